@@ -1,0 +1,1 @@
+"""Everything shared that touches the outside: files, tables, processes, HTTP, pixels."""

@@ -1,0 +1,90 @@
+"""Every error that crosses a seam, one tree.
+
+    DiceboxError
+    ├── InvalidInputError      400  never again: the request itself is wrong
+    ├── ForbiddenError         403  not from here, or not with this key
+    ├── NotFoundError          404  there is no such thing
+    ├── ConflictError          409  it contradicts what is there
+    ├── GoneError              410  it was there once
+    ├── TooLargeError          413  above a stated limit
+    ├── UnavailableError       503  again later (`retry_after_s`)
+    └── StorageFullError       507  no room left; nothing was changed
+
+    JobFailedError                  a job's own failure: a result, not a fault of the platform
+
+A message says what was expected and what came. `kind` is the short stable word that
+programs match on; people read the message.
+"""
+
+
+class DiceboxError(Exception):
+    """Something the caller can act on, in one sentence."""
+
+    kind = "error"
+
+    def __init__(self, message: str, *, kind: str | None = None) -> None:
+        super().__init__(message)
+        self.kind = kind or type(self).kind
+
+
+class InvalidInputError(DiceboxError):
+    """The input is wrong and will be wrong again."""
+
+    kind = "invalid-input"
+
+
+class ForbiddenError(DiceboxError):
+    """The caller may not do this."""
+
+    kind = "forbidden"
+
+
+class NotFoundError(DiceboxError):
+    """What was named does not exist."""
+
+    kind = "not-found"
+
+
+class ConflictError(DiceboxError):
+    """The request contradicts the present state."""
+
+    kind = "conflict"
+
+
+class GoneError(DiceboxError):
+    """It existed and was removed on purpose."""
+
+    kind = "gone"
+
+
+class TooLargeError(DiceboxError):
+    """The input is above a stated limit."""
+
+    kind = "too-large"
+
+
+class UnavailableError(DiceboxError):
+    """It may work later; `retry_after_s` (seconds) says when to ask again."""
+
+    kind = "unavailable"
+
+    def __init__(
+        self, message: str, *, kind: str | None = None, retry_after_s: float = 1.0
+    ) -> None:
+        super().__init__(message, kind=kind)
+        self.retry_after_s = retry_after_s
+
+
+class StorageFullError(DiceboxError):
+    """No space is left; nothing was stored."""
+
+    kind = "storage-full"
+
+
+class JobFailedError(Exception):
+    """A job ended without a value, for a reason of its own (`outcome`: see `commons.jobs`)."""
+
+    def __init__(self, outcome: str, reason: str) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+        self.reason = reason

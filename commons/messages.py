@@ -1,0 +1,302 @@
+"""What the services say to each other over HTTP and through the queue.
+
+Sensory service, under `/api/sensory/v1`; evolver, under `/api/evolution/v1`; classification
+service, under `/api/classification/v1`. All values are frozen and refuse unknown fields, so
+a misspelt field is an error and not a silent default.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+ResizePolicy = Literal["fit", "pad", "crop"]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+DatasetName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+# Text for people; it never becomes a path, and what could be taken for one is refused.
+CategoryName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, min_length=1, max_length=120, pattern=r"^[^/\\\x00-\x1f\x7f]+$"
+    ),
+]
+ImageShape = tuple[
+    Annotated[int, Field(ge=1, le=1024)],
+    Annotated[int, Field(ge=1, le=1024)],
+    Literal[1, 3],
+]
+
+
+class Message(BaseModel):
+    """Base of all messages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Category(Message):
+    """A class of a dataset: the id never changes, the name is for people."""
+
+    id: str
+    name: str
+
+
+class CategoryCount(Category):
+    """A category with the number of images whose latest label it is."""
+
+    images: int
+
+
+class DatasetSummary(Message):
+    """What a dataset holds now."""
+
+    name: str
+    images: int
+    labeled: int
+    categories: list[CategoryCount]
+
+
+class StoredImage(Message):
+    """The answer to an upload: durable when it is sent.
+
+    `duplicate` says that the bytes were already in the dataset, `relabeled` that the category
+    differs from the one it had.
+    """
+
+    image: Sha256
+    dataset: str
+    category: Category | None
+    split: Split | None
+    height: int
+    width: int
+    channels: int
+    duplicate: bool
+    relabeled: bool
+
+
+class UploadFault(Message):
+    """One file of a multipart upload that was refused, by its name in the form, and why."""
+
+    file: str
+    kind: str
+    detail: str
+
+
+class UploadReply(Message):
+    """The answer to a multipart upload: every file stands in one of the two lists."""
+
+    stored: list[StoredImage]
+    refused: list[UploadFault]
+
+
+class FreezeRequest(Message):
+    """What a snapshot is made of: all labeled images, or those of some categories (by name).
+
+    Splits not said by an import are assigned once, at an image's first freeze, by these shares.
+    """
+
+    categories: list[str] | None = None
+    validation_share: float = Field(default=0.15, gt=0.0, lt=0.5)
+    test_share: float = Field(default=0.15, ge=0.0, lt=0.5)
+
+
+class Snapshot(Message):
+    """A frozen list of labeled images; `id` is the hash of its manifest.
+
+    `categories[i]` is the category with index i; `counts` are images by split;
+    `median_shape` is (height, width, channels), channels 1 only if every image is grey.
+    """
+
+    id: Sha256
+    dataset: str
+    categories: list[Category]
+    counts: dict[Split, int]
+    median_shape: tuple[int, int, int]
+    created: float
+
+
+class SnapshotImage(Message):
+    """One line of a snapshot's manifest; `category` is the index, not the id."""
+
+    image: Sha256
+    category: int
+    split: Split
+
+
+class SnapshotImages(Message):
+    """A page of a manifest; `cursor` asks for the next one and is null on the last."""
+
+    images: list[SnapshotImage]
+    cursor: int | None
+
+
+class OrderRequest(Message):
+    """A batch order: the images of a snapshot's splits, decoded to one shape."""
+
+    snapshot: Sha256
+    splits: list[Split] = Field(min_length=1)
+    shape: ImageShape
+    resize: ResizePolicy = "fit"
+    seed: int = Field(default=0, ge=0)
+
+
+OrderState = Literal["accepted", "running", "complete", "failed", "cancelled", "expired"]
+
+
+class Order(Message):
+    """Where a batch order stands: `ready` of `shards` shards can be had."""
+
+    id: str
+    state: OrderState
+    request: OrderRequest
+    shards: int
+    ready: int
+    examples: int
+    reason: str | None = None
+
+
+class ShardDescriptor(Message):
+    """One shard of an order; `sequence` counts from 1 without gaps.
+
+    The shard `sha256` is an `.npz` without pickle: `images` uint8 (n, height, width, channels),
+    `labels` int64 (n,), all of one `split`. `order_seed` with the sequence seeds the order's
+    permutation of its examples. `last` says that no shard follows.
+    """
+
+    order: str
+    sequence: int
+    split: Split
+    sha256: Sha256
+    examples: int
+    last: bool
+
+
+class RunRequest(Message):
+    """What to evolve, for how long, and what to do with the winner.
+
+    Args:
+        dataset: Frozen anew when the run starts, unless `snapshot` names a frozen one.
+        seconds: Wall-clock budget of search and final training together.
+        evaluations: Ends the search after that many trained candidates, if it is earlier.
+        candidate_epochs: Most epochs one candidate of the search is trained.
+        candidate_seconds: Most seconds one candidate of the search is trained; default: a share
+            of `seconds`.
+        shape: Input (height, width, channels); default: the median size capped at 64.
+        strategy: `evolution` (aging evolution) or `random` (the baseline).
+        taxonomy: The search space; default: the evolver's own.
+    """
+
+    dataset: DatasetName
+    snapshot: Sha256 | None = None
+    categories: list[str] | None = None
+    seconds: float = Field(default=60.0, ge=1.0, le=30 * 86400.0)
+    evaluations: int | None = Field(default=None, ge=1)
+    candidate_epochs: int = Field(default=40, ge=1)
+    candidate_seconds: float | None = Field(default=None, gt=0.0)
+    shape: ImageShape | None = None
+    resize: ResizePolicy = "fit"
+    population: int = Field(default=16, ge=2, le=10_000)
+    workers: int | None = Field(default=None, ge=1, le=256)
+    seed: int = Field(default=0, ge=0)
+    strategy: Literal["evolution", "random"] = "evolution"
+    promote: Literal["auto", "never"] = "auto"
+    taxonomy: dict[str, Any] | None = None
+
+
+RunState = Literal["queued", "running", "complete", "failed", "stopped", "interrupted"]
+
+
+class WorkerActivity(Message):
+    """What one worker trains: `genome` in one line, `epoch` of at most `epochs`."""
+
+    name: str
+    individual: int | None = None
+    genome: str | None = None
+    epoch: int | None = None
+    epochs: int | None = None
+    accuracy: float | None = None
+    seconds: float | None = None
+
+
+class RunProgress(Message):
+    """Where a run stands, measured; accuracies are of the validation split."""
+
+    phase: Literal["preparing", "searching", "final training", "publishing", "done"] = "preparing"
+    seconds: float = 0.0
+    seconds_left: float = 0.0
+    births: int = 0
+    evaluated: int = 0
+    failed: int = 0
+    best: float | None = None
+    median: float | None = None
+    best_genome: str | None = None
+    best_individual: int | None = None
+    candidates_per_minute: float | None = None
+    workers: list[WorkerActivity] = []
+
+
+class Run(Message):
+    """One evolution: what was asked for, how far it is, and what came of it."""
+
+    id: str
+    state: RunState
+    request: RunRequest
+    snapshot: str | None
+    shape: tuple[int, int, int] | None
+    created: float
+    progress: RunProgress
+    network: str | None = None
+    promoted: bool = False
+    reason: str | None = None
+
+
+class Individual(Message):
+    """A genome in a run, with its parents, operator, fitness, cost and fate."""
+
+    number: int
+    genome: dict[str, Any]
+    genome_hash: str
+    description: str
+    parents: list[int]
+    operator: str
+    state: Literal["submitted", "finished"]
+    outcome: str | None = None
+    reason: str | None = None
+    fitness: float | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+    parameters: int
+    epochs: int | None = None
+    seconds: float | None = None
+    worker: str | None = None
+
+
+class Champion(Message):
+    """The network that answers for a dataset (`network` is null before the first)."""
+
+    dataset: str
+    network: str | None
+    since: float | None = None
+
+
+class PromoteRequest(Message):
+    """Which registered network answers from now on."""
+
+    network: Sha256
+
+
+class Answer(Message):
+    """One category with the probability the network gives it."""
+
+    category: Category
+    probability: float
+
+
+class Classification(Message):
+    """What a network says about one image; `seconds` is decoding and inference."""
+
+    image: Sha256
+    dataset: str
+    network: str
+    answers: list[Answer]
+    seconds: float

@@ -1,0 +1,92 @@
+"""The jobs that train and export, as values: what an engine carries to `trainer.job`.
+
+Two jobs exist, named by the constants below: train one genome, and turn trained weights into
+the files and the card of a network.
+"""
+
+from pydantic import Field
+
+from commons.genome import Genome
+from commons.jobs import JobValue
+from commons.messages import Category, ImageShape, ResizePolicy, Sha256
+from commons.network_card import NetworkCard
+
+TRAIN_FUNCTION = "trainer.job:train"
+EXPORT_FUNCTION = "trainer.job:export"
+
+
+class TrainingData(JobValue):
+    """Where the examples come from: a worker orders them once and keeps them in its cache.
+
+    Only the splits train and validation are ever ordered; a trainer never sees test images.
+    """
+
+    sensory_url: str
+    snapshot: Sha256
+    shape: ImageShape
+    resize: ResizePolicy = "fit"
+
+
+class Budget(JobValue):
+    """What one training may cost, whichever ends first; the schedule anneals to that end.
+
+    `seconds` counts the training alone: not the worker's start, nor fetching the data.
+    """
+
+    epochs: int = Field(ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class TrainJob(JobValue):
+    """Train `genome` from fresh weights drawn with `seed`."""
+
+    genome: Genome
+    data: TrainingData
+    categories: int = Field(ge=2)
+    budget: Budget
+    seed: int = Field(ge=0)
+
+
+class TrainProgress(JobValue):
+    """What a training reports after every epoch."""
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    seconds: float
+
+
+class TrainResult(JobValue):
+    """What came of a training; accuracy and loss are of the validation split.
+
+    `weights` names the blob with the arrays of the network in the order Keras lists them.
+    `seconds` is the training alone, `build_seconds` what it cost to build and trace.
+    """
+
+    accuracy: float
+    loss: float
+    epochs: int
+    parameters: int
+    seconds: float
+    build_seconds: float
+    weights: str
+    history: list[TrainProgress]
+
+
+class ExportJob(JobValue):
+    """Make `.keras`, ONNX and the card from a genome and its trained weights."""
+
+    genome: Genome
+    weights: str
+    data: TrainingData
+    dataset: str
+    categories: list[Category] = Field(min_length=2)
+    run: str | None = None
+    individual: int | None = None
+
+
+class ExportResult(JobValue):
+    """The card of a network whose files are all in the blobs."""
+
+    card: NetworkCard
