@@ -1,0 +1,136 @@
+"""The one decoder: bytes of a picture in, uint8 pixels out, the same everywhere.
+
+The batch processor, the small batch and the classification service use it, so a network sees
+in service exactly what it saw in training. `DECODER` is on every card; it changes whenever
+the pixels could.
+"""
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from commons.errors import InvalidInputError, TooLargeError
+from commons.messages import ResizePolicy
+
+DECODER = "pillow-1"
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MEDIA_TYPES = {
+    "PNG": "image/png",
+    "JPEG": "image/jpeg",
+    "WEBP": "image/webp",
+    "GIF": "image/gif",
+    "BMP": "image/bmp",
+}
+MAX_PIXELS = 64_000_000
+_GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"}
+# What Pillow raises for damaged files, format by format.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError)
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What a picture is: size in pixels as people see it (EXIF applied), 1 or 3 channels."""
+
+    format: str
+    height: int
+    width: int
+    channels: int
+
+
+def inspect_image(data: bytes) -> ImageFacts:
+    """Return what a picture is, after decoding every pixel of it once.
+
+    Raises:
+        InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
+        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+    """
+    image = _open(data)
+    kind = str(image.format)
+    upright = _upright(image)
+    channels = 1 if upright.mode in _GREY_MODES else 3
+    return ImageFacts(kind, upright.height, upright.width, channels)
+
+
+def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
+    """Return the picture as uint8 (height, width, channels), upright, over white, resized.
+
+    `fit` stretches it to the shape, `pad` keeps its proportions within black borders, `crop`
+    keeps them by cutting the middle out.
+
+    Raises:
+        InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
+        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+    """
+    height, width, channels = shape
+    image = _opaque(_upright(_open(data)), "L" if channels == 1 else "RGB")
+    if image.size != (width, height):
+        image = _resized(image, (width, height), resize)
+    return np.asarray(image, dtype=np.uint8).reshape(shape)
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise InvalidInputError("expected an image, got 0 bytes", kind="not-an-image")
+    try:
+        # From its own limit on Pillow warns or raises by the header alone; ours is lower.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise InvalidInputError(
+            f"expected an image as {', '.join(FORMATS)}, got {len(data)} bytes of something else",
+            kind="not-an-image",
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(
+            f"expected at most {MAX_PIXELS:,} pixels, got far more", kind="too-many-pixels"
+        ) from error
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+    if image.width * image.height > MAX_PIXELS:
+        raise TooLargeError(
+            f"expected at most {MAX_PIXELS:,} pixels, got {image.width} x {image.height}",
+            kind="too-many-pixels",
+        )
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        image.load()
+        return ImageOps.exif_transpose(image)
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: BaseException) -> InvalidInputError:
+    return InvalidInputError(f"the image is damaged or cut off: {error}", kind="not-an-image")
+
+
+def _opaque(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):
+        # 16 bits a pixel: Pillow would clip at 255 instead of scaling.
+        values = np.asarray(image, dtype=np.int64).clip(0, 65535)
+        image = Image.fromarray((values // 257).astype(np.uint8))
+    if image.has_transparency_data:
+        colours = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, colours)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _resized(image: Image.Image, size: tuple[int, int], resize: ResizePolicy) -> Image.Image:
+    resample = Image.Resampling.BILINEAR
+    if resize == "pad":
+        return ImageOps.pad(image, size, resample, color=0)
+    if resize == "crop":
+        return ImageOps.fit(image, size, resample)
+    return image.resize(size, resample)

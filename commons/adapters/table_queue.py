@@ -1,0 +1,117 @@
+"""The embedded queue: a table in the local SQLite, durable, for several processes."""
+
+import uuid
+from collections.abc import Sequence
+
+import sqlalchemy
+from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, String, Table
+
+from commons.adapters.database import writing
+from commons.ports import Clock, Delivery
+
+_POLL_S = 0.05
+_METADATA = sqlalchemy.MetaData()
+_MESSAGES = Table(
+    "message",
+    _METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("queue", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("free_at", Float, nullable=False),
+    Column("tag", String),
+    Index("message_by_queue", "queue", "free_at"),
+    sqlite_autoincrement=True,
+)
+
+
+class TableQueue:
+    """`commons.ports.Queue` in one table.
+
+    Args:
+        database: An engine from `create_database`.
+        lease_s: A delivery neither acknowledged nor rejected for this long comes again.
+        attempts: After this many deliveries a message goes to the dead-letter queue.
+    """
+
+    def __init__(
+        self,
+        database: sqlalchemy.Engine,
+        clock: Clock,
+        *,
+        lease_s: float = 60.0,
+        attempts: int = 20,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._lease_s = lease_s
+        self._attempts = attempts
+
+    def create_tables(self) -> None:
+        """Make the table unless it is there."""
+        with writing(self._database) as connection:
+            _METADATA.create_all(connection)
+
+    def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
+        """Append messages durably."""
+        now = self._clock.now()
+        rows = [{"queue": queue, "body": body, "attempts": 0, "free_at": now} for body in bodies]
+        if rows:
+            with writing(self._database) as connection:
+                connection.execute(_MESSAGES.insert(), rows)
+
+    def receive(self, queue: str, timeout_s: float) -> Delivery | None:
+        """Take the oldest free message, waiting up to `timeout_s` seconds for one."""
+        deadline = self._clock.monotonic() + timeout_s
+        while True:
+            delivery = self._take(queue)
+            left = deadline - self._clock.monotonic()
+            if delivery is not None or left <= 0:
+                return delivery
+            self._clock.sleep(min(_POLL_S, left))
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Remove a message for good."""
+        with writing(self._database) as connection:
+            connection.execute(_MESSAGES.delete().where(_MESSAGES.c.tag == delivery.tag))
+
+    def reject(self, delivery: Delivery) -> None:
+        """Move a message to the dead-letter queue."""
+        with writing(self._database) as connection:
+            self._bury(connection, _MESSAGES.c.tag == delivery.tag)
+
+    def delete(self, queue: str) -> None:
+        """Remove a queue with all its messages."""
+        with writing(self._database) as connection:
+            connection.execute(_MESSAGES.delete().where(_MESSAGES.c.queue == queue))
+
+    def _take(self, queue: str) -> Delivery | None:
+        now = self._clock.now()
+        oldest = (
+            sqlalchemy.select(_MESSAGES)
+            .where(_MESSAGES.c.queue == queue, _MESSAGES.c.free_at <= now)
+            .order_by(_MESSAGES.c.id)
+            .limit(1)
+            # PostgreSQL: receivers pass by a row that another one is taking; SQLite has one writer.
+            .with_for_update(skip_locked=True)
+        )
+        with writing(self._database) as connection:
+            while (row := connection.execute(oldest).first()) is not None:
+                if row.attempts >= self._attempts:
+                    self._bury(connection, _MESSAGES.c.id == row.id)
+                    continue
+                tag, attempt = uuid.uuid4().hex, row.attempts + 1
+                connection.execute(
+                    _MESSAGES.update()
+                    .where(_MESSAGES.c.id == row.id)
+                    .values(tag=tag, attempts=attempt, free_at=now + self._lease_s)
+                )
+                return Delivery(queue, tag, row.body, attempt)
+        return None
+
+    def _bury(self, connection: Connection, which: sqlalchemy.ColumnElement[bool]) -> None:
+        connection.execute(
+            _MESSAGES.update()
+            .where(which)
+            .values(queue=_MESSAGES.c.queue + ".dead", tag=None, attempts=0, free_at=0.0)
+        )
