@@ -55,7 +55,6 @@ class WorkerInfo(JobValue):
     """What one worker process does right now (`since`: unix seconds)."""
 
     name: str
-    pid: int
     job: str | None = None
     since: float | None = None
     jobs_done: int = 0

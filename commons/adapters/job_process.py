@@ -1,0 +1,184 @@
+"""The inside of a worker process: find the function a job names, run it, keep the result."""
+
+import ctypes
+import importlib
+import json
+import logging
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from commons.adapters.file_blobs import FileBlobs
+from commons.errors import JobFailedError, NotFoundError
+from commons.jobs import JobContext, JobFunction, JobResult, JobSpec, Outcome
+from commons.ports import Blobs
+
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerPlace:
+    """Where a worker stands: its name, its folders, its share of the machine."""
+
+    name: str
+    blobs_url: str
+    cache: str
+    progress: str
+    log: str
+    threads: int
+
+
+class JobReply(BaseModel):
+    """What a worker process answers: the result, and how large it has become."""
+
+    result: JobResult
+    resident_bytes: int
+
+
+def start_worker(place: WorkerPlace) -> None:
+    """Prepare a fresh worker process; the numeric libraries are imported later, by the job."""
+    global _place  # noqa: PLW0603 - a process is one worker, and pebble hands nothing through
+    _place = place
+    # pebble's own handler waits for Python to come back from C code; the default does not.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    threads = str(place.threads)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ[name] = threads
+    os.environ["TF_NUM_INTEROP_THREADS"] = "1"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    _write_output_to(Path(place.log))
+    _end_with_parent()
+
+
+def run_job(spec_json: str) -> str:
+    """Run a job in this process and return its `JobReply` as JSON."""
+    spec = JobSpec.model_validate_json(spec_json)
+    blobs = FileBlobs(Path(_place.blobs_url))
+    result = stored_result(blobs, spec.id)
+    if result is None:
+        result = _run(spec, blobs)
+        if not blobs.put(_result_name(spec.id), result.model_dump_json().encode()):
+            result = stored_result(blobs, spec.id) or result
+    return JobReply(result=result, resident_bytes=_resident_bytes()).model_dump_json()
+
+
+def stored_result(blobs: Blobs, job_id: str) -> JobResult | None:
+    """Return the result that some worker has already stored under a job's id."""
+    try:
+        return JobResult.model_validate_json(blobs.get(_result_name(job_id)))
+    except NotFoundError:
+        return None
+
+
+def read_reports(progress: Path, start: int) -> tuple[list[dict[str, Any]], int]:
+    """Return the whole lines after byte `start` of a progress file, and where they end."""
+    try:
+        with progress.open("rb") as file:
+            file.seek(start)
+            data = file.read()
+    except FileNotFoundError:
+        return [], start
+    whole = data[: data.rfind(b"\n") + 1]
+    return [json.loads(line) for line in whole.splitlines()], start + len(whole)
+
+
+def _result_name(job_id: str) -> str:
+    return f"results/{job_id}.json"
+
+
+def _run(spec: JobSpec, blobs: Blobs) -> JobResult:
+    started = time.monotonic()
+
+    def ended(
+        outcome: Outcome, value: dict[str, Any] | None = None, reason: str | None = None
+    ) -> JobResult:
+        return JobResult(
+            id=spec.id,
+            outcome=outcome,
+            value=value,
+            reason=reason,
+            seconds=time.monotonic() - started,
+            worker=_place.name,
+        )
+
+    context = JobContext(spec.id, blobs, Path(_place.cache), _reporter(spec.id))
+    try:
+        return ended("ok", _function(spec.function)(spec.arguments, context))
+    except JobFailedError as error:
+        return ended(error.outcome, reason=error.reason)  # type: ignore[arg-type]
+    except MemoryError as error:
+        return ended("out-of-memory", reason=str(error) or "no memory left")
+    except Exception as error:  # the outermost loop of this process
+        _LOG.exception("job %s failed", spec.id)
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        return ended("error", reason=reason)
+
+
+def _function(dotted: str) -> JobFunction:
+    module, _, name = dotted.partition(":")
+    function: JobFunction = getattr(importlib.import_module(module), name)
+    return function
+
+
+def _reporter(job_id: str) -> Callable[[dict[str, Any]], None]:
+    def report(data: dict[str, Any]) -> None:
+        line = json.dumps({"job": job_id, "worker": _place.name, "time": time.time(), "data": data})
+        # One write of one line in append mode: a killed worker leaves no half line behind it
+        # that a later one would continue.
+        descriptor = os.open(_place.progress, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(descriptor, line.encode() + b"\n")
+        finally:
+            os.close(descriptor)
+
+    return report
+
+
+def _write_output_to(log: Path) -> None:
+    """Send everything this process prints, from C code too, to its log file."""
+    descriptor = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.dup2(descriptor, sys.stdout.fileno())
+    os.dup2(descriptor, sys.stderr.fileno())
+    os.close(descriptor)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+
+def _end_with_parent() -> None:
+    """See to it that this process ends when its parent is gone, however that ended."""
+    if sys.platform == "linux":
+        # The kernel does it even while C code holds the interpreter.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _resident_bytes() -> int:
+    """Return the present resident size; where the system does not tell, the peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+_place: WorkerPlace

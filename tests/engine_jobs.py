@@ -1,0 +1,66 @@
+"""Jobs for the engine's contract suite, named by their dotted names."""
+
+import ctypes
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from commons.errors import JobFailedError
+from commons.jobs import JobContext
+
+PROCESS_STARTED = time.time()
+
+
+def double(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.report({"seen": arguments["number"]})
+    return {"number": arguments["number"] * 2, "process": os.getpid()}
+
+
+def count_calls(arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    with Path(arguments["file"]).open("a", encoding="ascii") as file:
+        file.write("x")
+    return {}
+
+
+def sleep(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.report({"process": os.getpid()})
+    time.sleep(arguments["seconds"])
+    return {}
+
+
+def sleep_in_c(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.report({"process": os.getpid()})
+    # PyDLL keeps the interpreter lock: no Python code runs in this process meanwhile.
+    ctypes.PyDLL(None).sleep(arguments["seconds"])
+    return {}
+
+
+def diverge(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    raise JobFailedError("diverged", "the loss became NaN in epoch 2")
+
+
+def stumble(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    raise KeyError("no such layer")
+
+
+def run_out_of_memory(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    raise MemoryError("1 TB asked for")
+
+
+def die(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def leave(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    os._exit(7)
+
+
+def grow(arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    KEPT.append(b"x" * arguments["bytes"])
+    return {"process": os.getpid()}
+
+
+KEPT: list[bytes] = []
