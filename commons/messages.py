@@ -89,6 +89,37 @@ class UploadReply(Message):
     refused: list[UploadFault]
 
 
+class DatasetList(Message):
+    """All datasets, by name."""
+
+    datasets: list[DatasetSummary]
+
+
+class DatasetImage(Message):
+    """One image of a dataset as it stands now; `added` is in unix seconds."""
+
+    image: Sha256
+    category: Category | None
+    split: Split | None
+    height: int
+    width: int
+    channels: int
+    added: float
+
+
+class DatasetImages(Message):
+    """A page of a dataset, newest first; `cursor` asks for the next one, null on the last."""
+
+    images: list[DatasetImage]
+    cursor: int | None
+
+
+class LabelRequest(Message):
+    """Another category for an image, by name and made when new; null takes its label away."""
+
+    category: str | None
+
+
 class FreezeRequest(Message):
     """What a snapshot is made of: all labeled images, or those of some categories (by name).
 
