@@ -1,0 +1,1 @@
+"""What only the trainer touches: Keras networks, and the cache of examples."""

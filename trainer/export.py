@@ -1,0 +1,118 @@
+"""Makes the files of a network: weights, `.keras`, ONNX, and the card that describes them.
+
+ONNX is converted here, where the network was built, and never from a file: loading a
+`.keras` file can run code.
+"""
+
+import hashlib
+import importlib.metadata
+import platform
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+
+from commons.adapters.decode import DECODER
+from commons.errors import JobFailedError
+from commons.genome import genome_hash
+from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing
+from commons.ports import Blobs
+from commons.training import ExportJob
+from trainer.adapters.keras_network import network_of, with_probabilities
+from trainer.examples import Examples
+from trainer.training import judge, predict
+from trainer.weights import weights_from_bytes
+
+_TOLERANCE = 1e-3
+_COMPARED = 512
+_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "jax", "onnx", "onnxruntime", "numpy")
+
+
+def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> NetworkCard:
+    """Store the files of a trained network and return its card.
+
+    Raises:
+        JobFailedError: `error`: the ONNX file does not answer as Keras does.
+    """
+    weights = blobs.get(job.weights)
+    network = network_of(job.genome, examples, len(job.categories))
+    network.set_weights(weights_from_bytes(weights))
+    published = with_probabilities(network)
+    onnx = _onnx_bytes(published)
+    difference = _onnx_difference(onnx, published, examples)
+    if not difference <= _TOLERANCE:
+        raise JobFailedError(
+            "error",
+            f"the ONNX file differs from Keras by {difference:.2g} in a probability, "
+            f"expected at most {_TOLERANCE:g}",
+        )
+    accuracy, loss = judge(predict(network, examples.validation.images), examples.validation.labels)
+    return NetworkCard(
+        dataset=job.dataset,
+        snapshot=job.data.snapshot,
+        categories=job.categories,
+        genome=job.genome,
+        genome_hash=genome_hash(job.genome),
+        preprocessing=Preprocessing(shape=job.data.shape, resize=job.data.resize, decoder=DECODER),
+        metrics=Metrics(
+            validation_accuracy=accuracy,
+            validation_loss=loss,
+            validation_images=len(examples.validation.labels),
+            train_images=len(examples.train.labels),
+            parameters=network.count_params(),
+            onnx_difference=difference,
+        ),
+        weights=_store(blobs, weights, "npz"),
+        keras=_store(blobs, _keras_bytes(published), "keras"),
+        onnx=_store(blobs, onnx, "onnx"),
+        run=job.run,
+        individual=job.individual,
+        created=now,
+        versions=_versions(),
+    )
+
+
+def _store(blobs: Blobs, data: bytes, ending: str) -> NetworkFile:
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = f"networks/{sha256[:2]}/{sha256}.{ending}"
+    blobs.put(name, data)
+    return NetworkFile(blob=name, sha256=sha256, bytes=len(data))
+
+
+def _keras_bytes(network: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.keras"
+        network.save(file)
+        return file.read_bytes()
+
+
+def _onnx_bytes(network: keras.Model) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "network.onnx"
+        with warnings.catch_warnings():
+            # Keras looks whether numpy still has an old name that tf2onnx wants.
+            warnings.simplefilter("ignore", FutureWarning)
+            network.export(file, format="onnx", verbose=False)
+        return file.read_bytes()
+
+
+def _onnx_difference(onnx: bytes, network: keras.Model, examples: Examples) -> float:
+    """Return the largest difference of a probability on validation images."""
+    images = examples.validation.images[:_COMPARED].astype(np.float32)
+    session = onnxruntime.InferenceSession(onnx, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    answers = session.run(None, {name: images})[0]
+    return float(np.abs(answers - np.asarray(network.predict_on_batch(images))).max())
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
