@@ -1,0 +1,18 @@
+"""Serves the bred networks: registers, promotes, and answers with the champion.
+
+Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them):
+
+    POST /classify?dataset=&network=&top=   raw image bytes in, categories with probabilities out
+    POST /networks                          register a card whose files are in the blobs
+    GET  /networks?dataset=                 the gallery, newest first
+    GET  /networks/{id}                     one network
+    GET  /networks/{id}/{file}              download `keras`, `onnx` or `weights`
+    GET  /champions                         who answers, dataset by dataset
+    GET  /champions/{dataset}               who answers for one dataset
+    PUT  /champions/{dataset}               promote: that network answers from now on
+    GET  /healthz, /readyz
+
+Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
+`DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_SPARE_NETWORKS`, `DICEBOX_HOST`,
+`DICEBOX_PORT`.
+"""

@@ -1,0 +1,1 @@
+"""What only the classification service touches: its tables and ONNX Runtime."""

@@ -1,0 +1,96 @@
+"""The composition root: settings in, a service out."""
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask_openapi3 import OpenAPI
+from pydantic import Field
+
+import commons.settings
+from classification_service.adapters.onnx_predictor import load_onnx
+from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.classify import Classifier
+from classification_service.gallery import Gallery
+from classification_service.loading import Loader
+from classification_service.networks import Networks
+from classification_service.routes import PREFIX, create_blueprint
+from commons.adapters.clock import SystemClock
+from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.web_app import create_web_app
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Settings(commons.settings.Settings):
+    """What an operator may set.
+
+    Args:
+        data: Holds `blobs` and, without a database URL, `classification.sqlite3`.
+        database_url: A database of its own instead of the file in `data`.
+        refresh_s: How often the watcher reads the champion pointers.
+        max_body_bytes: A longer request body is refused.
+        spare_networks: How many networks besides the champions stay in memory.
+        host: Where `python -m classification_service` listens.
+        port: The same.
+    """
+
+    data: Path
+    database_url: str | None = None
+    refresh_s: float = Field(default=0.5, gt=0.0)
+    max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    spare_networks: int = Field(default=8, ge=0)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8003, ge=1, le=65535)
+
+
+@dataclass(frozen=True)
+class ClassificationService:
+    """The app and what keeps it fresh; the app alone already answers."""
+
+    app: OpenAPI
+    gallery: Gallery
+    refresh_s: float
+
+    def start_watching(self) -> threading.Event:
+        """Start the thread that follows promotions by other processes; set the event to end it."""
+        stop = threading.Event()
+        threading.Thread(
+            target=self.gallery.watch,
+            args=(self.refresh_s, stop),
+            name="champion-watcher",
+            daemon=True,
+        ).start()
+        return stop
+
+
+def create_app(settings: Settings) -> OpenAPI:
+    """Return the app alone, for one process that is the only one to promote."""
+    return create_service(settings).app
+
+
+def create_service(settings: Settings) -> ClassificationService:
+    """Return the service with its tables migrated and the champions loaded, not yet watching.
+
+    Raises:
+        StorageFullError: No space is left for the tables.
+        UnavailableError: The database cannot be reached.
+    """
+    settings.data.mkdir(parents=True, exist_ok=True)
+    url = settings.database_url or sqlite_url(settings.data / "classification.sqlite3")
+    database = create_database(url)
+    migrate(database, _MIGRATIONS)
+    tables, clock = SqlGalleryTables(database), SystemClock()
+    loader = Loader(FileBlobs(settings.data / "blobs"), load_onnx)
+    gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
+    gallery.refresh()
+    app = create_web_app(
+        "Dicebox classification",
+        PREFIX,
+        ready=gallery.missing,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    networks = Networks(tables, loader, gallery, clock)
+    app.register_api(create_blueprint(networks, Classifier(gallery, clock)))
+    return ClassificationService(app, gallery, settings.refresh_s)

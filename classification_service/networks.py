@@ -1,0 +1,100 @@
+"""The use cases of the gallery: register, look, download, promote."""
+
+from pydantic import TypeAdapter, ValidationError
+
+from classification_service.gallery import Gallery
+from classification_service.loading import FILE_KINDS, FileKind, Loader, damaged
+from classification_service.ports import GalleryTables, RegisteredNetwork
+from commons.errors import ConflictError, InvalidInputError
+from commons.messages import Champion, DatasetName
+from commons.network_card import NetworkCard, network_id
+from commons.ports import Clock
+
+_DATASET_NAME: TypeAdapter[str] = TypeAdapter(DatasetName)
+
+
+class Networks:
+    """What is registered and who is champion; the tables are the truth."""
+
+    def __init__(
+        self, tables: GalleryTables, loader: Loader, gallery: Gallery, clock: Clock
+    ) -> None:
+        self._tables = tables
+        self._loader = loader
+        self._gallery = gallery
+        self._clock = clock
+
+    def register(self, card: NetworkCard) -> tuple[str, bool]:
+        """Return the id of a network and whether it is new; nothing is promoted.
+
+        Raises:
+            InvalidInputError: A file is missing or is not what the card says, or the network
+                does not give probabilities (kind `damaged-network`); nothing was stored.
+            StorageFullError: No space is left; nothing was stored.
+        """
+        network = network_id(card)
+        _check_dataset_name(card.dataset)
+        # Loaded before it is stored, so that no broken network is ever in the gallery.
+        self._loader.load(network, card)
+        for kind in FILE_KINDS:
+            self._loader.read(card, kind)
+        return network, self._tables.add_network(
+            RegisteredNetwork(network, card, self._clock.now())
+        )
+
+    def network(self, network: str) -> RegisteredNetwork:
+        """Return one network; raises `NotFoundError` for an unknown id."""
+        return self._tables.network(network)
+
+    def networks(self, dataset: str | None = None) -> list[RegisteredNetwork]:
+        """Return the networks of one dataset, or all, newest first."""
+        return self._tables.networks(dataset)
+
+    def file(self, network: str, kind: FileKind) -> bytes:
+        """Return a file of a network, its hash verified.
+
+        Raises:
+            NotFoundError: No network has this id.
+            ConflictError: The file was damaged since it was registered (`damaged-network`).
+        """
+        card = self._tables.network(network).card
+        try:
+            return self._loader.read(card, kind)
+        except InvalidInputError as error:
+            raise ConflictError(str(error), kind=error.kind) from error
+
+    def promote(self, dataset: str, network: str) -> Champion:
+        """Make a network the one that answers, once it is loaded and warm.
+
+        Raises:
+            NotFoundError: No network has this id.
+            ConflictError: It was bred for another dataset, or its file was damaged since it was
+                registered; the champion stays.
+            StorageFullError: No space is left; the champion stays.
+        """
+        bred_for = self._gallery.network(network).card.dataset
+        if bred_for != dataset:
+            raise ConflictError(
+                f"expected a network of the dataset {dataset}, this one is of {bred_for}",
+                kind="other-dataset",
+            )
+        if self.champion(dataset).network != network:
+            self._tables.promote(dataset, network, self._clock.now())
+        self._gallery.refresh()
+        return self.champion(dataset)
+
+    def champions(self) -> list[Champion]:
+        """Return the champion of every dataset that has one."""
+        return self._tables.champions()
+
+    def champion(self, dataset: str) -> Champion:
+        """Return who answers for a dataset; its network is null before the first."""
+        champions = {champion.dataset: champion for champion in self._tables.champions()}
+        return champions.get(dataset, Champion(dataset=dataset, network=None))
+
+
+def _check_dataset_name(name: str) -> None:
+    try:
+        _DATASET_NAME.validate_python(name)
+    except ValidationError as error:
+        raise damaged(f"{name!r} is no name of a dataset") from error

@@ -1,0 +1,78 @@
+"""What the use cases need from outside: tables that last, and a runtime for ONNX networks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from commons.messages import Champion
+from commons.network_card import NetworkCard
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RegisteredNetwork:
+    """A network of the gallery: its id, its card and when it came (unix seconds)."""
+
+    network: str
+    card: NetworkCard
+    registered: float
+
+
+class GalleryTables(Protocol):
+    """The networks and the history of promotions.
+
+    Any method raises `UnavailableError` while the tables cannot be reached.
+    """
+
+    def add_network(self, entry: RegisteredNetwork) -> bool:
+        """Store a network durably and say whether it is new; a known one stays as it is.
+
+        Raises:
+            StorageFullError: No space is left; nothing was stored.
+        """
+        ...
+
+    def network(self, network: str) -> RegisteredNetwork:
+        """Return one network.
+
+        Raises:
+            NotFoundError: No network has this id.
+        """
+        ...
+
+    def networks(self, dataset: str | None = None) -> list[RegisteredNetwork]:
+        """Return the networks of one dataset, or all, newest first."""
+        ...
+
+    def promote(self, dataset: str, network: str, when: float) -> None:
+        """Append a promotion durably; the latest one of a dataset counts.
+
+        Raises:
+            NotFoundError: No network has this id.
+            StorageFullError: No space is left; nothing was changed.
+        """
+        ...
+
+    def champions(self) -> list[Champion]:
+        """Return the network promoted last of every dataset that has one, by dataset name."""
+        ...
+
+
+class Predictor(Protocol):
+    """A network ready to answer, from any number of threads at once."""
+
+    def predict(self, images: Floats) -> Floats:
+        """Return probabilities (n, categories) of images (n, height, width, channels), 0…255.
+
+        Raises:
+            InvalidInputError: The network refuses this input (kind `damaged-network`).
+        """
+        ...
+
+
+# ONNX bytes in; raises `InvalidInputError` (kind `damaged-network`) for what is none of ours.
+LoadPredictor = Callable[[bytes], Predictor]

@@ -1,0 +1,15 @@
+"""The process: environment in, watched app out (a factory, so that importing does nothing)."""
+
+import os
+
+from flask_openapi3 import OpenAPI
+
+from classification_service.app import Settings, create_service
+from commons.settings import settings_from_env
+
+
+def create() -> OpenAPI:
+    """Return the app of this process, its watcher running."""
+    service = create_service(settings_from_env(Settings, os.environ))
+    service.start_watching()
+    return service.app

@@ -1,0 +1,97 @@
+"""What every implementation of `classification_service.ports.GalleryTables` must do."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import classification_service
+from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.ports import GalleryTables, RegisteredNetwork
+from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.file_blobs import FileBlobs
+from commons.errors import NotFoundError
+from commons.network_card import network_id
+from tests.onnx_builders import network_card
+
+MIGRATIONS = Path(classification_service.__file__).parent / "migrations"
+
+
+@pytest.fixture(params=["sqlite"])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GalleryTables]:
+    database = create_database(sqlite_url(tmp_path / "classification.sqlite3"))
+    migrate(database, MIGRATIONS)
+    yield SqlGalleryTables(database)
+    database.dispose()
+
+
+@pytest.fixture
+def entry(tmp_path: Path):
+    def make(dataset: str = "digits", created: float = 1.0) -> RegisteredNetwork:
+        card = network_card(FileBlobs(tmp_path / "blobs"), dataset=dataset, created=created)
+        return RegisteredNetwork(network_id(card), card, created)
+
+    return make
+
+
+def test_a_network_comes_back_as_it_went_in(tables, entry):
+    added = entry()
+    assert tables.add_network(added)
+    assert tables.network(added.network) == added
+
+
+def test_a_network_that_is_added_twice_is_there_once(tables, entry):
+    assert tables.add_network(entry())
+    assert not tables.add_network(entry())
+    assert len(tables.networks()) == 1
+
+
+def test_an_unknown_network_is_not_found(tables):
+    with pytest.raises(NotFoundError, match="no network beef"):
+        tables.network("beef")
+
+
+def test_networks_come_newest_first_even_if_the_clock_went_back(tables, entry):
+    for created in (3.0, 1.0, 2.0):
+        tables.add_network(entry(created=created))
+    assert [found.registered for found in tables.networks()] == [2.0, 1.0, 3.0]
+
+
+def test_networks_are_listed_by_dataset(tables, entry):
+    tables.add_network(entry("digits"))
+    tables.add_network(entry("letters"))
+    assert [found.card.dataset for found in tables.networks("letters")] == ["letters"]
+    assert tables.networks("nothing") == []
+
+
+def test_the_network_promoted_last_is_the_champion_whatever_the_clock_says(tables, entry):
+    first, second = entry(created=1.0), entry(created=2.0)
+    tables.add_network(first)
+    tables.add_network(second)
+    tables.promote("digits", first.network, 30.0)
+    tables.promote("digits", second.network, 20.0)
+    assert [(c.dataset, c.network, c.since) for c in tables.champions()] == [
+        ("digits", second.network, 20.0)
+    ]
+
+
+def test_a_network_can_be_promoted_again(tables, entry):
+    first, second = entry(created=1.0), entry(created=2.0)
+    for added in (first, second):
+        tables.add_network(added)
+    for promoted in (first, second, first):
+        tables.promote("digits", promoted.network, 1.0)
+    assert [champion.network for champion in tables.champions()] == [first.network]
+
+
+def test_every_dataset_has_its_own_champion(tables, entry):
+    for dataset in ("letters", "digits"):
+        tables.add_network(entry(dataset))
+        tables.promote(dataset, entry(dataset).network, 1.0)
+    assert [champion.dataset for champion in tables.champions()] == ["digits", "letters"]
+
+
+def test_an_unknown_network_cannot_be_promoted(tables):
+    with pytest.raises(NotFoundError):
+        tables.promote("digits", "beef", 1.0)
+    assert tables.champions() == []

@@ -1,0 +1,100 @@
+"""Tiny networks without Keras: one matrix and a softmax, with a card and files in the blobs."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from commons.adapters.decode import DECODER
+from commons.genome import Genome, genome_hash
+from commons.messages import Category
+from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing
+from commons.ports import Blobs
+
+SHAPE = (8, 8, 1)
+
+
+def onnx_bytes(
+    shape: tuple[int, int, int] = SHAPE,
+    *,
+    categories: int = 2,
+    weights: np.ndarray | None = None,
+    bias: Sequence[float] | None = None,
+    last: str = "Softmax",
+    batch: int | str = "n",
+) -> bytes:
+    """Return a network `last(flat(image) / 255 @ weights + bias)`.
+
+    By default category 1 is "bright" and category 0 "dark", split at the middle.
+    """
+    pixels = int(np.prod(shape))
+    if weights is None:
+        column = np.full(pixels, 8.0 / pixels)
+        weights = np.stack([-column, column] + [column * 0] * (categories - 2), axis=1)
+    if bias is None:
+        bias = [4.0, -4.0] + [-9.0] * (categories - 2)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Flatten", ["images"], ["flat"], axis=1),
+            helper.make_node("Mul", ["flat", "scale"], ["scaled"]),
+            helper.make_node("MatMul", ["scaled", "weights"], ["product"]),
+            helper.make_node("Add", ["product", "bias"], ["logits"]),
+            helper.make_node(last, ["logits"], ["probabilities"]),
+        ],
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [batch, len(bias)])],
+        [
+            numpy_helper.from_array(np.array(1 / 255, np.float32), "scale"),
+            numpy_helper.from_array(np.asarray(weights, np.float32), "weights"),
+            numpy_helper.from_array(np.asarray(bias, np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def always(index: int, *, categories: int = 2, shape: tuple[int, int, int] = SHAPE) -> bytes:
+    """Return a network that gives nearly all probability to one category, whatever it sees."""
+    pixels = int(np.prod(shape))
+    bias = [8.0 if i == index else float(-i) for i in range(categories)]
+    return onnx_bytes(shape, weights=np.zeros((pixels, categories)), bias=bias)
+
+
+def stored_file(blobs: Blobs, data: bytes, suffix: str) -> NetworkFile:
+    """Put a file of a network into the blobs and return its line of the card."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = f"networks/{sha256[:2]}/{sha256}.{suffix}"
+    blobs.put(name, data)
+    return NetworkFile(blob=name, sha256=sha256, bytes=len(data))
+
+
+def network_card(blobs: Blobs, onnx: bytes | None = None, **changes: Any) -> NetworkCard:
+    """Return a valid card whose files are in the blobs; `changes` replace its fields."""
+    genome = Genome()
+    fields: dict[str, Any] = {
+        "dataset": "digits",
+        "snapshot": "5" * 64,
+        "categories": [Category(id="c0", name="dark"), Category(id="c1", name="bright")],
+        "genome": genome,
+        "genome_hash": genome_hash(genome),
+        "preprocessing": Preprocessing(shape=SHAPE, resize="fit", decoder=DECODER),
+        "metrics": Metrics(
+            validation_accuracy=0.9,
+            validation_loss=0.3,
+            validation_images=20,
+            train_images=80,
+            parameters=130,
+            onnx_difference=1e-7,
+        ),
+        "weights": stored_file(blobs, b"some weights", "npz"),
+        "keras": stored_file(blobs, b"a keras file", "keras"),
+        "onnx": stored_file(blobs, onnx_bytes() if onnx is None else onnx, "onnx"),
+        "created": 1000.0,
+        "versions": {"keras": "3"},
+    }
+    return NetworkCard(**{**fields, **changes})
