@@ -1,5 +1,7 @@
 """ONNX networks on ONNX Runtime, one thread a request: requests run side by side instead."""
 
+import os
+
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as states
@@ -49,6 +51,11 @@ def load_onnx(data: bytes) -> OnnxPredictor:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL_ONLY
+    # An ONNX file may name other files for its weights, and from bytes they are looked for where
+    # the process runs. The card's hash says nothing of them, so none can be found here.
+    options.add_session_config_entry(
+        "session.model_external_initializers_file_folder_path", os.devnull
+    )
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
     except _REFUSALS as error:

@@ -5,9 +5,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import onnx
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from onnx.external_data_helper import set_external_data
 from PIL import Image
 
 from classification_service.adapters import tables as sql
@@ -22,7 +24,7 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, reading, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import CLASSIFICATION
-from commons.errors import NotFoundError, UnavailableError
+from commons.errors import InvalidInputError, NotFoundError, UnavailableError
 from tests.onnx_builders import always, network_card
 
 
@@ -222,6 +224,17 @@ def test_requests_during_swaps_get_an_answer_of_the_network_they_name(house):
         finally:
             swapping.set()
         assert set().union(*(future.result() for future in futures)) == set(pair)
+
+
+def test_a_network_with_weights_in_another_file_is_refused(tmp_path, monkeypatch):
+    model = onnx.load_from_string(always(0))
+    weights = next(tensor for tensor in model.graph.initializer if tensor.name == "weights")
+    (tmp_path / "weights.bin").write_bytes(weights.raw_data)
+    set_external_data(weights, "weights.bin", offset=0, length=len(weights.raw_data))
+    weights.ClearField("raw_data")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInputError, match="does not load"):
+        load_onnx(model.SerializeToString())
 
 
 def test_the_migrations_make_the_tables_the_code_uses(house):
