@@ -281,8 +281,29 @@ class Run(Message):
     reason: str | None = None
 
 
+class Evaluation(Message):
+    """One training of an individual, all measured on the validation split.
+
+    Selection sees the rung `search` alone; a `final` training is a fresh and longer one.
+    """
+
+    rung: Literal["search", "final"]
+    state: Literal["submitted", "finished"] = "submitted"
+    outcome: str | None = None
+    reason: str | None = None
+    accuracy: float | None = None
+    loss: float | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    worker: str | None = None
+    weights: str | None = None
+
+
 class Individual(Message):
-    """A genome in a run, with its parents, operator, fitness, cost and fate."""
+    """A genome in a run, with its parents, operator, fitness, cost and fate.
+
+    `fitness` is what selection sees. What follows it is of the best of its `evaluations`.
+    """
 
     number: int
     genome: dict[str, Any]
@@ -291,15 +312,16 @@ class Individual(Message):
     parents: list[int]
     operator: str
     state: Literal["submitted", "finished"]
+    fitness: float | None = None
     outcome: str | None = None
     reason: str | None = None
-    fitness: float | None = None
     accuracy: float | None = None
     loss: float | None = None
     parameters: int
     epochs: int | None = None
     seconds: float | None = None
     worker: str | None = None
+    evaluations: list[Evaluation] = []
 
 
 class Champion(Message):

@@ -1,0 +1,12 @@
+"""Breeds genomes: owns the runs, their individuals and their lineage.
+
+Two processes share the service's tables. The web app starts, shows and stops runs under
+`/api/evolution/v1` (`runs`, `runs/{id}`, `runs/{id}/individuals`, `runs/{id}/stop`); the
+runner (`python -m evolver`) claims queued runs one at a time and drives them through an engine.
+Both hold no TensorFlow: genomes are checked by pure shape inference and trained by `trainer`
+in the engine's workers.
+
+Settings, from the environment (`evolver.app.Settings` says what each means): `DICEBOX_DATA`,
+`DICEBOX_DATABASE_URL`, `DICEBOX_SENSORY_URL`, `DICEBOX_CLASSIFICATION_URL`, `DICEBOX_WORKERS`,
+`DICEBOX_THREADS`.
+"""

@@ -1,0 +1,1 @@
+"""The evolver's tables."""

@@ -1,0 +1,111 @@
+"""The composition root: settings in, a web app or a runner out."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from flask_openapi3 import OpenAPI
+from pydantic import Field
+from sqlalchemy import Engine as Database
+
+import commons.settings
+from commons.adapters.clock import SystemClock
+from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.local_engine import LocalEngine
+from commons.adapters.services import Caller, GalleryClient, SensoryClient
+from commons.adapters.web_app import create_web_app
+from commons.ports import Engine
+from evolver.adapters.tables import SqlJournal, SqlRuns
+from evolver.routes import PREFIX, create_blueprint
+from evolver.runner import Runner
+from evolver.runs import Runs
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+# Freezing a large dataset packs all of its images before it answers.
+_HTTP_TIMEOUT_S = 600.0
+
+
+class Settings(commons.settings.Settings):
+    """What an operator may set.
+
+    Args:
+        data: Holds `blobs`, the engine's `work` folder and, without a database URL,
+            `evolver.sqlite3`.
+        database_url: A database of its own instead of the file in `data`.
+        sensory_url: Base address under which the sensory service answers.
+        classification_url: The same of the classification service.
+        workers: Trainings at once of a run that does not say; default: one a processor core.
+        threads: Threads of one worker; default: the cores divided among the workers.
+    """
+
+    data: Path
+    database_url: str | None = None
+    sensory_url: str = "http://127.0.0.1:8000"
+    classification_url: str = "http://127.0.0.1:8000"
+    workers: int | None = Field(default=None, ge=1, le=256)
+    threads: int | None = Field(default=None, ge=1)
+
+
+def create_app(settings: Settings) -> OpenAPI:
+    """Return the web app over migrated tables.
+
+    Raises:
+        StorageFullError: No space is left for the tables.
+        UnavailableError: The database cannot be reached.
+    """
+    database = _database(settings)
+    runs = Runs(SqlRuns(database), SqlJournal(database), SystemClock(), _new_id)
+    app = create_web_app("Dicebox evolution", PREFIX, ready=runs.missing)
+    app.register_api(create_blueprint(runs))
+    return app
+
+
+def create_runner(settings: Settings) -> Runner:
+    """Return the runner over the same tables, not yet running; errors as in `create_app`."""
+    database = _database(settings)
+    cores = os.cpu_count() or 1
+
+    @contextmanager
+    def open_engine(workers: int) -> Iterator[Engine]:
+        engine = LocalEngine(
+            workers=workers,
+            blobs_url=str((settings.data / "blobs").absolute()),
+            folder=(settings.data / "work").absolute(),
+            threads=settings.threads or max(1, cores // workers),
+        )
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    return Runner(
+        name=_new_id(),
+        ledger=SqlRuns(database),
+        journal=SqlJournal(database),
+        sensory=SensoryClient(_caller(settings.sensory_url)),
+        gallery=GalleryClient(_caller(settings.classification_url)),
+        open_engine=open_engine,
+        clock=SystemClock(),
+        sensory_url=settings.sensory_url,
+        workers=settings.workers or cores,
+    )
+
+
+def _database(settings: Settings) -> Database:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = create_database(
+        settings.database_url or sqlite_url(settings.data / "evolver.sqlite3")
+    )
+    migrate(database, _MIGRATIONS)
+    return database
+
+
+def _caller(url: str) -> Caller:
+    return Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S))
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)

@@ -1,0 +1,1 @@
+"""The Alembic scripts of the evolver's tables."""

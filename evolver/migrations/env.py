@@ -1,0 +1,3 @@
+from commons.adapters.database import run_migrations
+
+run_migrations()

@@ -1,0 +1,112 @@
+"""From a request to a problem: freezes the data and refuses what cannot be evolved."""
+
+from dataclasses import dataclass
+
+from commons.errors import InvalidInputError
+from commons.messages import FreezeRequest, ImageShape, RunRequest, Snapshot
+from commons.training import TrainingData
+from evolver.budget import affordable_multiply_adds, candidate_seconds
+from evolver.limits import Problem
+from evolver.ports import Sensory
+from evolver.search import Search, start_search
+from evolver.taxonomy import Taxonomy, taxonomy_from_value
+
+_LARGEST_SIDE = 64
+_LEAST_CATEGORIES = 2
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a run works on: frozen data and a search that has not begun."""
+
+    snapshot: Snapshot
+    data: TrainingData
+    problem: Problem
+    search: Search
+
+
+def prepare(request: RunRequest, sensory: Sensory, sensory_url: str) -> Prepared:
+    """Return what a run works on; only counts of training and validation images are looked at.
+
+    Args:
+        request: What was asked for.
+        sensory: Freezes, or knows the snapshot that was named.
+        sensory_url: Where the engine's workers find the images.
+
+    Raises:
+        InvalidInputError: The data cannot be evolved, or the taxonomy allows nothing for it.
+        DiceboxError: What the sensory service says.
+    """
+    snapshot = _snapshot(request, sensory)
+    _check(snapshot)
+    shape = resolve_shape(request.shape, snapshot.median_shape)
+    problem = Problem(shape, len(snapshot.categories))
+    train_images = snapshot.counts["train"]
+    taxonomy = _affordable(
+        taxonomy_from_value(request.taxonomy), train_images, candidate_seconds(request)
+    )
+    search = start_search(
+        taxonomy,
+        problem,
+        seed=request.seed,
+        size=request.population,
+        strategy=request.strategy,
+    )
+    data = TrainingData(
+        sensory_url=sensory_url, snapshot=snapshot.id, shape=shape, resize=request.resize
+    )
+    return Prepared(snapshot, data, problem, search)
+
+
+def resolve_shape(asked: ImageShape | None, median: tuple[int, int, int]) -> ImageShape:
+    """Return (height, width, channels): as asked, or the median size capped at 64.
+
+    The cap keeps the proportions. Channels are 1 only if every image is grey.
+    """
+    if asked is not None:
+        return asked
+    height, width, channels = median
+    share = min(1.0, _LARGEST_SIDE / max(height, width))
+    return (
+        max(1, round(height * share)),
+        max(1, round(width * share)),
+        1 if channels == 1 else 3,
+    )
+
+
+def _snapshot(request: RunRequest, sensory: Sensory) -> Snapshot:
+    if request.snapshot is None:
+        return sensory.freeze(request.dataset, FreezeRequest(categories=request.categories))
+    snapshot = sensory.snapshot(request.snapshot)
+    if snapshot.dataset != request.dataset:
+        raise InvalidInputError(
+            f"snapshot {snapshot.id} is of dataset {snapshot.dataset!r}, not {request.dataset!r}"
+        )
+    return snapshot
+
+
+def _check(snapshot: Snapshot) -> None:
+    train, validation = snapshot.counts.get("train", 0), snapshot.counts.get("validation", 0)
+    categories = len(snapshot.categories)
+    name = f"dataset {snapshot.dataset!r}"
+    if train + validation == 0:
+        raise InvalidInputError(f"{name} has no labeled images to learn from: label some first")
+    if categories < _LEAST_CATEGORIES:
+        raise InvalidInputError(
+            f"{name} has {categories} category: label images of at least {_LEAST_CATEGORIES}"
+        )
+    if validation == 0:
+        raise InvalidInputError(
+            f"{name} has no validation images: label more images, so that some can be held out"
+        )
+    if train < categories:
+        raise InvalidInputError(
+            f"{name} has fewer training images ({train}) than categories ({categories}):"
+            " label more images"
+        )
+
+
+def _affordable(taxonomy: Taxonomy, train_images: int, candidate_s: float) -> Taxonomy:
+    most = min(taxonomy.limits.multiply_adds, affordable_multiply_adds(train_images, candidate_s))
+    limits = taxonomy.limits.model_copy(update={"multiply_adds": most})
+    return taxonomy.model_copy(update={"limits": limits})

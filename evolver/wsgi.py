@@ -1,0 +1,13 @@
+"""The web process: environment in, app out (a factory, so that importing does nothing)."""
+
+import os
+
+from flask_openapi3 import OpenAPI
+
+from commons.settings import settings_from_env
+from evolver.app import Settings, create_app
+
+
+def create() -> OpenAPI:
+    """Return the app of this process."""
+    return create_app(settings_from_env(Settings, os.environ))
