@@ -1,0 +1,157 @@
+"""Batch orders in tables: views of shards, complete when all of these are made."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
+
+from commons.adapters.database import reading, writing
+from commons.adapters.decode import DECODER
+from commons.errors import ConflictError, GoneError, NotFoundError
+from commons.messages import Order, OrderRequest, OrderState, ShardDescriptor
+from sensory_service.adapters.dataset_tables import insert_unless_there
+from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
+from sensory_service.shard_layout import ShardPlan
+
+_KEY = (
+    "snapshot",
+    "split",
+    "height",
+    "width",
+    "channels",
+    "resize",
+    "decoder",
+    "first",
+    "examples",
+)
+
+
+class OrderTables:
+    """`sensory_service.ports.OrderCatalog` in tables."""
+
+    def __init__(self, database: sqlalchemy.Engine) -> None:
+        self._database = database
+
+    def add(
+        self, order: str, request: OrderRequest, plans: Sequence[ShardPlan], at: float
+    ) -> list[int]:
+        """Store an order with its shards and return the ids of those not yet made."""
+        with writing(self._database) as connection:
+            row = {
+                "id": order,
+                "body": request.model_dump(mode="json"),
+                "shards": len(plans),
+                "examples": sum(plan.examples for plan in plans),
+                "created": at,
+            }
+            connection.execute(BATCH_ORDER.insert(), [row])
+            shards = _find_or_make_shards(connection, plans, at)
+            links = [
+                {"batch_order": order, "sequence": sequence, "shard": shard.id}
+                for sequence, shard in enumerate(shards, start=1)
+            ]
+            connection.execute(ORDER_SHARD.insert(), links)
+            return [shard.id for shard in shards if shard.sha256 is None]
+
+    def get(self, order: str) -> Order:
+        """Return where an order stands."""
+        with reading(self._database) as connection:
+            row = _find(connection, order)
+            ready = connection.execute(
+                select(func.count())
+                .select_from(ORDER_SHARD.join(SHARD, ORDER_SHARD.c.shard == SHARD.c.id))
+                .where(ORDER_SHARD.c.batch_order == order, SHARD.c.sha256.is_not(None))
+            ).scalar_one()
+        return Order(
+            id=order,
+            state=row.ended or _progress(ready, row.shards),
+            request=OrderRequest.model_validate(row.body),
+            shards=row.shards,
+            ready=ready,
+            examples=row.examples,
+            reason=row.reason,
+        )
+
+    def shard(self, order: str, sequence: int) -> ShardDescriptor | None:
+        """Return a shard of an order once it is made."""
+        with reading(self._database) as connection:
+            row = _find(connection, order)
+            _check_open(row, sequence)
+            shard = connection.execute(
+                select(SHARD)
+                .join(ORDER_SHARD, ORDER_SHARD.c.shard == SHARD.c.id)
+                .where(ORDER_SHARD.c.batch_order == order, ORDER_SHARD.c.sequence == sequence)
+            ).one()
+        if shard.sha256 is None:
+            return None
+        return ShardDescriptor(
+            order=order,
+            sequence=sequence,
+            split=shard.split,
+            sha256=shard.sha256,
+            examples=shard.examples,
+            last=sequence == row.shards,
+        )
+
+    def cancel(self, order: str) -> None:
+        """Cancel an order; a failed one stays failed."""
+        with writing(self._database) as connection:
+            _find(connection, order)
+            connection.execute(
+                BATCH_ORDER.update()
+                .where(BATCH_ORDER.c.id == order, BATCH_ORDER.c.ended.is_(None))
+                .values(ended="cancelled")
+            )
+
+
+def _progress(ready: int, shards: int) -> OrderState:
+    if ready == shards:
+        return "complete"
+    return "running" if ready else "accepted"
+
+
+def _check_open(row: Row[Any], sequence: int) -> None:
+    if row.ended == "cancelled":
+        raise GoneError(f"the order {row.id} was cancelled", kind="order-cancelled")
+    if row.ended == "failed":
+        raise ConflictError(f"the order {row.id} failed: {row.reason}", kind="order-failed")
+    if sequence > row.shards:
+        raise NotFoundError(
+            f"expected a shard of the order's {row.shards}, got number {sequence}",
+            kind="unknown-shard",
+        )
+
+
+def _find(connection: Connection, order: str) -> Row[Any]:
+    row = connection.execute(select(BATCH_ORDER).where(BATCH_ORDER.c.id == order)).first()
+    if row is None:
+        raise NotFoundError(f"there is no order {order}", kind="unknown-order")
+    return row
+
+
+def _find_or_make_shards(
+    connection: Connection, plans: Sequence[ShardPlan], at: float
+) -> list[Row[Any]]:
+    keys = [_key(plan) for plan in plans]
+    insert_unless_there(connection, SHARD, [key | {"issued": at} for key in keys], list(_KEY))
+    return [connection.execute(select(SHARD).where(_has(key))).one() for key in keys]
+
+
+def _key(plan: ShardPlan) -> dict[str, object]:
+    height, width, channels = plan.shape
+    return {
+        "snapshot": plan.snapshot,
+        "split": plan.split,
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "resize": plan.resize,
+        "decoder": DECODER,
+        "first": plan.first,
+        "examples": plan.examples,
+    }
+
+
+def _has(key: dict[str, object]) -> ColumnElement[bool]:
+    return and_(*(SHARD.c[column] == value for column, value in key.items()))

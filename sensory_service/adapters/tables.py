@@ -1,0 +1,166 @@
+"""The tables of the sensory service, for SQLite and PostgreSQL.
+
+`dataset.images` and `category.images` are counts kept in the transaction of every change, so
+that no question about counts ever counts. A membership repeats its latest label for the same
+reason; the label events are the history it comes from.
+"""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+METADATA = MetaData()
+# SQLite counts only an INTEGER key up by itself.
+_BIG = BigInteger().with_variant(Integer, "sqlite")
+
+DATASET = Table(
+    "dataset",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(63), nullable=False, unique=True),
+    Column("images", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+CATEGORY = Table(
+    "category",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    # Counts up in the order of making: a new category never renumbers another.
+    Column("number", Integer, nullable=False),
+    Column("name", String(120), nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("dataset", "name", name="category_name"),
+    UniqueConstraint("dataset", "number", name="category_number"),
+)
+
+IMAGE = Table(
+    "image",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
+    Column("format", String(16), nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+MEMBERSHIP = Table(
+    "membership",
+    METADATA,
+    Column("id", _BIG, primary_key=True),
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    Column("image", String(64), ForeignKey("image.sha256"), nullable=False),
+    Column("category", String(64), ForeignKey("category.id")),
+    Column("split", String(16)),
+    # An import said the split; otherwise the first freeze assigned it.
+    Column("split_said", Boolean, nullable=False),
+    Column("added", Float, nullable=False),
+    UniqueConstraint("dataset", "image", name="membership_image"),
+    Index("membership_by_category", "dataset", "category", "id"),
+    Index("membership_by_age", "dataset", "id"),
+)
+
+LABEL_EVENT = Table(
+    "label_event",
+    METADATA,
+    Column("id", _BIG, primary_key=True),
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    Column("image", String(64), ForeignKey("image.sha256"), nullable=False),
+    Column("category", String(64), ForeignKey("category.id")),
+    Column("who", String(120)),
+    Column("at", Float, nullable=False),
+    Index("label_event_by_image", "dataset", "image", "id"),
+)
+
+SNAPSHOT = Table(
+    "snapshot",
+    METADATA,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+SNAPSHOT_IMAGE = Table(
+    "snapshot_image",
+    METADATA,
+    Column("snapshot", Integer, ForeignKey("snapshot.number"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("image", String(64), nullable=False),
+    Column("category", Integer, nullable=False),
+    Column("split", String(16), nullable=False),
+    PrimaryKeyConstraint("snapshot", "position"),
+    sqlite_with_rowid=False,
+)
+
+SHARD = Table(
+    "shard",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("snapshot", String(64), ForeignKey("snapshot.id"), nullable=False),
+    Column("split", String(16), nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("channels", Integer, nullable=False),
+    Column("resize", String(16), nullable=False),
+    # Other pixels are other shards: a new decoder never answers with the old one's.
+    Column("decoder", String(32), nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("examples", Integer, nullable=False),
+    Column("sha256", String(64)),
+    Column("issued", Float, nullable=False),
+    UniqueConstraint(
+        "snapshot",
+        "split",
+        "height",
+        "width",
+        "channels",
+        "resize",
+        "decoder",
+        "first",
+        "examples",
+        name="shard_key",
+    ),
+)
+
+BATCH_ORDER = Table(
+    "batch_order",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("body", JSON, nullable=False),
+    Column("shards", Integer, nullable=False),
+    Column("examples", Integer, nullable=False),
+    # How it ended before it was complete (`cancelled`, `failed`); progress is in the shards.
+    Column("ended", String(16)),
+    Column("reason", String),
+    Column("created", Float, nullable=False),
+)
+
+ORDER_SHARD = Table(
+    "order_shard",
+    METADATA,
+    Column("batch_order", String(64), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("shard", Integer, ForeignKey("shard.id"), nullable=False),
+    PrimaryKeyConstraint("batch_order", "sequence"),
+    ForeignKeyConstraint(["batch_order"], ["batch_order.id"]),
+    Index("order_shard_by_shard", "shard"),
+)

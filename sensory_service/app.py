@@ -1,0 +1,160 @@
+"""Puts the sensory service together; the only module that knows every part of it."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask_openapi3 import OpenAPI
+from pydantic import Field
+from sqlalchemy import Engine
+
+from commons import settings as common_settings
+from commons.adapters.clock import SystemClock
+from commons.adapters.database import create_database, migrate, reading, sqlite_url
+from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.table_queue import TableQueue
+from commons.adapters.web_app import create_web_app
+from commons.errors import DiceboxError
+from commons.ports import Blobs, Clock, Queue
+from sensory_service.adapters.dataset_tables import DatasetTables
+from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.order_tables import OrderTables
+from sensory_service.adapters.shard_tables import ShardTables
+from sensory_service.adapters.snapshot_tables import SnapshotTables
+from sensory_service.consumer import BatchProcessor
+from sensory_service.images import ImageStore
+from sensory_service.orders import OrderDesk
+from sensory_service.routes import image_routes, order_routes, snapshot_routes
+from sensory_service.shard_tasks import ShardTasks
+from sensory_service.shards import ShardMaker
+from sensory_service.snapshots import SnapshotStore
+from sensory_service.waiting import WaitingRoom
+
+PREFIX = "/api/sensory/v1"
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Settings(common_settings.Settings):
+    """What a person may set, as `DICEBOX_<NAME>`.
+
+    Args:
+        data: Folder of the blobs and the local tables; made when it is not there.
+        max_body_bytes: Largest request, and so the largest image.
+        max_upload_files: Most files of one multipart request.
+        upload_threads: Files of one request that are checked and written at once.
+        waiting_slots: Requests that may wait for a shard at once; fewer than server threads.
+        longest_wait_s: A client that asks for more waits this long.
+        task_lease_s: A shard task without an answer for this long goes to another processor.
+        reissue_after_s: A shard without a result for this long gets a new task.
+        decode_threads: Images that a batch processor decodes at once.
+    """
+
+    data: Path = Path("dicebox-data")
+    max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_upload_files: int = Field(default=10_000, ge=1)
+    upload_threads: int = Field(default=8, ge=1)
+    waiting_slots: int = Field(default=4, ge=1)
+    longest_wait_s: float = Field(default=20.0, ge=0.0)
+    task_lease_s: float = Field(default=60.0, gt=0.0)
+    reissue_after_s: float = Field(default=120.0, gt=0.0)
+    decode_threads: int = Field(default=2, ge=1)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings of an environment.
+
+        Raises:
+            InvalidInputError: One message that lists every fault.
+        """
+        return common_settings.settings_from_env(cls, environ)
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What the service stands on; tests and other sizes of the house hand in their own.
+
+    The tables in `database` and those of the queue are there already.
+    """
+
+    database: Engine
+    blobs: Blobs
+    queue: Queue
+    clock: Clock
+
+
+def create_platform(settings: Settings) -> Platform:
+    """Return the embedded platform in the data folder, its tables made and up to date."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    database = create_database(sqlite_url(settings.data / "sensory.sqlite3"))
+    migrate(database, MIGRATIONS)
+    clock = SystemClock()
+    queue_database = create_database(sqlite_url(settings.data / "queue.sqlite3"))
+    queue = TableQueue(queue_database, clock, lease_s=settings.task_lease_s)
+    queue.create_tables()
+    return Platform(database, FileBlobs(settings.data / "blobs"), queue, clock)
+
+
+def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
+    """Return the WSGI app of the service; it may be called from several threads."""
+    on = platform or create_platform(settings)
+    datasets, snapshots = DatasetTables(on.database), SnapshotTables(on.database)
+    catalog = ImageTables(on.database)
+    images = ImageStore(
+        datasets, catalog, on.blobs, on.clock, _new_id, threads=settings.upload_threads
+    )
+    orders = OrderDesk(
+        snapshots,
+        OrderTables(on.database),
+        _tasks(on, settings),
+        on.blobs,
+        on.clock,
+        _new_id,
+    )
+    room = WaitingRoom(on.clock, settings.waiting_slots, settings.longest_wait_s)
+    app = create_web_app(
+        "Sensory service",
+        PREFIX,
+        ready=lambda: _missing(on),
+        max_body_bytes=settings.max_body_bytes,
+    )
+    app.config["MAX_FORM_PARTS"] = settings.max_upload_files
+    app.register_api(image_routes(PREFIX, images))
+    app.register_api(snapshot_routes(PREFIX, SnapshotStore(datasets, snapshots, on.clock)))
+    app.register_api(order_routes(PREFIX, orders, room))
+    return app
+
+
+def create_batch_processor(settings: Settings, platform: Platform | None = None) -> BatchProcessor:
+    """Return a batch processor; any number of them may work on one platform."""
+    on = platform or create_platform(settings)
+    maker = ShardMaker(
+        ShardTables(on.database),
+        SnapshotTables(on.database),
+        on.blobs,
+        threads=settings.decode_threads,
+    )
+    return BatchProcessor(on.queue, maker, _tasks(on, settings), on.clock)
+
+
+def _tasks(on: Platform, settings: Settings) -> ShardTasks:
+    return ShardTasks(on.queue, ShardTables(on.database), on.clock, settings.reissue_after_s)
+
+
+def _missing(on: Platform) -> dict[str, str]:
+    """Return what does not answer, with the reason."""
+    missing = {}
+    try:
+        with reading(on.database) as connection:
+            connection.exec_driver_sql("SELECT 1 FROM dataset LIMIT 1")
+    except DiceboxError as error:
+        missing["tables"] = str(error)
+    try:
+        on.blobs.exists("images/none")
+    except DiceboxError as error:
+        missing["blobs"] = str(error)
+    return missing
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

@@ -1,0 +1,175 @@
+"""Stores images and labels: nothing is answered before it is durable."""
+
+import hashlib
+import unicodedata
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from commons.adapters.decode import MEDIA_TYPES, inspect_image
+from commons.errors import InvalidInputError, TooLargeError
+from commons.messages import (
+    Category,
+    CategoryName,
+    DatasetImages,
+    DatasetName,
+    DatasetSummary,
+    Split,
+    StoredImage,
+    UploadFault,
+    UploadReply,
+)
+from commons.ports import Blobs, Clock
+from sensory_service.blob_names import image_blob
+from sensory_service.ports import (
+    DatasetCatalog,
+    Filter,
+    ImageCatalog,
+    ImageRecord,
+    Relabel,
+    Upload,
+)
+
+_DATASET = TypeAdapter[str](DatasetName)
+_CATEGORY = TypeAdapter[str](CategoryName)
+Value = TypeVar("Value")
+
+
+class ImageStore:
+    """The use cases of images, labels and counts.
+
+    Args:
+        datasets: Counts.
+        catalog: Memberships and labels.
+        blobs: Where the bytes are.
+        clock: Time of label events.
+        new_id: Returns an opaque id for a category that is new.
+        threads: Files of one request that are checked and written at once.
+    """
+
+    def __init__(
+        self,
+        datasets: DatasetCatalog,
+        catalog: ImageCatalog,
+        blobs: Blobs,
+        clock: Clock,
+        new_id: Callable[[], str],
+        threads: int = 8,
+    ) -> None:
+        self._datasets = datasets
+        self._catalog = catalog
+        self._blobs = blobs
+        self._clock = clock
+        self._new_id = new_id
+        self._threads = threads
+
+    def store(
+        self, dataset: str, data: bytes, category: str | None, split: Split | None
+    ) -> StoredImage:
+        """Store one image and return what it is now; the same bytes again are no error.
+
+        Raises:
+            InvalidInputError: Not an image, or a wrong name of dataset or category.
+            TooLargeError: Too many pixels.
+            StorageFullError: No space is left; the image is not stored.
+        """
+        upload = self._upload(dataset, category, split)
+        record = self._keep(data)
+        return self._catalog.record(replace(upload, images=[record]))[0]
+
+    def store_many(
+        self,
+        dataset: str,
+        files: Sequence[tuple[str, bytes]],
+        category: str | None,
+        split: Split | None,
+    ) -> UploadReply:
+        """Store the files (name, bytes) that are images and say of each other why it is not.
+
+        Raises:
+            InvalidInputError: A wrong name of dataset or category, or no files.
+            StorageFullError: No space is left; none of these files is stored.
+        """
+        upload = self._upload(dataset, category, split)
+        if not files:
+            raise InvalidInputError(
+                "expected at least one file in the form field `files`, got none"
+            )
+        # fsync and decoding both let other threads run, so files overlap.
+        with ThreadPoolExecutor(min(self._threads, len(files))) as pool:
+            results = list(pool.map(self._keep_or_refuse, files))
+        records = [result for result in results if isinstance(result, ImageRecord)]
+        refused = [result for result in results if isinstance(result, UploadFault)]
+        stored = self._catalog.record(replace(upload, images=records)) if records else []
+        return UploadReply(stored=stored, refused=refused)
+
+    def relabel(self, dataset: str, image: str, category: str | None) -> StoredImage:
+        """Give an image another label, or none, and return what it is now.
+
+        Raises:
+            NotFoundError: No such dataset, or the image is not in it.
+            InvalidInputError: A wrong name of the category.
+        """
+        now = self._clock.now()
+        return self._catalog.relabel(Relabel(dataset, image, self._category(category), now))
+
+    def datasets(self) -> list[DatasetSummary]:
+        """Return all datasets with their counts."""
+        return self._datasets.summaries()
+
+    def dataset(self, dataset: str) -> DatasetSummary:
+        """Return one dataset with its counts."""
+        return self._datasets.summary(dataset)
+
+    def browse(self, which: Filter, cursor: int | None, limit: int) -> DatasetImages:
+        """Return a page of a dataset, newest first."""
+        return self._catalog.browse(which, cursor, limit)
+
+    def image(self, sha256: str) -> tuple[bytes, str]:
+        """Return an image as it was sent, and the media type of what it decoded as.
+
+        Raises:
+            NotFoundError: No dataset holds it.
+        """
+        media_type = MEDIA_TYPES[self._catalog.find(sha256).format]
+        return self._blobs.get(image_blob(sha256)), media_type
+
+    def _upload(self, dataset: str, category: str | None, split: Split | None) -> Upload:
+        expected = "dataset name of small letters, digits, - and _, at most 63 long"
+        name = _checked(_DATASET, dataset, expected)
+        return Upload(name, (), self._category(category), split, self._clock.now())
+
+    def _category(self, name: str | None) -> Category | None:
+        if name is None:
+            return None
+        # The same name typed on a Mac and read from a Linux folder is one category.
+        text = unicodedata.normalize("NFC", name)
+        expected = "category name of 1 to 120 characters without slashes and control characters"
+        return Category(id=self._new_id(), name=_checked(_CATEGORY, text, expected))
+
+    def _keep(self, data: bytes) -> ImageRecord:
+        """Make the bytes durable; until the tables know them they are no image of anybody."""
+        facts = inspect_image(data)
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._blobs.put(image_blob(sha256), data)
+        return ImageRecord(
+            sha256, facts.format, facts.height, facts.width, facts.channels, len(data)
+        )
+
+    def _keep_or_refuse(self, file: tuple[str, bytes]) -> ImageRecord | UploadFault:
+        name, data = file
+        try:
+            return self._keep(data)
+        except (InvalidInputError, TooLargeError) as error:
+            return UploadFault(file=name, kind=error.kind, detail=str(error))
+
+
+def _checked(adapter: TypeAdapter[Value], value: object, expected: str) -> Value:
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        message = f"expected a {expected}, got {str(value)[:100]!r}"
+        raise InvalidInputError(message, kind="invalid-name") from error

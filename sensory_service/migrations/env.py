@@ -1,0 +1,5 @@
+"""Run by Alembic; `commons.adapters.database.migrate` calls it."""
+
+from commons.adapters.database import run_migrations
+
+run_migrations()

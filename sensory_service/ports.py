@@ -1,0 +1,236 @@
+"""The tables of this service, as the use cases see them; split by noun.
+
+Every method raises `UnavailableError` while the tables cannot be reached, and every one that
+writes raises `StorageFullError` when no space is left; nothing was changed then. What a
+method has written when it returns survives a crash of the machine.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from commons.messages import (
+    Category,
+    DatasetImages,
+    DatasetSummary,
+    Order,
+    OrderRequest,
+    ShardDescriptor,
+    Snapshot,
+    SnapshotImage,
+    Split,
+    StoredImage,
+)
+from sensory_service.shard_layout import ShardPlan
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What is known about the bytes of one picture; `format` is a key of `MEDIA_TYPES`."""
+
+    sha256: str
+    format: str
+    height: int
+    width: int
+    channels: int
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Upload:
+    """Images that came with one request and what it says about all of them.
+
+    Args:
+        dataset: Made when it is new.
+        images: In the order they came; their bytes are in the blobs already.
+        category: None says nothing about labels; its id counts only when its name is new.
+        split: None says nothing about splits.
+        at: Unix seconds.
+    """
+
+    dataset: str
+    images: Sequence[ImageRecord]
+    category: Category | None
+    split: Split | None
+    at: float
+
+
+@dataclass(frozen=True)
+class Relabel:
+    """Another label for an image of a dataset; `category` None takes its label away."""
+
+    dataset: str
+    image: str
+    category: Category | None
+    at: float
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which images of a dataset to browse; None does not narrow."""
+
+    dataset: str
+    category: str | None = None
+    labeled: bool | None = None
+
+
+class LabeledImage(NamedTuple):
+    """An image that a snapshot could hold; `said` when an import brought its split."""
+
+    image: str
+    category: str
+    split: Split | None
+    said: bool
+    height: int
+    width: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """What a batch processor needs to know about one shard.
+
+    Args:
+        wanted: Some open order waits for it.
+        sha256: There when the shard was made already.
+    """
+
+    id: int
+    plan: ShardPlan
+    wanted: bool
+    sha256: str | None
+
+
+class DatasetCatalog(Protocol):
+    """Counts, kept with every change and never made by counting."""
+
+    def summaries(self) -> list[DatasetSummary]:
+        """Return all datasets by name."""
+        ...
+
+    def summary(self, dataset: str) -> DatasetSummary:
+        """Return one dataset, its categories in the order of their making.
+
+        Raises:
+            NotFoundError: No dataset has this name.
+        """
+        ...
+
+
+class ImageCatalog(Protocol):
+    """Which images are in which datasets, and their labels."""
+
+    def record(self, upload: Upload) -> list[StoredImage]:
+        """Add memberships and label events, all or none, and say what each image is now."""
+        ...
+
+    def relabel(self, relabel: Relabel) -> StoredImage:
+        """Add a label event unless the label is the same, and return what the image is now.
+
+        Raises:
+            NotFoundError: No such dataset, or the image is not in it.
+        """
+        ...
+
+    def browse(self, which: Filter, before: int | None, limit: int) -> DatasetImages:
+        """Return at most `limit` images, newest first, from the cursor `before` on.
+
+        Raises:
+            NotFoundError: No such dataset or category.
+        """
+        ...
+
+    def find(self, sha256: str) -> ImageRecord:
+        """Return what is known about an image.
+
+        Raises:
+            NotFoundError: No dataset holds it.
+        """
+        ...
+
+
+class SnapshotCatalog(Protocol):
+    """Frozen lists, and the splits that freezing assigns."""
+
+    def labeled(self, dataset: str, categories: Sequence[str]) -> list[LabeledImage]:
+        """Return the images whose latest label is one of some categories (ids), in no order."""
+        ...
+
+    def assign_splits(self, dataset: str, splits: Mapping[str, Split]) -> int:
+        """Set the split of images that have none yet and return how many had none."""
+        ...
+
+    def add(self, snapshot: Snapshot, images: Iterable[SnapshotImage]) -> bool:
+        """Store a snapshot with its rows in order, and say whether it is new."""
+        ...
+
+    def get(self, snapshot: str) -> Snapshot:
+        """Return a snapshot.
+
+        Raises:
+            NotFoundError: No snapshot has this id.
+        """
+        ...
+
+    def rows(self, snapshot: str, first: int, count: int) -> list[SnapshotImage]:
+        """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
+        ...
+
+
+class OrderCatalog(Protocol):
+    """Batch orders: views of shards that everybody who asks for the same shares."""
+
+    def add(
+        self, order: str, request: OrderRequest, plans: Sequence[ShardPlan], at: float
+    ) -> list[int]:
+        """Store an order with its shards in sequence and return the ids of those not yet made."""
+        ...
+
+    def get(self, order: str) -> Order:
+        """Return where an order stands.
+
+        Raises:
+            NotFoundError: No order has this id.
+        """
+        ...
+
+    def shard(self, order: str, sequence: int) -> ShardDescriptor | None:
+        """Return a shard of an order once it is made.
+
+        Raises:
+            NotFoundError: No such order, or it has fewer shards.
+            GoneError: The order was cancelled.
+            ConflictError: The order failed; the message says why.
+        """
+        ...
+
+    def cancel(self, order: str) -> None:
+        """Cancel an order, a complete one too; a failed one stays failed.
+
+        Raises:
+            NotFoundError: No order has this id.
+        """
+        ...
+
+
+class ShardCatalog(Protocol):
+    """Shards as the batch processors see them."""
+
+    def task(self, shard: int) -> ShardTask | None:
+        """Return what a task is about, or nothing if there is no such shard."""
+        ...
+
+    def record(self, shard: int, sha256: str) -> None:
+        """Say that a shard was made; its bytes are in the blobs. The first result stays."""
+        ...
+
+    def fail(self, shard: int, reason: str) -> None:
+        """Fail the open orders that wait for a shard; a later order tries again."""
+        ...
+
+    def overdue(self, issued_before: float, now: float) -> list[int]:
+        """Return the wanted shards without a result whose task went out before a time.
+
+        They count as issued `now`, so that one of several callers gets them.
+        """
+        ...

@@ -1,0 +1,233 @@
+"""The HTTP face of the service: parse, one call, answer."""
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, RawModel
+from pydantic import Field
+
+from commons.adapters.web_app import answer
+from commons.messages import (
+    DatasetImages,
+    DatasetList,
+    DatasetSummary,
+    FreezeRequest,
+    LabelRequest,
+    Message,
+    Order,
+    OrderRequest,
+    ShardDescriptor,
+    Snapshot,
+    SnapshotImages,
+    Split,
+    StoredImage,
+    UploadReply,
+)
+from sensory_service.images import ImageStore
+from sensory_service.orders import OrderDesk
+from sensory_service.ports import Filter
+from sensory_service.snapshots import SnapshotStore
+from sensory_service.waiting import WaitingRoom
+
+_FOR_EVER = "private, max-age=31536000, immutable"
+
+
+class DatasetPath(Message):
+    """A dataset by name."""
+
+    dataset: str
+
+
+class ImagePath(Message):
+    """An image by its hash."""
+
+    sha256: str
+
+
+class DatasetImagePath(Message):
+    """An image of a dataset."""
+
+    dataset: str
+    sha256: str
+
+
+class SnapshotPath(Message):
+    """A snapshot by its id."""
+
+    snapshot: str
+
+
+class OrderPath(Message):
+    """An order by its id."""
+
+    order: str
+
+
+class ShardPath(Message):
+    """A shard by its hash."""
+
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class UploadQuery(Message):
+    """What is said about every image of the request; `category` by name, made when new."""
+
+    category: str | None = None
+    split: Split | None = None
+
+
+class UploadBody(RawModel):
+    """The bytes of one image, or a form with many files in the field `files`."""
+
+    mimetypes = ["application/octet-stream", "multipart/form-data"]  # noqa: RUF012 - its type
+
+
+class BrowseQuery(Message):
+    """Which images; `cursor` is the one of the page before."""
+
+    category: str | None = None
+    labeled: bool | None = None
+    cursor: int | None = Field(default=None, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class ManifestQuery(Message):
+    """Which rows of a manifest; `cursor` is the one of the page before."""
+
+    split: Split | None = None
+    cursor: int = Field(default=0, ge=0)
+    limit: int = Field(default=5000, ge=1, le=10_000)
+
+
+class NextShardQuery(Message):
+    """The shard after a sequence number, waited for some seconds."""
+
+    after: int = Field(default=0, ge=0)
+    wait_s: float = Field(default=0.0, ge=0.0)
+
+
+def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
+    """Return the routes of datasets, images and labels."""
+    routes = APIBlueprint("images", __name__, url_prefix=prefix)
+
+    @routes.post(
+        "/datasets/<dataset>/images",
+        summary="Store one image (raw body) or many (form field `files`), labeled or not",
+        responses={200: UploadReply, 201: StoredImage},
+    )
+    def upload(path: DatasetPath, query: UploadQuery, raw: UploadBody) -> Response:
+        if request.mimetype == "multipart/form-data":
+            files = [(file.filename or "", file.read()) for file in request.files.getlist("files")]
+            return answer(images.store_many(path.dataset, files, query.category, query.split))
+        stored = images.store(path.dataset, request.get_data(), query.category, query.split)
+        return answer(stored, 200 if stored.duplicate else 201)
+
+    @routes.get("/datasets", summary="All datasets with counts", responses={200: DatasetList})
+    def datasets() -> Response:
+        return answer(DatasetList(datasets=images.datasets()))
+
+    @routes.get(
+        "/datasets/<dataset>", summary="One dataset with counts", responses={200: DatasetSummary}
+    )
+    def dataset(path: DatasetPath) -> Response:
+        return answer(images.dataset(path.dataset))
+
+    @routes.get(
+        "/datasets/<dataset>/images",
+        summary="The images of a dataset, newest first, page by page",
+        responses={200: DatasetImages},
+    )
+    def browse(path: DatasetPath, query: BrowseQuery) -> Response:
+        which = Filter(path.dataset, query.category, query.labeled)
+        return answer(images.browse(which, query.cursor, query.limit))
+
+    @routes.put(
+        "/datasets/<dataset>/images/<sha256>/label",
+        summary="Give an image another label, or none",
+        responses={200: StoredImage},
+    )
+    def label(path: DatasetImagePath, body: LabelRequest) -> Response:
+        return answer(images.relabel(path.dataset, path.sha256, body.category))
+
+    @routes.get("/images/<sha256>", summary="The bytes of an image as they were sent")
+    def image(path: ImagePath) -> Response:
+        data, media_type = images.image(path.sha256)
+        response = _immutable(data, media_type, path.sha256)
+        # Whatever else these bytes may look like, no browser runs any of it.
+        response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return response
+
+    return routes
+
+
+def snapshot_routes(prefix: str, snapshots: SnapshotStore) -> APIBlueprint:
+    """Return the routes of snapshots."""
+    routes = APIBlueprint("snapshots", __name__, url_prefix=prefix)
+
+    @routes.post(
+        "/datasets/<dataset>/snapshots",
+        summary="Freeze what is labeled now",
+        responses={200: Snapshot, 201: Snapshot},
+    )
+    def freeze(path: DatasetPath, body: FreezeRequest) -> Response:
+        snapshot, created = snapshots.freeze(path.dataset, body)
+        return answer(snapshot, 201 if created else 200)
+
+    @routes.get("/snapshots/<snapshot>", summary="A snapshot", responses={200: Snapshot})
+    def snapshot(path: SnapshotPath) -> Response:
+        return answer(snapshots.get(path.snapshot))
+
+    @routes.get(
+        "/snapshots/<snapshot>/images",
+        summary="The manifest of a snapshot, page by page",
+        responses={200: SnapshotImages},
+    )
+    def manifest(path: SnapshotPath, query: ManifestQuery) -> Response:
+        page = snapshots.images(path.snapshot, query.split, query.cursor, query.limit)
+        return answer(page)
+
+    return routes
+
+
+def order_routes(prefix: str, orders: OrderDesk, room: WaitingRoom) -> APIBlueprint:
+    """Return the routes of batch orders and shards."""
+    routes = APIBlueprint("orders", __name__, url_prefix=prefix)
+
+    @routes.post("/orders", summary="Order a snapshot in batches", responses={202: Order})
+    def place(body: OrderRequest) -> Response:
+        return answer(orders.place(body), 202)
+
+    @routes.get("/orders/<order>", summary="Where an order stands", responses={200: Order})
+    def order(path: OrderPath) -> Response:
+        return answer(orders.get(path.order))
+
+    @routes.delete("/orders/<order>", summary="Cancel an order", responses={200: Order})
+    def cancel(path: OrderPath) -> Response:
+        return answer(orders.cancel(path.order))
+
+    @routes.get(
+        "/orders/<order>/shards/next",
+        summary="The shard after a sequence number; 204 while it is not made",
+        responses={200: ShardDescriptor, 204: None},
+    )
+    def next_shard(path: OrderPath, query: NextShardQuery) -> Response:
+        shard, full = room.wait_for(
+            lambda: orders.shard_after(path.order, query.after), query.wait_s
+        )
+        if shard is not None:
+            return answer(shard)
+        return Response(status=204, headers={"Retry-After": "1"} if full else {})
+
+    @routes.get("/shards/<sha256>", summary="The bytes of a shard (.npz without pickle)")
+    def shard(path: ShardPath) -> Response:
+        return _immutable(orders.shard(path.sha256), "application/octet-stream", path.sha256)
+
+    return routes
+
+
+def _immutable(data: bytes, media_type: str, sha256: str) -> Response:
+    """Return bytes that never change under their address."""
+    response = Response(data, content_type=media_type)
+    response.headers["Cache-Control"] = _FOR_EVER
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.set_etag(sha256)
+    response.make_conditional(request)
+    return response

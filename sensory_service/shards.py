@@ -1,0 +1,102 @@
+"""Makes shards: images of a snapshot decoded to one shape, stacked, stored by their hash."""
+
+import hashlib
+import io
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from commons.adapters.decode import Pixels, decode_image
+from commons.errors import InvalidInputError, NotFoundError, TooLargeError
+from commons.messages import SnapshotImage
+from commons.ports import Blobs
+from sensory_service.blob_names import image_blob, shard_blob
+from sensory_service.ports import ShardCatalog, SnapshotCatalog
+from sensory_service.shard_layout import ShardPlan
+
+_AT_ONCE = 256  # images decoded between two looks at whether to stop
+
+
+class ShardFaultError(Exception):
+    """This shard can never be made; the message says why."""
+
+
+class StoppedError(Exception):
+    """The processor is asked to end; the shard is not made."""
+
+
+class ShardMaker:
+    """Turns the task of a shard into its bytes.
+
+    The same plan gives the same bytes whoever makes it and however often, so tasks may come
+    twice and processors may die at any point.
+
+    Args:
+        catalog: What the shards are, and where results are recorded.
+        snapshots: The rows of a shard.
+        blobs: Images come from it, shards go to it.
+        threads: Images decoded at once.
+    """
+
+    def __init__(
+        self, catalog: ShardCatalog, snapshots: SnapshotCatalog, blobs: Blobs, threads: int = 2
+    ) -> None:
+        self._catalog = catalog
+        self._snapshots = snapshots
+        self._blobs = blobs
+        self._threads = threads
+
+    def make(self, shard: int, stopped: Callable[[], bool]) -> None:
+        """Make a shard, if it is not made yet and somebody still waits for it, and record it.
+
+        Raises:
+            StoppedError: `stopped` said so before it was done.
+            StorageFullError: No space is left for it.
+            UnavailableError: Tables or blobs cannot be reached.
+        """
+        task = self._catalog.task(shard)
+        if task is None or task.sha256 is not None or not task.wanted:
+            return
+        try:
+            data = self._shard_bytes(task.plan, stopped)
+        except ShardFaultError as error:
+            self._catalog.fail(shard, str(error))
+            return
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._blobs.put(shard_blob(sha256), data)
+        self._catalog.record(shard, sha256)
+
+    def give_up(self, shard: int, reason: str) -> None:
+        """Fail the orders that wait for a shard which could not be made time and again."""
+        self._catalog.fail(shard, reason)
+
+    def _shard_bytes(self, plan: ShardPlan, stopped: Callable[[], bool]) -> bytes:
+        rows = self._snapshots.rows(plan.snapshot, plan.first, plan.examples)
+        images = np.empty((len(rows), *plan.shape), np.uint8)
+        with ThreadPoolExecutor(self._threads) as pool:
+            for start in range(0, len(rows), _AT_ONCE):
+                if stopped():
+                    raise StoppedError
+                part = rows[start : start + _AT_ONCE]
+                decoded = pool.map(lambda row: self._pixels(row, plan), part)
+                images[start : start + len(part)] = list(decoded)
+        return _packed(images, rows)
+
+    def _pixels(self, row: SnapshotImage, plan: ShardPlan) -> Pixels:
+        try:
+            data = self._blobs.get(image_blob(row.image))
+            return decode_image(data, plan.shape, plan.resize)
+        except NotFoundError as error:
+            raise ShardFaultError(f"the bytes of image {row.image} are gone") from error
+        except (InvalidInputError, TooLargeError) as error:
+            raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
+
+
+def _packed(images: Pixels, rows: Sequence[SnapshotImage]) -> bytes:
+    labels = np.fromiter((row.category for row in rows), np.int64, len(rows))
+    file = io.BytesIO()
+    # Uncompressed: pixels hardly shrink, and a reader maps them in at memory speed. The dates
+    # in the archive are constant, so equal content has equal bytes.
+    np.savez(file, images=images, labels=labels)
+    return file.getvalue()
