@@ -80,8 +80,8 @@ class Drive:
         """
         self._report("searching")
         while not self._stopping:
-            self._collect()
-            self._check_hope()
+            if self._collect():
+                self._check_hope()
             while self._crew.free() > 0 and self._bear():
                 pass
             if self._search_is_over():
@@ -139,10 +139,13 @@ class Drive:
             self._stopping = self._stopping or self._ledger.stop_requested(self.run.id)
         self._clock.sleep(_POLL_S)
 
-    def _collect(self) -> None:
-        for training, evaluation in self._crew.collect():
+    def _collect(self) -> bool:
+        """Tell the search what ended since the last call and say whether anything did."""
+        ended = self._crew.collect()
+        for training, evaluation in ended:
             if training.rung == "search":
                 self._search = told(self._search, training.number, fitness_of(evaluation))
+        return bool(ended)
 
     def _bear(self) -> bool:
         """Submit one more candidate and say whether there was time and a genome for it."""

@@ -39,7 +39,11 @@ def repair(genome: Genome, taxonomy: Taxonomy, problem: Problem) -> Genome:
     Raises:
         InvalidInputError: No genome of this taxonomy fits these images.
     """
-    genome = _without_idle_pooling(confine(genome, taxonomy), taxonomy, problem)
+    genome = _made_cheaper(confine(genome, taxonomy), taxonomy, problem)
+    return _without_idle_pooling(genome, taxonomy, problem)
+
+
+def _made_cheaper(genome: Genome, taxonomy: Taxonomy, problem: Problem) -> Genome:
     while over := excess(genome, taxonomy, problem):
         measure = max(over, key=lambda name: over[name] / getattr(taxonomy.limits, name))
         smaller = _shrink(genome, measure, taxonomy, problem)

@@ -71,7 +71,11 @@ class Journal(Protocol):
     """
 
     def add_individual(self, run: str, individual: Individual) -> None:
-        """Store an individual with its evaluations, all of them or nothing."""
+        """Store an individual with its evaluations, all of them or nothing.
+
+        Raises:
+            ConflictError: The run has this number or this genome already.
+        """
         ...
 
     def put_evaluation(self, run: str, number: int, evaluation: Evaluation) -> None:

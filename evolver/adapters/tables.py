@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
+from sqlalchemy.exc import IntegrityError
 
 from commons.adapters.database import reading, writing
 from commons.errors import ConflictError, NotFoundError
@@ -157,17 +158,21 @@ class SqlJournal:
     def add_individual(self, run: str, individual: Individual) -> None:
         """Store an individual with its evaluations, all of them or nothing."""
         bare = individual.model_copy(update={"evaluations": []})
-        with writing(self._database) as connection:
-            connection.execute(
-                _INDIVIDUALS.insert().values(
-                    run=run,
-                    number=individual.number,
-                    genome_hash=individual.genome_hash,
-                    value=bare.model_dump_json(),
-                )
-            )
-            for evaluation in individual.evaluations:
-                _put(connection, run, individual.number, evaluation)
+        row = {
+            "run": run,
+            "number": individual.number,
+            "genome_hash": individual.genome_hash,
+            "value": bare.model_dump_json(),
+        }
+        try:
+            with writing(self._database) as connection:
+                connection.execute(_INDIVIDUALS.insert().values(row))
+                for evaluation in individual.evaluations:
+                    _put(connection, run, individual.number, evaluation)
+        except IntegrityError as error:
+            raise ConflictError(
+                f"individual {individual.number} of run {run}, or its genome, was born twice"
+            ) from error
 
     def put_evaluation(self, run: str, number: int, evaluation: Evaluation) -> None:
         """Store what is known of one rung of an individual, in place of what was known."""

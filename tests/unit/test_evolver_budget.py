@@ -1,0 +1,111 @@
+import pytest
+
+from commons.jobs import JobResult
+from commons.messages import Evaluation
+from evolver.budget import affordable_multiply_adds, expected_overhead, plan_of
+from evolver.journal import finished, fitness_of, trained, with_evaluation
+from tests.evolver_builders import individual, request
+
+
+@pytest.mark.parametrize("seconds", [5, 20, 60, 600, 7200])
+def test_the_phases_of_a_plan_follow_each_other_and_fill_the_seconds(seconds: float) -> None:
+    plan = plan_of(request(seconds=seconds))
+    assert 0 < plan.search_end < plan.final_end < plan.end == seconds
+    assert 0.2 <= plan.final_s / seconds <= 0.25
+    assert plan.end - plan.final_end <= 4.0
+    assert plan.final_grace_s <= 0.02 * seconds
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(5, 1.0), (60, 3.0), (600, 30.0), (36_000, 120.0)])
+def test_a_candidate_gets_a_share_of_the_seconds_within_reason(seconds: int, share: float) -> None:
+    assert plan_of(request(seconds=seconds)).candidate_s == share
+    assert plan_of(request(seconds=seconds, candidate_seconds=9)).candidate_s == 9
+
+
+def test_late_candidates_get_what_is_left_and_then_none_start() -> None:
+    plan = plan_of(request(seconds=60))
+    assert plan.candidate(0, 2.0) == 3.0
+    assert plan.candidate(plan.search_end - 4.0, 2.0) == pytest.approx(2.0)
+    assert plan.candidate(plan.search_end - 2.5, 2.0) is None
+    assert plan.candidate(plan.search_end + 9, 0.0) is None
+
+
+def test_a_final_training_gets_all_that_is_left_of_its_phase() -> None:
+    plan = plan_of(request(seconds=60))
+    assert plan.finalist(plan.search_end, 2.0) == pytest.approx(plan.final_s - 2.0)
+    assert plan.finalist(plan.final_end - 3.0, 2.0) is None
+
+
+def test_a_search_that_ends_early_leaves_the_final_phase_its_length() -> None:
+    plan = plan_of(request(seconds=600)).ended_early(30.0)
+    assert plan.final_end == pytest.approx(30.0 + 0.22 * 600)
+    assert plan.end == pytest.approx(plan.final_end + 4.0)
+    late = plan_of(request(seconds=600))
+    assert late.ended_early(late.search_end + 5).final_end == late.final_end
+
+
+def test_a_timeout_is_generous_but_ends_with_the_run() -> None:
+    plan = plan_of(request(seconds=600))
+    assert plan.timeout_s(0.0, 30.0) == 120.0
+    assert plan.timeout_s(590.0, 5.0) <= 10.0 + plan.grace_s
+
+
+def test_networks_may_cost_more_where_there_are_fewer_images_or_more_seconds() -> None:
+    assert affordable_multiply_adds(1250, 3.0) == 4_000_000
+    assert affordable_multiply_adds(1250, 30.0) > affordable_multiply_adds(5000, 30.0)
+
+
+def test_the_expected_overhead_is_the_median_of_what_was_measured() -> None:
+    assert expected_overhead([]) == 2.0
+    assert expected_overhead([7.0, 1.0, 1.2]) == 1.2
+
+
+@pytest.mark.parametrize(
+    ("value", "outcome"),
+    [
+        (None, "error"),
+        ({"accuracy": 1}, "error"),
+        (
+            {
+                "accuracy": 0.1,
+                "loss": float("nan"),
+                "epochs": 1,
+                "parameters": 1,
+                "seconds": 1,
+                "build_seconds": 1,
+                "weights": "w",
+                "history": [],
+            },
+            "diverged",
+        ),
+    ],
+)
+def test_a_result_without_numbers_is_a_failure_with_a_reason(value, outcome: str) -> None:
+    evaluation = finished("search", JobResult(id="x", outcome="ok", value=value))
+    assert evaluation.outcome == outcome
+    assert evaluation.reason
+    assert fitness_of(evaluation).failed
+
+
+def test_an_individual_shows_its_best_training_and_the_fitness_of_the_search() -> None:
+    def evaluation(rung: str, accuracy: float) -> Evaluation:
+        return Evaluation.model_validate(
+            {
+                "rung": rung,
+                "state": "finished",
+                "outcome": "ok",
+                "accuracy": accuracy,
+                "loss": 0.5,
+                "weights": f"w/{rung}",
+            }
+        )
+
+    searched = with_evaluation(individual(), evaluation("search", 0.8))
+    assert (searched.state, searched.fitness, searched.accuracy) == ("finished", 0.8, 0.8)
+    again = with_evaluation(searched, Evaluation(rung="final"))
+    assert again.accuracy == 0.8
+    better = with_evaluation(again, evaluation("final", 0.9))
+    assert (better.fitness, better.accuracy) == (0.8, 0.9)
+    worse = with_evaluation(again, evaluation("final", 0.7))
+    assert (worse.fitness, worse.accuracy) == (0.8, 0.8)
+    assert [found.rung for found in trained([better])] == ["final", "search"]

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from commons.errors import InvalidInputError
+from commons.genome import Convolution, Dense, Genome
+from evolver.genes import confine, random_genome, random_learning_rate
+from evolver.seeds import seed_genomes
+from evolver.taxonomy import (
+    Interval,
+    Taxonomy,
+    strangers,
+    taxonomy_from_toml,
+    taxonomy_from_value,
+)
+
+DENSE_ONLY = """
+heads = ["flatten"]
+
+[features]
+kinds = []
+least = 0
+most = 0
+
+[limits]
+parameters = 50_000
+"""
+
+
+def test_a_taxonomy_survives_json_both_ways() -> None:
+    taxonomy = taxonomy_from_toml(DENSE_ONLY)
+    assert Taxonomy.model_validate_json(taxonomy.model_dump_json()) == taxonomy
+    assert taxonomy_from_value(taxonomy.model_dump(mode="json")) == taxonomy
+
+
+def test_a_toml_text_restricts_the_default() -> None:
+    taxonomy = taxonomy_from_toml(DENSE_ONLY)
+    assert taxonomy.limits.parameters == 50_000
+    assert taxonomy.training == Taxonomy().training
+    genome = random_genome(np.random.default_rng(0), taxonomy)
+    assert (genome.features, genome.head) == ((), "flatten")
+
+
+def test_no_taxonomy_is_the_default() -> None:
+    assert taxonomy_from_value(None) == Taxonomy()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("heads = [", "no TOML"),
+        ("heads = []", "heads"),
+        ("layers = 3", "layers"),
+        ("[features]\nkinds = []", "expected kinds"),
+        ("[features]\nleast = 5\nmost = 4", "least <= most"),
+        ("[features.convolution]\nfilters = [0]", "filters"),
+        ("[training.optimizers]\nadam = {low = 0.1, high = 0.01}", "low <= high"),
+        ("[training]\noptimizers = {}", "optimizers"),
+        ("dropout_rates = [nan]", "dropout_rates"),
+    ],
+)
+def test_a_taxonomy_that_allows_nothing_or_is_none_is_refused_with_its_fault(
+    text: str, words: str
+) -> None:
+    with pytest.raises(InvalidInputError, match=words):
+        taxonomy_from_toml(text)
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(InvalidInputError, match=r"heads.*activations"):
+        taxonomy_from_toml('heads = []\nactivations = ["sinus"]')
+
+
+def test_strangers_are_named() -> None:
+    genome = Genome(features=(Convolution(filters=33, kernel=3),), classifier=(Dense(units=7),) * 4)
+    found = strangers(Taxonomy(), genome)
+    assert {"filters 33", "units 7", "4 classifier genes"} <= set(found)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_drawn_or_confined_is_inside(seed: int) -> None:
+    narrow = taxonomy_from_value(
+        {
+            "features": {"kinds": ["convolution"], "most": 3},
+            "heads": ["max"],
+            "activations": ["tanh"],
+            "training": {"optimizers": {"sgd": {"low": 0.1, "high": 0.2}}},
+        }
+    )
+    genome = random_genome(np.random.default_rng(seed), Taxonomy())
+    assert strangers(Taxonomy(), genome) == []
+    assert confine(genome, Taxonomy()) == genome
+    assert strangers(narrow, confine(genome, narrow)) == []
+
+
+def test_seeds_are_inside_the_default_taxonomy_for_small_images() -> None:
+    for genome in seed_genomes((8, 8, 1)):
+        assert strangers(Taxonomy(), genome) == []
+
+
+def test_a_seed_draws_the_same_genome_again() -> None:
+    first, again = (random_genome(np.random.default_rng(7), Taxonomy()) for _ in range(2))
+    other = random_genome(np.random.default_rng(8), Taxonomy())
+    assert first == again != other
+
+
+def test_a_learning_rate_stays_in_its_interval_with_three_digits() -> None:
+    interval = Interval(low=0.00123, high=0.0456)
+    rates = [random_learning_rate(np.random.default_rng(seed), interval) for seed in range(200)]
+    assert all(interval.low <= rate <= interval.high for rate in rates)
+    assert np.median(rates) < 0.015
+    assert rates[3] == random_learning_rate(np.random.default_rng(3), interval)
