@@ -23,7 +23,7 @@ from evolver.routes import PREFIX, create_blueprint
 from evolver.runner import Runner
 from evolver.runs import Runs
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 # Freezing a large dataset packs all of its images before it answers.
 _HTTP_TIMEOUT_S = 600.0
 
@@ -99,7 +99,7 @@ def _database(settings: Settings) -> Database:
     database = create_database(
         settings.database_url or sqlite_url(settings.data / "evolver.sqlite3")
     )
-    migrate(database, _MIGRATIONS)
+    migrate(database, MIGRATIONS)
     return database
 
 

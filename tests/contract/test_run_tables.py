@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-import evolver
 from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.errors import ConflictError, NotFoundError
 from commons.messages import Evaluation
 from evolver.adapters.tables import SqlJournal, SqlRuns
+from evolver.app import MIGRATIONS
 from tests.evolver_builders import MemoryRuns, individual, queued_run
 
 
@@ -27,7 +27,7 @@ def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
 
     def open_sqlite() -> SqlTables:
         database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
-        migrate(database, Path(evolver.__file__).parent / "migrations")
+        migrate(database, MIGRATIONS)
         request.addfinalizer(database.dispose)
         return SqlTables(database)
 
@@ -143,7 +143,7 @@ def test_an_evaluation_replaces_what_was_known_of_its_rung(tables: Any) -> None:
 
 def test_a_genome_is_born_once_a_run(tmp_path: Path) -> None:
     database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
-    migrate(database, Path(evolver.__file__).parent / "migrations")
+    migrate(database, MIGRATIONS)
     runs, journal = SqlRuns(database), SqlJournal(database)
     for name in ("a", "b"):
         runs.add(queued_run(name))
