@@ -20,7 +20,9 @@ _MESSAGES = Table(
     Column("attempts", Integer, nullable=False),
     Column("free_at", Float, nullable=False),
     Column("tag", String),
-    Index("message_by_queue", "queue", "free_at"),
+    # In the order of receiving: with thousands of messages waiting the oldest is the first row.
+    Index("message_in_queue", "queue", "id"),
+    Index("message_by_tag", "tag"),
     sqlite_autoincrement=True,
 )
 

@@ -1,0 +1,156 @@
+"""The whole sensory service in one folder, in one process, with its real app and tables."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from commons.adapters.services import Caller, SensoryClient
+from commons.errors import NotFoundError, StorageFullError, UnavailableError
+from commons.messages import FreezeRequest, Order, OrderRequest, Snapshot
+from commons.ports import Blobs, Delivery, Queue
+from sensory_service.app import (
+    Platform,
+    Settings,
+    create_app,
+    create_batch_processor,
+    create_platform,
+)
+from sensory_service.consumer import BatchProcessor
+from tests.builders import png_files
+
+BASE = "/api/sensory/v1"
+
+
+class ManualClock:
+    """`commons.ports.Clock` that only moves when somebody sleeps or winds it."""
+
+    def __init__(self, now: float = 1_000_000.0) -> None:
+        self.time = now
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+class MemoryBlobs:
+    """`commons.ports.Blobs` in a dictionary, with room for `room` bytes."""
+
+    def __init__(self, room: int = 1 << 40) -> None:
+        self.held: dict[str, bytes] = {}
+        self.room = room
+
+    def put(self, name: str, data: bytes) -> bool:
+        if name in self.held:
+            return False
+        if len(data) > self.room:
+            raise StorageFullError(f"no space is left to store {name}")
+        self.room -= len(data)
+        self.held[name] = data
+        return True
+
+    def get(self, name: str) -> bytes:
+        if name not in self.held:
+            raise NotFoundError(f"there is no blob named {name}")
+        return self.held[name]
+
+    def exists(self, name: str) -> bool:
+        return name in self.held
+
+    def delete(self, name: str) -> bool:
+        return self.held.pop(name, None) is not None
+
+    def names(self, prefix: str = "") -> Iterator[str]:
+        return iter([name for name in self.held if name.startswith(prefix)])
+
+
+class SilentQueue:
+    """`commons.ports.Queue` that cannot be reached until `reachable` is set."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+        self.reachable = False
+
+    def publish(self, queue: str, bodies: Any) -> None:
+        self._reach().publish(queue, bodies)
+
+    def receive(self, queue: str, timeout_s: float) -> Delivery | None:
+        return self._reach().receive(queue, timeout_s)
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        self._reach().acknowledge(delivery)
+
+    def reject(self, delivery: Delivery) -> None:
+        self._reach().reject(delivery)
+
+    def delete(self, queue: str) -> None:
+        self._reach().delete(queue)
+
+    def _reach(self) -> Queue:
+        if not self.reachable:
+            raise UnavailableError("the queue does not answer")
+        return self._queue
+
+
+@dataclass(frozen=True)
+class House:
+    """The service as its clients see it, and the parts that tests look into."""
+
+    settings: Settings
+    platform: Platform
+    http: httpx.Client
+    client: SensoryClient
+    processor: BatchProcessor
+
+    def fill(self, dataset: str, categories: dict[str, int], **options: Any) -> None:
+        """Upload that many new images a category."""
+        for number, (category, count) in enumerate(categories.items(), start=1):
+            self.client.upload(dataset, png_files(count, seed=number, **options), category)
+
+    def frozen(self, dataset: str = "pets", each: int = 10, **request: Any) -> Snapshot:
+        """Return a snapshot of new images of cats and dogs."""
+        self.fill(dataset, {"cat": each, "dog": each})
+        return self.client.freeze(dataset, FreezeRequest(**request))
+
+    def ordered(self, snapshot: Snapshot, **request: Any) -> Order:
+        """Return an order of all splits of a snapshot."""
+        options = {"splits": ["train", "validation", "test"], "shape": (8, 8, 1)} | request
+        return self.client.order(OrderRequest(snapshot=snapshot.id, **options))
+
+    def work(self) -> int:
+        """Let the batch processor do all there is and return the number of tasks."""
+        count = 0
+        while self.processor.step():
+            count += 1
+        return count
+
+    def with_parts(
+        self, blobs: Blobs | None = None, queue: Queue | None = None, **settings: Any
+    ) -> "House":
+        """Return the same house with other parts."""
+        platform = replace(
+            self.platform, blobs=blobs or self.platform.blobs, queue=queue or self.platform.queue
+        )
+        return build_house(self.settings.model_copy(update=settings), platform)
+
+
+def open_house(folder: Path) -> House:
+    """Return a new house in a folder, or the one that is there."""
+    settings = Settings(data=folder)
+    return build_house(settings, create_platform(settings))
+
+
+def build_house(settings: Settings, platform: Platform) -> House:
+    """Return the house on a platform."""
+    app = create_app(settings, platform)
+    http = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://house")
+    # No patience: an error of the service is what these tests are about.
+    client = SensoryClient(Caller(http, patience_s=0.0))
+    return House(settings, platform, http, client, create_batch_processor(settings, platform))
