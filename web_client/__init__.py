@@ -1,0 +1,1 @@
+"""The page: files only, served as they are; `index.html` is where it starts."""
