@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from flask import Response, json
+from flask import Response, json, redirect
 from flask_openapi3 import Info, OpenAPI
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
@@ -72,6 +72,9 @@ def create_web_app(
     app.register_error_handler(DiceboxError, _answer_own_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_surprise)
+
+    # Where people look for it; the page itself comes with flask-openapi3-swagger.
+    app.add_url_rule(f"{prefix}/docs", "docs", lambda: redirect(f"{prefix}/swagger"))
 
     @app.get(f"{prefix}/healthz", summary="The process lives")
     def healthz() -> dict[str, str]:
