@@ -21,6 +21,7 @@ _FINAL_GRACE_SHARE = 0.02
 # Until one was measured: building and tracing a small network.
 _FIRST_OVERHEAD_S = 2.0
 _KEPT_OVERHEADS = 15
+_CAUTION = 0.9
 _START_ALLOWANCE_S = 60.0
 # A full convolution on one core makes about this many multiply-adds a second, forward and back.
 _MULTIPLY_ADDS_PER_S = 2e10
@@ -119,6 +120,12 @@ def affordable_multiply_adds(train_images: int, candidate_s: float) -> int:
 def expected_overhead(overheads: list[float]) -> float:
     """Return what a candidate costs besides its training: the median of the latest ones."""
     return median(overheads[-_KEPT_OVERHEADS:]) if overheads else _FIRST_OVERHEAD_S
+
+
+def cautious_overhead(overheads: list[float]) -> float:
+    """Return what few of the latest candidates passed: a final training has no second chance."""
+    latest = sorted(overheads[-_KEPT_OVERHEADS:])
+    return latest[int(_CAUTION * (len(latest) - 1))] if latest else _FIRST_OVERHEAD_S
 
 
 def _slice(left: float, wanted: float, full: float) -> float | None:

@@ -1,33 +1,28 @@
 """One run from its first candidate to its published network."""
 
-import logging
-
 import numpy as np
 
 from commons.errors import DiceboxError
 from commons.genome import Genome
-from commons.jobs import JobResult, JobSpec
 from commons.messages import Evaluation, Run, RunProgress
 from commons.ports import Clock
-from commons.training import EXPORT_FUNCTION, Budget, ExportJob, ExportResult, TrainJob
-from evolver.budget import Plan, expected_overhead
-from evolver.crew import Crew, job_id
-from evolver.journal import Trained, fitness_of, new_individual, trained
+from commons.training import Budget, TrainJob
+from evolver.budget import Plan, cautious_overhead, expected_overhead
+from evolver.crew import Crew
+from evolver.journal import fitness_of, new_individual, trained
 from evolver.ports import Gallery, RunLedger
 from evolver.preparation import Prepared
 from evolver.progress import Reports, activity, measured
+from evolver.publishing import export_best
 from evolver.search import ask, born, told
 from evolver.selection import Member, ranked
 
 _POLL_S = 0.02
 _REPORT_S = 0.5
-_EXPORT_TIMEOUT_S = 300.0
-_EXPORTS_TRIED = 3
 # A final training may see the data many more times; its seconds end it first.
 _FINAL_EPOCHS = 10
 # So many failures and no success mean that the platform is broken, not the genomes.
 _LEAST_FAILURES = 6
-_LOG = logging.getLogger(__name__)
 
 
 class Drive:
@@ -119,16 +114,30 @@ class Drive:
         self._report("publishing")
         found = trained(self._crew.individuals.values())
         if not found and self._stopping:
-            return self._end("stopped", reason="stopped before a candidate was trained")
+            return self.end("stopped", reason="stopped before a candidate was trained")
         if not found:
             raise DiceboxError(self._why_nothing(), kind="no-network")
-        card = self._export(found).card
+        card = export_best(found, self._prepared, self._crew, wait=lambda: self._wait("publishing"))
         network = gallery.register(card)
         self.run = self.run.model_copy(update={"network": network})
         if self.run.request.promote == "auto":
             gallery.promote(self.run.request.dataset, network)
             self.run = self.run.model_copy(update={"promoted": True})
-        return self._end("stopped" if self._stopping else "complete")
+        return self.end("stopped" if self._stopping else "complete")
+
+    def end(self, state: str, reason: str | None = None) -> Run:
+        """Kill what still runs, write all down as ended, and return the run in its last state.
+
+        Raises:
+            DiceboxError: The tables failed, or the run is in other hands.
+        """
+        self._crew.cancel()
+        self._crew.give_up()
+        progress = self._progress("done").model_copy(update={"seconds_left": 0.0, "workers": []})
+        update = {"state": state, "reason": reason, "progress": progress}
+        self.run = self.run.model_copy(update=update)
+        self._ledger.save(self.run, self._runner)
+        return self.run
 
     def _now(self) -> float:
         return self._clock.monotonic() - self._started
@@ -166,7 +175,7 @@ class Drive:
 
     def _train_finalist(self) -> bool:
         """Submit the best genome that is no finalist yet and say whether there was one."""
-        seconds = self._plan.finalist(self._now(), self._overhead())
+        seconds = self._plan.finalist(self._now(), cautious_overhead(self._crew.overheads))
         candidate = self._next_finalist()
         if seconds is None or candidate is None:
             return False
@@ -234,47 +243,6 @@ class Drive:
             " give more seconds"
         )
 
-    def _export(self, found: list[Trained]) -> ExportResult:
-        """Return the export of the best, or of the next best if that cannot be had."""
-        reason = ""
-        tried: set[int] = set()
-        for candidate in found:
-            if candidate.number in tried:
-                continue
-            tried.add(candidate.number)
-            result = self._export_one(candidate)
-            if result.outcome == "ok":
-                return ExportResult.model_validate(result.value)
-            reason = f"{result.outcome}: {result.reason}"
-            _LOG.warning("run %s: no export of %d: %s", self.run.id, candidate.number, reason)
-            if len(tried) == _EXPORTS_TRIED:
-                break
-        raise DiceboxError(f"the winner could not be exported: {reason}", kind="export-failed")
-
-    def _export_one(self, candidate: Trained) -> JobResult:
-        individual = self._crew.individuals[candidate.number]
-        snapshot = self._prepared.snapshot
-        job = ExportJob(
-            genome=Genome.model_validate(individual.genome),
-            weights=candidate.weights,
-            data=self._prepared.data,
-            dataset=snapshot.dataset,
-            categories=snapshot.categories,
-            run=self.run.id,
-            individual=candidate.number,
-        )
-        future = self._crew.engine.submit(
-            JobSpec(
-                id=job_id(self.run.id, candidate.number, "export"),
-                function=EXPORT_FUNCTION,
-                arguments=job.model_dump(mode="json"),
-                timeout_s=_EXPORT_TIMEOUT_S,
-            )
-        )
-        while not future.done():
-            self._wait("publishing")
-        return future.result()
-
     def _report(self, phase: str) -> None:
         self._reported = self._now()
         self.run = self.run.model_copy(update={"progress": self._progress(phase)})
@@ -300,15 +268,6 @@ class Drive:
                 "workers": [activity(each, self._reports, individuals, now) for each in workers],
             }
         )
-
-    def _end(self, state: str, reason: str | None = None) -> Run:
-        self._crew.cancel()
-        self._crew.give_up()
-        progress = self._progress("done").model_copy(update={"seconds_left": 0.0, "workers": []})
-        update = {"state": state, "reason": reason, "progress": progress}
-        self.run = self.run.model_copy(update=update)
-        self._ledger.save(self.run, self._runner)
-        return self.run
 
 
 def training_seed(seed: int, number: int, rung: str) -> int:

@@ -14,7 +14,8 @@ from evolver.app import Settings, create_runner
 def main() -> None:
     """Drive queued runs until SIGTERM or Ctrl-C; then the present one is `interrupted`."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for talkative in ("httpx", "alembic"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:

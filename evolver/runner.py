@@ -100,15 +100,15 @@ class Runner:
             drive.train_finalists()
             drive.publish(self._gallery)
         except KeyboardInterrupt:
-            self._end(drive.run if drive else run, "interrupted", "its runner was stopped")
+            # What is under way stays "submitted": it neither ended nor failed.
+            self._save_end(drive.run if drive else run, "interrupted", "its runner was stopped")
             raise
         except DiceboxError as error:
             _LOG.warning("run %s failed: %s", run.id, error)
-            self._end(drive.run if drive else run, "failed", str(error))
+            self._fail(drive, run, str(error))
         except Exception as error:  # the outermost frame of a run
             _LOG.exception("run %s failed", run.id)
-            reason = f"internal error: {type(error).__name__}: {error}"
-            self._end(drive.run if drive else run, "failed", reason)
+            self._fail(drive, run, f"internal error: {type(error).__name__}: {error}")
 
     def _drive_of(self, run: Run, prepared: Prepared, engine: Engine, started: float) -> Drive:
         return Drive(
@@ -122,7 +122,16 @@ class Runner:
             started,
         )
 
-    def _end(self, run: Run, state: str, reason: str) -> None:
+    def _fail(self, drive: Drive | None, run: Run, reason: str) -> None:
+        if drive is None:
+            self._save_end(run, "failed", reason)
+            return
+        try:
+            drive.end("failed", reason)
+        except ConflictError as error:
+            _LOG.warning("%s", error)
+
+    def _save_end(self, run: Run, state: str, reason: str) -> None:
         progress = run.progress.model_copy(update={"seconds_left": 0.0, "workers": []})
         update = {"state": state, "reason": reason, "progress": progress}
         try:

@@ -33,7 +33,7 @@ def seed_genomes(shape: tuple[int, int, int]) -> tuple[Genome, ...]:
     stages = 2 if extent <= _SMALL else 3
     width = 32 if extent <= _MEDIUM else 24
     recipe = _recipe(colour=shape[2] > 1)
-    plain = recipe.model_copy(update={"optimizer": "adam", "weight_decay": 0.0})
+    plain = recipe.model_copy(update={"weight_decay": 0.0})
     return (
         Genome(features=(*stem, *_pairs(stages, width)), training=recipe),
         Genome(features=(*stem, *_residuals(stages, width)), training=recipe),
@@ -84,7 +84,7 @@ def _residuals(stages: int, width: int) -> tuple[FeatureGene, ...]:
 def _recipe(*, colour: bool) -> Training:
     # Colour means photographs here, and those may be mirrored; digits and letters may not.
     return Training(
-        optimizer="adamw",
+        optimizer="adam",
         learning_rate=3e-3,
         schedule="one-cycle",
         batch_size=64,

@@ -148,11 +148,12 @@ class AugmentationSpace(Space):
 class TrainingSpace(Space):
     """Allowed recipes; each allowed optimizer brings its own range of peak learning rates."""
 
+    # Without "adamw": Keras decouples the weight decay of every optimizer, so that "adam" with
+    # a weight decay is the same.
     optimizers: dict[Optimizer, Interval] = Field(
         {
             "sgd": Interval(low=0.02, high=1.0),
             "adam": Interval(low=5e-4, high=1e-2),
-            "adamw": Interval(low=5e-4, high=1e-2),
             "nadam": Interval(low=5e-4, high=1e-2),
         },
         min_length=1,

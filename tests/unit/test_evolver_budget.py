@@ -2,7 +2,7 @@ import pytest
 
 from commons.jobs import JobResult
 from commons.messages import Evaluation
-from evolver.budget import affordable_multiply_adds, expected_overhead, plan_of
+from evolver.budget import affordable_multiply_adds, cautious_overhead, expected_overhead, plan_of
 from evolver.journal import finished, fitness_of, trained, with_evaluation
 from tests.evolver_builders import individual, request
 
@@ -58,6 +58,8 @@ def test_networks_may_cost_more_where_there_are_fewer_images_or_more_seconds() -
 def test_the_expected_overhead_is_the_median_of_what_was_measured() -> None:
     assert expected_overhead([]) == 2.0
     assert expected_overhead([7.0, 1.0, 1.2]) == 1.2
+    assert cautious_overhead([]) == 2.0
+    assert cautious_overhead([6.0, *[1.0] * 11, 2.0, 2.0, 1.0]) == 2.0
 
 
 @pytest.mark.parametrize(

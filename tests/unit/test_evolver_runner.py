@@ -263,6 +263,8 @@ def test_a_gallery_that_refuses_fails_the_run_with_its_words() -> None:
     stage.gallery.refuses = True
     run = stage.evolve(seconds=20)
     assert (run.state, run.reason) == ("failed", "the card is refused")
+    states = [known.state for row in stage.tables.individuals("r1") for known in row.evaluations]
+    assert set(states) == {"finished"}
 
 
 @pytest.mark.parametrize(
