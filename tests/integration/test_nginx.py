@@ -1,0 +1,253 @@
+"""The real nginx with our configuration, in front of stubs that say what reached them."""
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.integration
+
+ROOT = Path(__file__).parents[2]
+NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+SERVICES = ("sensory_service", "classification_service", "evolver")
+ROUTES = {
+    "/api/sensory/v1/datasets": "sensory_service",
+    "/api/sensory/v1/healthz": "sensory_service",
+    "/api/admin/v1/login": "sensory_service",
+    "/api/evolution/v1/runs/a%20b?after=1": "evolver",
+    "/api/classification/v1/docs": "classification_service",
+    "/v2/health/ready": "classification_service",
+}
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Answers with its service's name and with what it was asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        reply = {
+            "service": self.server.service,
+            "path": self.path,
+            "headers": dict(self.headers),
+            "bytes": len(body),
+        }
+        data = json.dumps(reply).encode()
+        self.send_response(409 if "conflict" in self.path else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_POST = do_PUT = do_GET  # noqa: N815 - the names are the standard library's
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running nginx; `stubs` are the services behind it."""
+
+    port: int
+    http: httpx.Client
+    stubs: dict[str, ThreadingHTTPServer]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start_stub(service: str) -> ThreadingHTTPServer:
+    stub = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    stub.service = service
+    threading.Thread(target=stub.serve_forever, args=(0.05,), daemon=True).start()
+    return stub
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 10.0
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    pytest.fail(f"nginx does not listen on {port} (exit code {process.poll()})")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    if NGINX is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("nginx is not installed")
+        pytest.skip("nginx is not installed")
+    folder, port = tmp_path_factory.mktemp("nginx"), _free_port()
+    stubs = {service: _start_stub(service) for service in SERVICES}
+    shutil.copy(ROOT / "nginx" / "nginx.conf", folder)
+    settings = [f"set ${name} 127.0.0.1:{stub.server_port};" for name, stub in stubs.items()]
+    settings += [f"listen 127.0.0.1:{port};", f"set $web_client {ROOT / 'web_client'};"]
+    (folder / "site.conf").write_text("\n".join(settings))
+    # Started by root, workers would become nobody, who may not read the test's folders.
+    user = " user root;" if os.geteuid() == 0 else ""
+    process = subprocess.Popen(
+        [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", f"daemon off;{user}"]
+    )
+    try:
+        _wait_for(port, process)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+            yield Site(port, client, stubs)
+    finally:
+        process.terminate()
+        process.wait(10.0)
+        for stub in stubs.values():
+            stub.shutdown()
+            stub.server_close()
+
+
+def raw_status(site: Site, path: str) -> int:
+    """Return the status of a path sent byte by byte as it is; httpx would tidy it up."""
+    connection = http.client.HTTPConnection("127.0.0.1", site.port)
+    try:
+        connection.putrequest("GET", path)
+        connection.endheaders()
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(("path", "service"), ROUTES.items())
+def test_every_path_goes_to_its_service_unchanged(site, path, service):
+    reply = site.http.get(path).json()
+    assert (reply["service"], reply["path"]) == (service, path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/sensory/v1/readyz",
+        "/api/evolution/v1/metrics",
+        "/api/classification/v1/readyz/",
+        "/api/classification/v1//readyz",
+        "/api/classification/v1/./%72eadyz",
+        "/v2/metrics",
+        "/api/sensory/v1/../../sensory/v1/metrics?x=1",
+    ],
+)
+def test_readiness_and_metrics_stay_behind_the_door(site, path):
+    assert raw_status(site, path) == 404
+
+
+def test_the_services_learn_who_asks_and_nobody_can_pretend(site):
+    lie = {"X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "gopher", "X-Request-Id": "mine"}
+    headers = site.http.get("/api/sensory/v1/datasets", headers=lie).json()["headers"]
+    assert headers["X-Forwarded-For"] == "127.0.0.1"
+    assert headers["X-Forwarded-Proto"] == "http"
+    assert headers["X-Request-Id"] != "mine"
+    assert headers["Host"] == f"127.0.0.1:{site.port}"
+
+
+def test_a_services_own_error_goes_through_untouched(site):
+    reply = site.http.put("/api/classification/v1/conflict")
+    assert reply.status_code == 409
+    assert reply.json()["service"] == "classification_service"
+
+
+def test_the_page_and_its_files_come_with_their_types_and_a_strict_policy(site):
+    for path, kind in {
+        "/": "text/html",
+        "/index.html": "text/html",
+        "/style.css": "text/css",
+        "/js/main.js": "text/javascript",
+        "/favicon.svg": "image/svg+xml",
+    }.items():
+        reply = site.http.get(path)
+        assert reply.status_code == 200, path
+        assert reply.headers["Content-Type"].startswith(kind)
+        assert reply.headers["Content-Security-Policy"].startswith("default-src 'none';")
+        assert reply.headers["Cache-Control"] == "no-cache"
+
+
+def test_the_policy_is_the_one_of_the_embedded_front(site):
+    from dicebox.page import CONTENT_POLICY  # noqa: PLC0415 - the front may be under construction
+
+    assert site.http.get("/").headers["Content-Security-Policy"] == CONTENT_POLICY
+
+
+def test_every_answer_has_the_security_headers_once_and_no_version(site):
+    for path in ("/", "/nothing", "/api/nothing", "/api/sensory/v1/datasets"):
+        headers = site.http.get(path).headers
+        assert headers.get_list("X-Content-Type-Options") == ["nosniff"], path
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Referrer-Policy"] == "no-referrer"
+        assert headers["Server"] == "nginx"
+    assert "Content-Security-Policy" not in site.http.get("/api/sensory/v1/swagger").headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/js../nginx.conf",
+        "/../nginx/nginx.conf",
+        "/%2e%2e/nginx/nginx.conf",
+        "/..%2fpyproject.toml",
+        "/js/..%2f..%2fREADME.md",
+        "/__init__.py",
+        "/js/",
+        "/js",
+        "/.git/config",
+        "/index.html/",
+        "/api/",
+        "/api/unknown/v1/x",
+    ],
+)
+def test_what_is_not_part_of_the_page_is_not_served(site, path):
+    assert raw_status(site, path) in (400, 404)
+
+
+def test_what_is_missing_is_a_problem(site):
+    reply = site.http.get("/api/unknown/v1/x")
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert reply.json()["type"] == "not-found"
+
+
+def test_a_body_within_the_limit_arrives_and_a_longer_one_is_refused(site):
+    path = "/api/classification/v1/classify"
+    assert site.http.post(path, content=bytes(1024 * 1024)).json()["bytes"] == 1024 * 1024
+    connection = http.client.HTTPConnection("127.0.0.1", site.port)
+    connection.putrequest("POST", path)
+    connection.putheader("Content-Length", str(65 * 1024 * 1024))
+    connection.endheaders()
+    response = connection.getresponse()
+    assert response.status == 413
+    assert json.load(response)["type"] == "too-large"
+    connection.close()
+
+
+def test_nginx_itself_says_that_it_lives(site):
+    assert site.http.get("/healthz").text == "alive\n"
+
+
+# Last: the stub does not come back.
+def test_a_service_that_is_away_is_a_problem_that_says_try_again(site):
+    site.stubs["evolver"].shutdown()
+    site.stubs["evolver"].server_close()
+    reply = site.http.get("/api/evolution/v1/runs")
+    assert reply.status_code == 503
+    assert reply.headers["Retry-After"] == "1"
+    assert reply.json()["type"] == "unavailable"
+    assert site.http.get("/api/sensory/v1/datasets").status_code == 200
