@@ -8,5 +8,5 @@ in the engine's workers.
 
 Settings, from the environment (`evolver.app.Settings` says what each means): `DICEBOX_DATA`,
 `DICEBOX_DATABASE_URL`, `DICEBOX_SENSORY_URL`, `DICEBOX_CLASSIFICATION_URL`, `DICEBOX_WORKERS`,
-`DICEBOX_THREADS`.
+`DICEBOX_THREADS`, `DICEBOX_WORKER_MEMORY_BYTES`.
 """

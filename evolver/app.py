@@ -39,6 +39,7 @@ class Settings(commons.settings.Settings):
         classification_url: The same of the classification service.
         workers: Trainings at once of a run that does not say; default: one a processor core.
         threads: Threads of one worker; default: the cores divided among the workers.
+        worker_memory_bytes: A worker above this resident size is replaced after its training.
     """
 
     data: Path
@@ -47,6 +48,7 @@ class Settings(commons.settings.Settings):
     classification_url: str = "http://127.0.0.1:8000"
     workers: int | None = Field(default=None, ge=1, le=256)
     threads: int | None = Field(default=None, ge=1)
+    worker_memory_bytes: int | None = Field(default=None, ge=1)
 
 
 def create_app(settings: Settings) -> OpenAPI:
@@ -75,6 +77,7 @@ def create_runner(settings: Settings) -> Runner:
             blobs_url=str((settings.data / "blobs").absolute()),
             folder=(settings.data / "work").absolute(),
             threads=settings.threads or max(1, cores // workers),
+            worker_memory_bytes=settings.worker_memory_bytes,
         )
         try:
             yield engine

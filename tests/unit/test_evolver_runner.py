@@ -2,13 +2,14 @@ import json
 
 import pytest
 
+from commons.errors import StorageFullError
 from commons.jobs import JobResult, JobSpec
 from commons.training import TRAIN_FUNCTION, TrainJob
 from evolver.journal import fold, trained
 from evolver.limits import Problem
 from evolver.search import start_search
 from evolver.taxonomy import taxonomy_from_value
-from tests.evolver_builders import FakeSensory, Stage, queued_run, snapshot
+from tests.evolver_builders import FakeSensory, MemoryRuns, Stage, queued_run, snapshot
 
 
 def failing(outcome: str):
@@ -342,6 +343,28 @@ def test_a_surprise_fails_the_run_and_not_the_runner(caplog: pytest.LogCaptureFi
     assert run.state == "failed"
     assert "a surprise" in str(run.reason)
     assert "Traceback" in caplog.text
+
+
+def test_a_full_disk_ends_the_run_and_the_runner_goes_on_when_there_is_room_again() -> None:
+    class FullDisk(MemoryRuns):
+        def save(self, run, runner: str) -> None:
+            if 1020 < stage.clock.time < 1025:
+                raise StorageFullError("no space is left for the database")
+            super().save(run, runner)
+
+    def end(now: float) -> None:
+        if now > 1200:
+            raise KeyboardInterrupt
+
+    stage = Stage(tables=FullDisk())
+    stage.clock.alarms.append(end)
+    for name in ("r1", "r2"):
+        stage.tables.add(queued_run(name, seconds=60))
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner().run()
+    assert stage.tables.get("r1").state == "interrupted"
+    assert stage.tables.individuals("r1")
+    assert stage.tables.get("r2").state == "complete"
 
 
 def test_the_search_can_be_rebuilt_from_the_journal() -> None:
