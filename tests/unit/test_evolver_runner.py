@@ -347,10 +347,21 @@ def test_a_surprise_fails_the_run_and_not_the_runner(caplog: pytest.LogCaptureFi
 
 def test_a_full_disk_ends_the_run_and_the_runner_goes_on_when_there_is_room_again() -> None:
     class FullDisk(MemoryRuns):
-        def save(self, run, runner: str) -> None:
-            if 1020 < stage.clock.time < 1025:
+        def check_room(self) -> None:
+            if 1020 < stage.clock.time < 1030:
                 raise StorageFullError("no space is left for the database")
+
+        def save(self, run, runner: str) -> None:
+            self.check_room()
             super().save(run, runner)
+
+        def claim(self, runner: str):
+            self.check_room()
+            return super().claim(runner)
+
+        def interrupt_abandoned(self, reason: str) -> list[str]:
+            self.check_room()
+            return super().interrupt_abandoned(reason)
 
     def end(now: float) -> None:
         if now > 1200:
