@@ -29,6 +29,7 @@ export function badge(run) {
 }
 
 function outcome(run) {
+  if (run.state === "queued") return el("p", { class: "soft" }, "It waits for its turn.");
   if (run.reason) return el("p", { class: run.state === "failed" ? "fault" : "soft" }, run.reason);
   if (!run.network) return null;
   const fate = run.promoted ? "It answers now: " : "It waits in the gallery: ";

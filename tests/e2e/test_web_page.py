@@ -1,0 +1,242 @@
+"""The page in a real browser, over the real services of one data folder."""
+
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from werkzeug.serving import make_server
+
+from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.services import Caller, GalleryClient, SensoryClient
+from dicebox.front import create_front
+from tests.builders import png_bytes, png_files
+from tests.onnx_builders import always, network_card
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = shutil.which("chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+VIEWS = ("collect", "evolve", "classify")
+
+
+@dataclass(frozen=True)
+class House:
+    """The services of one data folder behind one address."""
+
+    url: str
+    sensory: SensoryClient
+    gallery: GalleryClient
+    blobs: FileBlobs
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    server = make_server("127.0.0.1", 0, create_front(tmp_path, watch=False), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    url = f"http://127.0.0.1:{server.port}"
+    with httpx.Client(base_url=url) as http:
+        caller = Caller(http)
+        yield House(
+            url, SensoryClient(caller), GalleryClient(caller), FileBlobs(tmp_path / "blobs")
+        )
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def page(browser: Browser, house: House) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1200, "height": 860})
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console",
+        lambda line: faults.append(line.text) if "Content Security" in line.text else None,
+    )
+    page.on(
+        "request",
+        lambda request: (
+            None if request.url.startswith((house.url, "blob:")) else faults.append(request.url)
+        ),
+    )
+    page.goto(house.url)
+    yield page
+    context.close()
+    assert faults == []
+
+
+def photograph(page: Page, name: str) -> None:
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+
+
+def folder_of_pets(root: Path) -> Path:
+    for seed, name in enumerate(("cats", "<script>alert(1)<script>")):
+        (root / "pets" / name).mkdir(parents=True)
+        for file, data in png_files(5, seed=seed):
+            (root / "pets" / name / file).write_bytes(data)
+    (root / "pets" / "cats" / "notes.txt").write_text("no image")
+    return root / "pets"
+
+
+def test_an_empty_house_says_what_to_do(page):
+    expect(page.locator("#dataset-counts")).to_contain_text("dicebox demo")
+    page.click("nav a[href='#evolve']")
+    expect(page.locator("#run-form button")).to_be_disabled()
+    expect(page.locator("#run-hint")).to_contain_text("two categories")
+    page.click("nav a[href='#classify']")
+    expect(page.locator("#champion")).to_contain_text("Nobody answers yet")
+
+
+def test_a_folder_of_folders_becomes_categories_and_what_is_refused_is_listed(
+    page, house, tmp_path
+):
+    page.fill("[name=dataset]", "pets")
+    page.set_input_files("#pick-folder", folder_of_pets(tmp_path / "tree"))
+    expect(page.locator("#upload-state")).to_contain_text("10 images stored")
+    expect(page.locator("#upload-refused li")).to_have_count(1)
+    expect(page.locator("#upload-refused")).to_contain_text("notes.txt")
+    expect(page.locator("#dataset-counts .bars li")).to_have_count(2)
+    expect(page.locator("#dataset-counts")).to_contain_text("<script>alert(1)<script>")
+    counts = {one.name: one.images for one in house.sensory.dataset("pets").categories}
+    assert counts == {"cats": 5, "<script>alert(1)<script>": 5}
+    photograph(page, "collect")
+
+
+def test_loose_files_take_the_typed_category_and_a_second_time_is_no_error(page, tmp_path):
+    file = tmp_path / "one.png"
+    file.write_bytes(png_bytes())
+    page.fill("[name=dataset]", "pets")
+    for said in ("1 image stored.", "1 image stored, 1 of them known already."):
+        page.fill("[name=category]", "dogs")
+        page.set_input_files("#pick-files", file)
+        expect(page.locator("#upload-state")).to_contain_text(said)
+    expect(page.locator("#dataset-counts .bars")).to_contain_text("dogs")
+
+
+def test_a_bad_name_of_a_dataset_sends_nothing(page, house, tmp_path):
+    file = tmp_path / "one.png"
+    file.write_bytes(png_bytes())
+    page.fill("[name=dataset]", "../etc")
+    page.set_input_files("#pick-files", file)
+    assert page.evaluate("document.querySelector('#upload-form').checkValidity()") is False
+    assert house.sensory.datasets() == []
+
+
+def test_a_run_is_started_shown_and_stopped(page, house, tmp_path):
+    for seed, category in enumerate(("cats", "dogs")):
+        house.sensory.upload("pets", png_files(5, seed=seed), category)
+    page.reload()
+    page.click("nav a[href='#evolve']")
+    page.fill("[name=seconds]", "30")
+    page.click("text=Start on pets")
+    expect(page.locator("#run-view")).to_contain_text("queued")
+    photograph(page, "evolve")
+    page.click("text=Stop with the best so far")
+    expect(page.locator("#run-view .badge")).to_have_text("stopped")
+
+
+def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
+    page, house, tmp_path
+):
+    house.sensory.upload("digits", png_files(2), "bright")
+    first, second = (
+        house.gallery.register(network_card(house.blobs, always(index))) for index in (0, 1)
+    )
+    house.gallery.promote("digits", first)
+    file = tmp_path / "one.png"
+    file.write_bytes(png_bytes())
+    page.reload()
+    page.locator("nav a[href='#classify']").press("Enter")
+    page.set_input_files("#pick-pictures", file)
+    answer = page.locator("#answers .answer")
+    expect(answer.locator(".first")).to_contain_text("dark")
+    page.locator(f"[data-focus='{second}']").press("Enter")
+    expect(page.locator("#gallery-said")).to_contain_text("answers from now on")
+    assert house.gallery.champion("digits").network == second
+    page.set_input_files("#pick-pictures", file)
+    expect(answer.first.locator(".first")).to_contain_text("bright")
+    photograph(page, "classify")
+
+
+def test_a_service_that_is_away_is_named_and_its_return_noticed(page):
+    page.route("**/api/sensory/v1/datasets", lambda route: route.abort())
+    expect(page.locator("#outages")).to_contain_text("Images: ", timeout=10_000)
+    page.unroute("**/api/sensory/v1/datasets")
+    expect(page.locator("#outages")).to_be_empty(timeout=10_000)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_is_wider_than_a_phone(page, house, view):
+    house.sensory.upload("digits", png_files(4), "a category with quite a long name" * 3)
+    house.gallery.register(network_card(house.blobs))
+    page.set_viewport_size({"width": 360, "height": 740})
+    page.goto(f"{house.url}/#{view}")
+    page.reload()
+    expect(page.locator(f"#view-{view}")).to_be_visible()
+    expect(page.locator("#dataset option")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    photograph(page, f"phone-{view}")
+
+
+# The pure modules, called in the browser they are for.
+
+
+@pytest.mark.parametrize(
+    ("path", "category", "split"),
+    [
+        ("a.png", None, None),
+        ("cats/a.png", "cats", None),
+        ("/pets/cats/a.png", "cats", None),
+        ("digits/train/7/a.png", "7", "train"),
+        ("digits/Val/7/a.png", "7", "validation"),
+        ("digits/test/a.png", None, "test"),
+    ],
+)
+def test_a_path_says_category_and_split(page, path, category, split):
+    asked = "async (path) => (await import('/js/folders.js')).labelOf(path)"
+    assert page.evaluate(asked, path) == {"category": category, "split": split}
+
+
+def test_files_travel_in_batches_of_one_category_and_bounded_size(page):
+    asked = """async () => {
+        const { batches } = await import('/js/upload.js');
+        const item = (category, size) => ({ category, split: null, file: { size } });
+        const items = [
+            ...Array(45).fill(item('a', 10)),
+            item('b', 9e6), item('b', 1), item('a', 10),
+        ];
+        return batches(items).map((batch) => [batch[0].category, batch.length]);
+    }"""
+    assert page.evaluate(asked) == [["a", 40], ["a", 6], ["b", 1], ["b", 1]]
+
+
+def test_the_curve_rises_with_every_record_and_leaves_failures_out(page):
+    asked = """async () => {
+        const { layout } = await import('/js/curve.js');
+        const births = [0.5, null, 0.9, 0.7].map((fitness, i) => ({ number: i + 1, fitness }));
+        const { points, best, line } = layout(births, 400);
+        return [points.map((point) => point.isRecord), best, line.length];
+    }"""
+    assert page.evaluate(asked) == [[True, True, False], 0.9, 4]
