@@ -56,7 +56,7 @@ def train(
     loop = _Loop(network, genome.training, examples.train, categories, seed)
     try:
         # Traced before the clock of the budget starts, like the first training step.
-        predict(network, examples.validation.images[:1])
+        predict(network, examples.validation.images)
         history = _epochs(loop, examples.validation, budget, report)
     except Exception as error:
         if "ResourceExhausted" in type(error).__name__:
@@ -74,11 +74,14 @@ def train(
 
 def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Return the probabilities (n, categories) for uint8 images (n, height, width, channels)."""
+    size = min(_PREDICT_BATCH, len(images))
     answers = []
-    for start in range(0, len(images), _PREDICT_BATCH):
-        batch = images[start : start + _PREDICT_BATCH].astype(np.float32)
-        answers.append(np.asarray(network.predict_on_batch(batch), dtype=np.float32))
-    logits = np.concatenate(answers)
+    for start in range(0, len(images), size):
+        # Batches of one size, the last one overlapping: another size would be traced anew.
+        first = min(start, len(images) - size)
+        batch = images[first : first + size].astype(np.float32)
+        answers.append(np.asarray(network.predict_on_batch(batch))[start - first :])
+    logits = np.concatenate(answers).astype(np.float32)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     result: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
     return result

@@ -1,31 +1,27 @@
 """The inside of a worker process: find the function a job names, run it, keep the result."""
 
-import ctypes
 import importlib
 import json
 import logging
-import multiprocessing
 import os
 import resource
 import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.parent_death import end_with_parent
 from commons.errors import JobFailedError, NotFoundError
 from commons.jobs import JobContext, JobFunction, JobResult, JobSpec, Outcome
 from commons.ports import Blobs
 
-_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,7 +56,7 @@ def start_worker(place: WorkerPlace) -> None:
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     _write_output_to(Path(place.log))
-    _end_with_parent()
+    end_with_parent()
 
 
 def run_job(spec_json: str) -> str:
@@ -155,21 +151,6 @@ def _write_output_to(log: Path) -> None:
     os.dup2(descriptor, sys.stderr.fileno())
     os.close(descriptor)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-
-
-def _end_with_parent() -> None:
-    """See to it that this process ends when its parent is gone, however that ended."""
-    if sys.platform == "linux":
-        # The kernel does it even while C code holds the interpreter.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_wait_for_parent, daemon=True).start()
-
-
-def _wait_for_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _resident_bytes() -> int:

@@ -1,0 +1,160 @@
+"""`dicebox evolve`, `dicebox train` and `dicebox runs`."""
+
+import json
+import tomllib
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from commons.errors import DiceboxError, InvalidInputError
+from commons.genome import Genome, genome_from_json
+from commons.messages import Run
+from dicebox.client import Client
+from dicebox.commands.options import as_json, given, print_json, shape_option, split_names
+from dicebox.connect import Place, connect, connect_to_workers
+from dicebox.run_display import progress_console, watch_run
+from dicebox.single_training import train_genome
+
+
+@click.command()
+@click.option("--dataset", required=True, help="Breed a network for this dataset.")
+@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1.0),
+              help="Wall-clock budget, final training included.")
+@click.option("--evaluations", type=click.IntRange(1), help="Train at most that many candidates.")
+@shape_option
+@click.option("--resize", type=click.Choice(["fit", "pad", "crop"]), default="fit",
+              show_default=True, help="Stretch, pad with black, or cut to the input size.")
+@click.option("--categories", help="Only these, separated by commas [default: all].")
+@click.option("--population", type=click.IntRange(2), default=16, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 256), help="Trainings at once [default: cores].")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--strategy", type=click.Choice(["evolution", "random"]), default="evolution",
+              show_default=True, help="Random search is the baseline to compare with.")
+@click.option("--taxonomy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A TOML or JSON file that restricts the search space.")
+@click.option("--promote", type=click.Choice(["auto", "never"]), default="auto",
+              show_default=True, help="Whether the winner answers from now on.")
+@as_json
+@click.pass_obj
+def evolve(place: Place, as_json: bool, taxonomy: Path | None, **options: Any) -> None:
+    """Breed a network within a wall-clock budget, publish it, and let it answer.
+
+    Freezes the dataset's labeled images first. Selection sees validation images only.
+    Ctrl-C stops the run; what was trained so far is kept.
+    """
+    options["categories"] = split_names(options["categories"])
+    options["taxonomy"] = _read_taxonomy(taxonomy) if taxonomy else None
+    request = given(options)
+    console = progress_console()
+    with connect_to_workers(place) as client:
+        run = _watch_or_stop(client, client.evolution.start(request), console)
+    if run.network is None:
+        raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
+    if as_json:
+        print_json(run.model_dump(mode="json"))
+    else:
+        click.echo(_summary(run))
+
+
+@click.command()
+@click.option("--genome", "genome_file", required=True, help="A genome as JSON.",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dataset", required=True, help="Frozen anew, unless --snapshot names one.")
+@click.option("--snapshot", help="A frozen snapshot by its id.")
+@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
+@click.option("--seconds", type=click.FloatRange(0.1), help="End earlier after that many seconds.")
+@shape_option
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option("--promote", type=click.Choice(["auto", "never"]), default="never",
+              show_default=True, help="Whether the network answers from now on.")
+@as_json
+@click.pass_obj
+def train(place: Place, genome_file: Path, as_json: bool, **options: Any) -> None:
+    """Train one genome on a dataset and publish the network."""
+    genome = _read_genome(genome_file)
+    with connect_to_workers(place) as client:
+        result = train_genome(client, place.data, genome, console=progress_console(), **options)
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(
+            f"network {result['network'][:12]}: {100 * result['validation_accuracy']:.2f} % of "
+            f"{result['validation_images']} validation images, {result['parameters']:,} "
+            f"parameters, {result['epochs']} epochs in {result['seconds']:.1f} s"
+        )
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def runs(place: Place, as_json: bool) -> None:
+    """List the evolution runs, newest first."""
+    with connect(place) as client:
+        found = client.evolution.runs()
+    if as_json:
+        print_json({"runs": [run.model_dump(mode="json") for run in found]})
+        return
+    if not found:
+        click.echo("No run yet: `dicebox evolve --dataset NAME` starts one.")
+        return
+    table = Table("run", "dataset", "state", "trained", "best", "network", "started", box=None)
+    for run in found:
+        best = run.progress.best
+        table.add_row(
+            run.id,
+            run.request.dataset,
+            run.state,
+            str(run.progress.evaluated),
+            "-" if best is None else f"{100 * best:.2f} %",
+            run.network[:12] if run.network else "",
+            datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        )
+    Console().print(table)
+
+
+def _watch_or_stop(client: Client, run: Run, console: Console) -> Run:
+    try:
+        return watch_run(client, run.id, console)
+    except KeyboardInterrupt:
+        console.print(f"Stopping run {run.id}; Ctrl-C again leaves at once.")
+        client.evolution.stop(run.id)
+        return watch_run(client, run.id, console)
+
+
+def _summary(run: Run) -> str:
+    progress = run.progress
+    served = "answers from now on" if run.promoted else "is published, not promoted"
+    best = f"{100 * progress.best:.2f} %" if progress.best is not None else "-"
+    network = run.network[:12] if run.network else "none"
+    return (
+        f"run {run.id} {run.state}: {progress.evaluated} candidates in {progress.seconds:.0f} s, "
+        f"best {best} of validation; network {network} {served}\n{progress.best_genome}"
+    )
+
+
+def _read_taxonomy(file: Path) -> dict[str, Any]:
+    text = file.read_text(encoding="utf-8")
+    try:
+        if file.suffix == ".json":
+            value = json.loads(text)
+        else:
+            value = tomllib.loads(text)
+    except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInputError(f"{file} is no TOML or JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise InvalidInputError(f"expected {file} to hold an object, got {type(value).__name__}")
+    return value
+
+
+def _read_genome(file: Path) -> Genome:
+    try:
+        return genome_from_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InvalidInputError(f"{file} is no genome: {where}: {first['msg']}") from error

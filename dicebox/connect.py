@@ -1,0 +1,50 @@
+"""Finds who answers for a command: a server, the house of a data folder, or the folder itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from dicebox.client import Client
+from dicebox.data_folder import DataFolder
+from dicebox.house import House
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a command works: one data folder, or one server."""
+
+    data: Path
+    url: str | None = None
+
+
+@contextmanager
+def connect(place: Place) -> Iterator[Client]:
+    """Give a client of the server, of the running house, or of the folder opened here."""
+    url = place.url or DataFolder(place.data).address()
+    if url is not None:
+        with Client(url) as client:
+            yield client
+        return
+    from dicebox.front import create_front  # noqa: PLC0415 - half a second, not always needed
+
+    transport = httpx.WSGITransport(app=create_front(place.data.absolute(), watch=False))
+    with Client("http://localhost", transport=transport) as client:
+        yield client
+
+
+@contextmanager
+def connect_to_workers(place: Place, port: int = 0) -> Iterator[Client]:
+    """Give a client where runs and batch orders are worked on, starting a house if there is none.
+
+    A house that is started here listens on `port` (0: any) and ends with the block.
+    """
+    url = place.url or DataFolder(place.data).address()
+    if url is not None:
+        with Client(url) as client:
+            yield client
+        return
+    with House(DataFolder(place.data), port=port) as house, Client(house.url) as client:
+        yield client

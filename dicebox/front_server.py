@@ -1,0 +1,56 @@
+"""`python -m dicebox.front_server`: the front on granian, a child of `dicebox up`."""
+
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from granian.constants import Interfaces
+from granian.server import Server
+
+from commons.adapters.parent_death import end_with_parent
+from commons.settings import Settings, settings_from_env
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+# Waiting routes hold a thread each (their pool is bounded by half of this); the rest answer.
+_THREADS = 16
+
+
+class FrontSettings(Settings):
+    """Where the front listens and which folder it serves."""
+
+    data: Path
+    host: str
+    port: int
+
+
+def create() -> "WSGIApplication":
+    """Return the application of granian's worker process."""
+    from dicebox.front import create_front  # noqa: PLC0415 - granian's parent needs none of it
+
+    # granian's parent is told to end by the house; a killed one takes its worker along.
+    end_with_parent(signal.SIGTERM)
+    return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
+
+
+def main() -> None:
+    """Serve until a signal ends it."""
+    settings = settings_from_env(FrontSettings, os.environ)
+    Server(
+        "dicebox.front_server:create",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        blocking_threads=_THREADS,
+        websockets=False,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=5,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()
