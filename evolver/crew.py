@@ -29,7 +29,7 @@ class Training:
 class Crew:
     """The engine as one run uses it, and the run's individuals as its journal has them.
 
-    `overheads` are the seconds that trainings took beyond their training loop.
+    `overheads` are the seconds that trainings of `warm` workers took beyond their loop.
     """
 
     run: str
@@ -39,6 +39,7 @@ class Crew:
     individuals: dict[int, Individual] = field(default_factory=dict)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
+    warm: set[str | None] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
 
     def free(self) -> int:
@@ -99,13 +100,20 @@ class Crew:
         result = training.future.result()
         evaluation = finished(training.rung, result)
         if evaluation.outcome == "ok":
-            spent = self.clock.monotonic() - training.submitted
-            self.overheads.append(max(0.0, spent - _loop_seconds(result)))
+            self._measure(training, result)
         elif training.job in self.cancelled:
             reason = "its time was over"
             evaluation = evaluation.model_copy(update={"outcome": "cancelled", "reason": reason})
         self._put(training.number, evaluation)
         return evaluation
+
+    def _measure(self, training: Training, result: JobResult) -> None:
+        if result.worker not in self.warm:
+            # It started the worker too, which no later training has to.
+            self.warm.add(result.worker)
+            return
+        spent = self.clock.monotonic() - training.submitted
+        self.overheads.append(max(0.0, spent - _loop_seconds(result)))
 
     def _put(self, number: int, evaluation: Evaluation) -> None:
         self.journal.put_evaluation(self.run, number, evaluation)

@@ -15,7 +15,7 @@ from evolver.preparation import Prepared
 from evolver.progress import Reports, activity, measured
 from evolver.publishing import export_best
 from evolver.search import ask, born, told
-from evolver.selection import Member, ranked
+from evolver.selection import Member, evaluated, ranked
 
 _POLL_S = 0.02
 _REPORT_S = 0.5
@@ -81,7 +81,7 @@ class Drive:
                 pass
             if self._search_is_over():
                 break
-            self._cancel_late("search", self._plan.search_end + self._plan.grace_s)
+            self._cancel_late("search", self._search_deadline())
             self._wait("searching")
         self._searched_until = self._now()
 
@@ -212,6 +212,12 @@ class Drive:
             return False
         may_go_on = self._crew.free() > 0 and self._next_finalist() is not None
         return may_go_on or not self._crew.under_way
+
+    def _search_deadline(self) -> float:
+        """Return when candidates are killed: while there is no network yet, as late as can be."""
+        if not evaluated(self._search.members):
+            return self._plan.final_end + self._plan.final_grace_s
+        return self._plan.search_end + self._plan.grace_s
 
     def _cancel_late(self, rung: str, deadline: float) -> None:
         if self._now() > deadline:

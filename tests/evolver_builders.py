@@ -229,7 +229,7 @@ class FakeEngine:
         for slot, running in self._slots.items():
             if running and running.spec.id == job_id:
                 running.end = self.clock.monotonic() + 0.2
-                running.result = JobResult(id=job_id, outcome="cancelled")
+                running.result = JobResult(id=job_id, outcome="cancelled", worker=f"worker-{slot}")
                 self._warm.discard(slot)
                 return True
         return False
@@ -266,7 +266,8 @@ class FakeEngine:
         begin = now + (0.0 if slot in self._warm else self.start_s)
         self._warm.add(slot)
         fate = self.fate(spec)
-        seconds, result = self._good(spec)
+        seconds, good = self._good(spec)
+        result = good.model_copy(update={"worker": f"worker-{slot}"})
         if fate == "hang":
             seconds = math.inf
         elif isinstance(fate, JobResult):
@@ -431,6 +432,7 @@ class Stage:
     sensory: FakeSensory = field(default_factory=FakeSensory)
     gallery: FakeGallery = field(default_factory=FakeGallery)
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
+    start_s: float = 6.0
     engines: list[FakeEngine] = field(default_factory=list)
 
     @property
@@ -439,7 +441,7 @@ class Stage:
 
     @contextmanager
     def open_engine(self, workers: int) -> Iterator[FakeEngine]:
-        engine = FakeEngine(self.clock, workers, self.fate)
+        engine = FakeEngine(self.clock, workers, self.fate, self.start_s)
         self.engines.append(engine)
         try:
             yield engine

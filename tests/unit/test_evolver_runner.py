@@ -127,6 +127,20 @@ def test_a_run_too_short_for_any_candidate_says_so() -> None:
     assert "give more seconds" in str(run.reason)
 
 
+def test_workers_that_start_slowly_still_give_a_short_run_its_network() -> None:
+    stage = Stage(start_s=12.0)
+    started = stage.clock.time
+    run = stage.evolve(seconds=20)
+    assert run.state == "complete"
+    assert stage.clock.time - started <= 21
+
+
+def test_the_start_of_the_workers_is_not_expected_again() -> None:
+    stage = Stage(start_s=12.0)
+    stage.evolve(seconds=60)
+    assert len(stage.engine.jobs("final")) == 2
+
+
 def test_a_hanging_candidate_costs_only_its_worker_for_a_while() -> None:
     stage = Stage(fate=lambda spec: "hang" if spec.id == "r1/2/search" else None)
     started = stage.clock.time
