@@ -83,12 +83,11 @@ class Platform:
     clock: Clock
 
 
-def create_platform(settings: Settings) -> Platform:
+def create_platform(settings: Settings, clock: Clock) -> Platform:
     """Return the embedded platform in the data folder, its tables made and up to date."""
     settings.data.mkdir(parents=True, exist_ok=True)
     database = create_database(sqlite_url(settings.data / "sensory.sqlite3"))
     migrate(database, MIGRATIONS)
-    clock = SystemClock()
     queue_database = create_database(sqlite_url(settings.data / "queue.sqlite3"))
     queue = TableQueue(queue_database, clock, lease_s=settings.task_lease_s)
     queue.create_tables()
@@ -97,7 +96,7 @@ def create_platform(settings: Settings) -> Platform:
 
 def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
     """Return the WSGI app of the service; it may be called from several threads."""
-    on = platform or create_platform(settings)
+    on = platform or create_platform(settings, SystemClock())
     datasets, snapshots = DatasetTables(on.database), SnapshotTables(on.database)
     catalog = ImageTables(on.database)
     images = ImageStore(
@@ -127,7 +126,7 @@ def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
 
 def create_batch_processor(settings: Settings, platform: Platform | None = None) -> BatchProcessor:
     """Return a batch processor; any number of them may work on one platform."""
-    on = platform or create_platform(settings)
+    on = platform or create_platform(settings, SystemClock())
     maker = ShardMaker(
         ShardTables(on.database),
         SnapshotTables(on.database),

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
 
+from commons.adapters.database import create_database, sqlite_url
+from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, SensoryClient
+from commons.adapters.table_queue import TableQueue
 from commons.errors import NotFoundError, StorageFullError, UnavailableError
 from commons.messages import FreezeRequest, Order, OrderRequest, Snapshot
-from commons.ports import Blobs, Delivery, Queue
+from commons.ports import Blobs, Clock, Delivery, Queue
 from sensory_service.app import (
     Platform,
     Settings,
@@ -141,10 +146,25 @@ class House:
         return build_house(self.settings.model_copy(update=settings), platform)
 
 
-def open_house(folder: Path) -> House:
-    """Return a new house in a folder, or the one that is there."""
-    settings = Settings(data=folder)
-    return build_house(settings, create_platform(settings))
+def open_house(folder: Path, clock: Clock | None = None) -> House:
+    """Return a new house in a folder, or the one that is there; its time costs none."""
+    settings, clock = Settings(data=folder), clock or ManualClock()
+    folder.mkdir(exist_ok=True)
+    for name, empty in _empty_tables().items():
+        if not (folder / name).exists():
+            (folder / name).write_bytes(empty)
+    queue = TableQueue(create_database(sqlite_url(folder / "queue.sqlite3")), clock)
+    database = create_database(sqlite_url(folder / "sensory.sqlite3"))
+    return build_house(settings, Platform(database, FileBlobs(folder / "blobs"), queue, clock))
+
+
+@cache
+def _empty_tables() -> dict[str, bytes]:
+    """Return the files that `create_platform` makes: migrating for every test would take longer."""
+    with TemporaryDirectory() as folder:
+        platform = create_platform(Settings(data=Path(folder)), ManualClock())
+        platform.database.dispose()
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir() if file.is_file()}
 
 
 def build_house(settings: Settings, platform: Platform) -> House:
@@ -152,5 +172,5 @@ def build_house(settings: Settings, platform: Platform) -> House:
     app = create_app(settings, platform)
     http = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://house")
     # No patience: an error of the service is what these tests are about.
-    client = SensoryClient(Caller(http, patience_s=0.0))
+    client = SensoryClient(Caller(http, patience_s=0.01))
     return House(settings, platform, http, client, create_batch_processor(settings, platform))

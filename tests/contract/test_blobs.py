@@ -1,7 +1,5 @@
 """What every blob store promises; further stores join the list of `stores`."""
 
-import os
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +10,7 @@ from commons.adapters.file_blobs import FileBlobs
 from commons.errors import InvalidInputError, NotFoundError, StorageFullError, UnavailableError
 from commons.ports import Blobs
 from tests.sensory_house import MemoryBlobs
+from tests.small_disk import mounted_disk
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -111,13 +110,8 @@ def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a small disk can only be mounted as root")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
+    with mounted_disk(tmp_path / "disk", "256k") as disk:
+        yield disk
 
 
 def test_a_full_disk_stores_nothing_and_says_so(small_disk: Path) -> None:

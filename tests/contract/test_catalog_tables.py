@@ -1,0 +1,413 @@
+"""What the tables of the sensory service promise; another database joins `databases`."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from commons.adapters.database import create_database, migrate, reading, sqlite_url, writing
+from commons.errors import ConflictError, GoneError, NotFoundError
+from commons.messages import Category, OrderRequest, Snapshot, SnapshotImage, Split, StoredImage
+from sensory_service.adapters.dataset_tables import DatasetTables
+from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.order_tables import OrderTables
+from sensory_service.adapters.shard_tables import ShardTables
+from sensory_service.adapters.snapshot_tables import SnapshotTables
+from sensory_service.adapters.tables import LABEL_EVENT, METADATA
+from sensory_service.app import MIGRATIONS
+from sensory_service.ports import Filter, ImageRecord, Relabel, Upload
+from sensory_service.shard_layout import cut
+
+
+def sqlite_database(folder: Path) -> Iterator[sqlalchemy.Engine]:
+    database = create_database(sqlite_url(folder / "sensory.sqlite3"))
+    yield database
+    database.dispose()
+
+
+databases = {"sqlite": sqlite_database}
+
+
+@pytest.fixture(params=databases)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlalchemy.Engine]:
+    for database in databases[request.param](tmp_path):
+        migrate(database, MIGRATIONS)
+        yield database
+
+
+def sha(number: int) -> str:
+    return f"{number:064x}"
+
+
+def image(number: int) -> ImageRecord:
+    return ImageRecord(sha(number), "PNG", 8, 9, 1, 100)
+
+
+def category(name: str | None) -> Category | None:
+    return name and Category(id=f"id of {name}", name=name)
+
+
+def upload(
+    database: sqlalchemy.Engine,
+    *numbers: int,
+    label: str | None = None,
+    split: Split | None = None,
+    dataset: str = "pets",
+) -> list[StoredImage]:
+    images = [image(number) for number in numbers]
+    return ImageTables(database).record(Upload(dataset, images, category(label), split, 1.0))
+
+
+def counts(database: sqlalchemy.Engine, dataset: str = "pets") -> dict[str, int]:
+    summary = DatasetTables(database).summary(dataset)
+    assert summary.labeled == sum(category.images for category in summary.categories)
+    return {category.name: category.images for category in summary.categories}
+
+
+def events(database: sqlalchemy.Engine, number: int) -> list[str | None]:
+    query = sqlalchemy.select(LABEL_EVENT.c.category).order_by(LABEL_EVENT.c.id)
+    with reading(database) as connection:
+        return list(connection.execute(query.where(LABEL_EVENT.c.image == sha(number))).scalars())
+
+
+def test_the_migrations_make_the_tables_of_the_code(database: sqlalchemy.Engine) -> None:
+    with reading(database) as connection:
+        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_migrating_twice_and_at_once_changes_nothing(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: migrate(database, MIGRATIONS), range(3)))
+    assert counts(database) == {"cat": 1}
+
+
+def test_an_upload_makes_its_dataset_and_category(database: sqlalchemy.Engine) -> None:
+    (stored,) = upload(database, 1, label="cat", split="test")
+    assert stored == StoredImage(
+        image=sha(1),
+        dataset="pets",
+        category=category("cat"),
+        split="test",
+        height=8,
+        width=9,
+        channels=1,
+        duplicate=False,
+        relabeled=False,
+    )
+    assert DatasetTables(database).summary("pets").images == 1
+
+
+def test_a_category_keeps_its_first_id(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    again = Upload("pets", [image(2)], Category(id="other", name="cat"), None, 2.0)
+    (stored,) = ImageTables(database).record(again)
+    assert stored.category == category("cat")
+
+
+def test_categories_stand_in_the_order_of_their_making(database: sqlalchemy.Engine) -> None:
+    for number, name in enumerate(["dog", "cat", "ant"]):
+        upload(database, number, label=name)
+    assert list(counts(database)) == ["dog", "cat", "ant"]
+
+
+def test_the_same_name_in_two_datasets_is_two_categories(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    other = Upload("zoo", [image(1)], Category(id="another", name="cat"), None, 1.0)
+    (stored,) = ImageTables(database).record(other)
+    assert stored.category is not None
+    assert stored.category.id == "another"
+    assert not stored.duplicate
+
+
+def test_the_same_image_again_is_a_duplicate_with_its_label(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    (unlabeled,) = upload(database, 1)
+    (labeled,) = upload(database, 1, label="cat")
+    for stored in (unlabeled, labeled):
+        assert (stored.duplicate, stored.relabeled) == (True, False)
+        assert stored.category == category("cat")
+    assert counts(database) == {"cat": 1}
+    assert events(database, 1) == ["id of cat"]
+
+
+def test_the_same_image_with_another_category_is_relabeled(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    (stored,) = upload(database, 1, label="dog")
+    assert (stored.duplicate, stored.relabeled) == (True, True)
+    assert counts(database) == {"cat": 0, "dog": 1}
+    assert events(database, 1) == ["id of cat", "id of dog"]
+
+
+def test_a_label_for_an_image_that_had_none_counts_as_relabeled(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, 1)
+    (stored,) = upload(database, 1, label="dog")
+    assert (stored.duplicate, stored.relabeled) == (True, True)
+    assert DatasetTables(database).summary("pets").labeled == 1
+
+
+def test_the_same_bytes_twice_in_one_request_are_one_image(database: sqlalchemy.Engine) -> None:
+    first, second = upload(database, 1, 1, label="cat")
+    assert (first.duplicate, second.duplicate) == (False, True)
+    assert DatasetTables(database).summary("pets").images == 1
+    assert counts(database) == {"cat": 1}
+
+
+def test_the_first_split_stays(database: sqlalchemy.Engine) -> None:
+    upload(database, 1)
+    (said,) = upload(database, 1, split="test")
+    (later,) = upload(database, 1, split="train")
+    assert (said.split, later.split) == ("test", "test")
+
+
+def test_a_request_of_thousands_of_images_is_one_transaction(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, *range(2500), label="cat")
+    assert sum(stored.duplicate for stored in upload(database, *range(2400, 2600))) == 100
+    assert DatasetTables(database).summary("pets").images == 2600
+
+
+def test_uploads_at_the_same_time_lose_no_count(database: sqlalchemy.Engine) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda i: upload(database, i, i + 1, label=f"c{i % 3}"), range(0, 40, 2)))
+    assert DatasetTables(database).summary("pets").images == 40
+    assert sum(counts(database).values()) == 40
+
+
+def test_relabeling_moves_the_counts_and_keeps_the_history(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat", split="train")
+    images = ImageTables(database)
+    moved = images.relabel(Relabel("pets", sha(1), category("dog"), 2.0))
+    assert (moved.category, moved.split, moved.relabeled) == (category("dog"), "train", True)
+    cleared = images.relabel(Relabel("pets", sha(1), None, 3.0))
+    again = images.relabel(Relabel("pets", sha(1), None, 4.0))
+    assert cleared.category is None
+    assert (cleared.relabeled, again.relabeled) == (True, False)
+    assert counts(database) == {"cat": 0, "dog": 0}
+    assert events(database, 1) == ["id of cat", "id of dog", None]
+
+
+def test_what_is_not_there_cannot_be_relabeled(database: sqlalchemy.Engine) -> None:
+    images = ImageTables(database)
+    with pytest.raises(NotFoundError, match="no dataset"):
+        images.relabel(Relabel("pets", sha(1), None, 1.0))
+    upload(database, 1)
+    with pytest.raises(NotFoundError, match="no image"):
+        images.relabel(Relabel("pets", sha(2), category("dog"), 1.0))
+    assert counts(database) == {}
+
+
+def test_browsing_shows_every_image_once_and_the_newest_first(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, *range(5), label="cat")
+    seen, cursor = [], None
+    while True:
+        page = ImageTables(database).browse(Filter("pets"), cursor, 2)
+        seen += [found.image for found in page.images]
+        cursor = page.cursor
+        if cursor is None:
+            break
+    assert seen == [sha(number) for number in (4, 3, 2, 1, 0)]
+
+
+def test_browsing_narrows_by_category_and_by_label(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    upload(database, 2, label="dog")
+    upload(database, 3)
+    images = ImageTables(database)
+
+    def found(**which: object) -> list[str]:
+        page = images.browse(Filter("pets", **which), None, 10)  # type: ignore[arg-type]
+        return [row.image for row in page.images]
+
+    assert found(category="dog") == [sha(2)]
+    assert found(labeled=True) == [sha(2), sha(1)]
+    assert found(labeled=False) == [sha(3)]
+    assert found(labeled=False, category="dog") == []
+    with pytest.raises(NotFoundError, match="no category 'ant'"):
+        found(category="ant")
+
+
+def test_what_was_never_stored_is_not_found(database: sqlalchemy.Engine) -> None:
+    for ask in (
+        lambda: DatasetTables(database).summary("pets"),
+        lambda: ImageTables(database).find(sha(1)),
+        lambda: ImageTables(database).browse(Filter("pets"), None, 1),
+        lambda: SnapshotTables(database).get(sha(1)),
+        lambda: OrderTables(database).get("none"),
+        lambda: OrderTables(database).cancel("none"),
+        lambda: OrderTables(database).shard("none", 1),
+    ):
+        with pytest.raises(NotFoundError):
+            ask()
+    assert DatasetTables(database).summaries() == []
+    assert ShardTables(database).task(1) is None
+
+
+def test_a_split_is_assigned_once(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, 2, label="cat")
+    snapshots = SnapshotTables(database)
+    assert snapshots.assign_splits("pets", {sha(1): "train", sha(2): "test"}) == 2
+    assert snapshots.assign_splits("pets", {sha(1): "test", sha(2): "train"}) == 0
+    assert snapshots.assign_splits("pets", {}) == 0
+    found = {row.image: (row.split, row.said) for row in snapshots.labeled("pets", ["id of cat"])}
+    assert found == {sha(1): ("train", False), sha(2): ("test", False)}
+
+
+def snapshot(database: sqlalchemy.Engine, train: int = 6, test: int = 2) -> Snapshot:
+    upload(database, 1, label="cat")
+    value = Snapshot(
+        id=sha(99),
+        dataset="pets",
+        categories=[Category(id="id of cat", name="cat")],
+        counts={"train": train, "validation": 0, "test": test},
+        median_shape=(8, 9, 1),
+        created=1.0,
+    )
+    splits: list[Split] = ["train"] * train + ["test"] * test
+    rows = [
+        SnapshotImage(image=sha(number), category=0, split=split)
+        for number, split in enumerate(splits)
+    ]
+    SnapshotTables(database).add(value, rows)
+    return value
+
+
+def test_a_snapshot_is_stored_once_with_its_rows_in_order(database: sqlalchemy.Engine) -> None:
+    value = snapshot(database)
+    snapshots = SnapshotTables(database)
+    assert snapshots.get(value.id) == value
+    assert not snapshots.add(value.model_copy(update={"created": 2.0}), [])
+    assert snapshots.get(value.id).created == 1.0
+    assert [row.image for row in snapshots.rows(value.id, 5, 2)] == [sha(5), sha(6)]
+    assert len(snapshots.rows(value.id, 0, 100)) == 8
+
+
+def place(database: sqlalchemy.Engine, order: str, **options: object) -> list[int]:
+    fields = {"snapshot": sha(99), "splits": ["train", "test"], "shape": (1024, 1024, 3)}
+    request = OrderRequest.model_validate(fields | options)
+    counts: dict[Split, int] = {"train": 30, "validation": 0, "test": 2}
+    return OrderTables(database).add(order, request, cut(counts, request), 10.0)
+
+
+def test_an_order_is_complete_when_all_of_its_shards_are_made(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    orders, shards = OrderTables(database), ShardTables(database)
+    made = place(database, "a")
+    states = [orders.get("a").state]
+    for shard in made:
+        shards.record(shard, sha(shard))
+        states.append(orders.get("a").state)
+    assert states == ["accepted", "running", "running", "running", "complete"]
+    descriptors = [orders.shard("a", sequence) for sequence in range(1, 5)]
+    assert [d and (d.split, d.examples, d.last) for d in descriptors] == [
+        ("train", 10, False),
+        ("train", 10, False),
+        ("train", 10, False),
+        ("test", 2, True),
+    ]
+    assert orders.get("a").examples == 32
+    with pytest.raises(NotFoundError, match="4"):
+        orders.shard("a", 5)
+
+
+def test_orders_of_the_same_share_their_shards(database: sqlalchemy.Engine) -> None:
+    snapshot(database)
+    first = place(database, "a")
+    assert place(database, "b", seed=5, splits=["test", "train"]) == [first[3], *first[:3]]
+    assert not set(place(database, "c", resize="pad")) & set(first)
+    for shard in first:
+        ShardTables(database).record(shard, sha(shard))
+    assert place(database, "d") == []
+    assert OrderTables(database).get("d").state == "complete"
+
+
+def test_the_first_result_of_a_shard_stays(database: sqlalchemy.Engine) -> None:
+    snapshot(database)
+    shard = place(database, "a")[0]
+    ShardTables(database).record(shard, sha(1))
+    ShardTables(database).record(shard, sha(2))
+    task = ShardTables(database).task(shard)
+    assert task is not None
+    assert task.sha256 == sha(1)
+
+
+def test_a_cancelled_order_is_gone_and_wants_nothing(database: sqlalchemy.Engine) -> None:
+    snapshot(database)
+    orders, shards = OrderTables(database), ShardTables(database)
+    shard = place(database, "a")[0]
+    task = shards.task(shard)
+    assert task is not None
+    assert task.wanted
+    orders.cancel("a")
+    orders.cancel("a")
+    task = shards.task(shard)
+    assert task is not None
+    assert not task.wanted
+    assert orders.get("a").state == "cancelled"
+    with pytest.raises(GoneError, match="cancelled"):
+        orders.shard("a", 1)
+
+
+def test_a_shard_that_cannot_be_made_fails_the_orders_that_wait_for_it(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    orders, shards = OrderTables(database), ShardTables(database)
+    made = place(database, "a")
+    place(database, "train only", splits=["train"])
+    shards.fail(made[3], "the bytes are gone")
+    assert (orders.get("a").state, orders.get("a").reason) == ("failed", "the bytes are gone")
+    assert orders.get("train only").state == "accepted"
+    with pytest.raises(ConflictError, match="the bytes are gone"):
+        orders.shard("a", 1)
+    orders.cancel("a")
+    assert orders.get("a").state == "failed"
+    assert made[3] in place(database, "again"), "a later order tries again"
+
+
+def test_a_made_shard_fails_nobody(database: sqlalchemy.Engine) -> None:
+    snapshot(database)
+    shard = place(database, "a")[0]
+    ShardTables(database).record(shard, sha(1))
+    ShardTables(database).fail(shard, "a late and wrong word")
+    assert OrderTables(database).get("a").state == "running"
+
+
+def test_overdue_shards_are_those_that_somebody_waits_for_and_come_once(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    shards = ShardTables(database)
+    first, second, third, fourth = place(database, "a")
+    place(database, "b", resize="pad")
+    OrderTables(database).cancel("b")
+    shards.record(second, sha(2))
+    assert shards.overdue(issued_before=10.0, now=50.0) == []
+    assert shards.overdue(issued_before=11.0, now=50.0) == [first, third, fourth]
+    assert shards.overdue(issued_before=11.0, now=60.0) == []
+
+
+def test_what_fails_in_a_transaction_leaves_no_trace(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, label="cat")
+    taken = Upload("zoo", [image(2)], Category(id="id of cat", name="lion"), None, 1.0)
+    with pytest.raises(sqlalchemy.exc.IntegrityError):
+        ImageTables(database).record(taken)
+    assert [summary.name for summary in DatasetTables(database).summaries()] == ["pets"]
+
+
+def test_counts_are_kept_and_not_made_by_counting(database: sqlalchemy.Engine) -> None:
+    upload(database, *range(10), label="cat")
+    with writing(database) as connection:
+        connection.execute(sqlalchemy.text("DELETE FROM membership"))
+    assert counts(database) == {"cat": 10}
