@@ -1,1 +1,25 @@
-"""."""
+"""Where labeled images come in and training data goes out.
+
+Under `/api/sensory/v1`:
+
+    POST   /datasets/{dataset}/images?category=&split=   one image (raw) or many (form `files`)
+    GET    /datasets, /datasets/{dataset}                counts
+    GET    /datasets/{dataset}/images?category=&labeled=&cursor=&limit=
+    PUT    /datasets/{dataset}/images/{sha256}/label     another category, or none
+    GET    /images/{sha256}                              the bytes as they were sent
+    POST   /datasets/{dataset}/snapshots                 freeze what is labeled
+    GET    /snapshots/{id}, /snapshots/{id}/images?split=&cursor=&limit=
+    POST   /orders                                       a snapshot in batches of one shape
+    GET    /orders/{id}, /orders/{id}/shards/next?after=&wait_s=
+    DELETE /orders/{id}
+    GET    /shards/{sha256}
+
+Queue `sensory.shards`: one task a shard, `{"shard": <id>}`, for any number of
+`python -m sensory_service.batch_processor`. The processors belong to this service and share
+its tables: they read a shard's rows there and record its hash there, so a task is only a
+reminder. The order's own queue of descriptors is for processors that cannot reach the tables;
+it would end in the same `ShardCatalog.record`.
+
+Settings: `sensory_service.app.Settings`, from `DICEBOX_<NAME>`. The data folder holds
+`blobs/images/ab/cd/<sha256>`, `blobs/shards/ab/<sha256>`, `sensory.sqlite3`, `queue.sqlite3`.
+"""

@@ -39,6 +39,18 @@ def test_the_same_image_with_another_category_is_relabeled(house: House) -> None
     assert stored["category"]["name"] == "dog"
 
 
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "image/jpeg", "text/html", "application/json"]
+)
+def test_a_raw_body_is_an_image_whatever_its_sender_calls_it(house: House, kind: str) -> None:
+    reply = house.http.post(
+        f"{BASE}/datasets/pets/images", content=png_bytes(), headers={"Content-Type": kind}
+    )
+    assert reply.status_code == 201
+    image = house.http.get(f"{BASE}/images/{reply.json()['image']}")
+    assert image.headers["Content-Type"] == "image/png"
+
+
 def test_many_files_are_stored_or_refused_each_for_itself(house: House) -> None:
     files = [
         ("good.png", png_bytes(seed=1)),
