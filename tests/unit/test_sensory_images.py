@@ -18,6 +18,12 @@ def house(tmp_path: Path) -> House:
     return open_house(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def empty_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Return a house for what is refused, and so leaves it as empty as it was."""
+    return open_house(tmp_path_factory.mktemp("empty"))
+
+
 def post(house: House, data: bytes, dataset: str = "pets", **query: str) -> tuple[int, dict]:
     reply = house.http.post(f"{BASE}/datasets/{dataset}/images", params=query, content=data)
     return reply.status_code, reply.json()
@@ -100,27 +106,29 @@ def test_a_form_without_files_says_what_was_expected(house: House) -> None:
     ids=["empty", "text", "truncated", "tiff", "bomb"],
 )
 def test_what_is_no_image_is_refused_and_leaves_nothing(
-    house: House, data: bytes, status: int, kind: str
+    empty_house: House, data: bytes, status: int, kind: str
 ) -> None:
-    answered, problem = post(house, data, category="cat")
+    answered, problem = post(empty_house, data, category="cat")
     assert (answered, problem["type"]) == (status, kind)
-    assert house.client.datasets() == []
-    assert list(house.platform.blobs.names("images/")) == []
+    assert empty_house.client.datasets() == []
+    assert list(empty_house.platform.blobs.names("images/")) == []
 
 
 @pytest.mark.parametrize("category", ["../../etc", "a/b", "a\\b", "a\nb", "", " ", "x" * 121])
-def test_a_category_that_could_be_taken_for_a_path_is_refused(house: House, category: str) -> None:
-    status, problem = post(house, png_bytes(), category=category)
+def test_a_category_that_could_be_taken_for_a_path_is_refused(
+    empty_house: House, category: str
+) -> None:
+    status, problem = post(empty_house, png_bytes(), category=category)
     assert status == 400
     assert "expected a category name" in problem["detail"]
     with pytest.raises(InvalidInputError, match="category name"):
-        house.client.upload("pets", png_files(1), category=category)
-    assert house.client.datasets() == []
+        empty_house.client.upload("pets", png_files(1), category=category)
+    assert empty_house.client.datasets() == []
 
 
 @pytest.mark.parametrize("name", ["Pets", "-pets", "p" * 64, "pets!"])
-def test_a_wrong_dataset_name_is_refused(house: House, name: str) -> None:
-    status, problem = post(house, png_bytes(), dataset=name)
+def test_a_wrong_dataset_name_is_refused(empty_house: House, name: str) -> None:
+    status, problem = post(empty_house, png_bytes(), dataset=name)
     assert (status, problem["type"]) == (400, "invalid-name")
     assert "small letters" in problem["detail"]
 
@@ -157,8 +165,8 @@ def test_an_image_comes_back_as_sent_and_as_nothing_but_an_image(house: House) -
 
 
 @pytest.mark.parametrize("sha256", ["0" * 64, "%2e%2e%2fsensory.sqlite3", "x"])
-def test_an_image_that_is_not_there_is_not_found(house: House, sha256: str) -> None:
-    assert house.http.get(f"{BASE}/images/{sha256}").status_code == 404
+def test_an_image_that_is_not_there_is_not_found(empty_house: House, sha256: str) -> None:
+    assert empty_house.http.get(f"{BASE}/images/{sha256}").status_code == 404
 
 
 def test_counts_and_browsing_agree(house: House) -> None:

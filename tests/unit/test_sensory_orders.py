@@ -25,6 +25,12 @@ def house(tmp_path: Path) -> House:
     return open_house(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def empty_house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    """Return a house for what is refused, and so leaves it as empty as it was."""
+    return open_house(tmp_path_factory.mktemp("empty"))
+
+
 def shards(house: House, order: str) -> list[ShardDescriptor]:
     found: list[ShardDescriptor] = []
     while not found or not found[-1].last:
@@ -296,9 +302,9 @@ def _steps(processor: BatchProcessor) -> int:
         {"size": 3},
     ],
 )
-def test_a_wrong_order_is_refused(house: House, wrong: dict[str, object]) -> None:
+def test_a_wrong_order_is_refused(empty_house: House, wrong: dict[str, object]) -> None:
     right = {"snapshot": "0" * 64, "splits": ["train"], "shape": [8, 8, 1]}
-    reply = house.http.post(f"{BASE}/orders", json=right | wrong)
+    reply = empty_house.http.post(f"{BASE}/orders", json=right | wrong)
     assert (reply.status_code, reply.json()["type"]) == (400, "invalid-input")
 
 
