@@ -116,7 +116,7 @@ class Augmentation(Gene):
 class Training(Gene):
     """How the weights are found; `learning_rate` is the peak of the schedule."""
 
-    optimizer: Literal["sgd", "adam", "adamw", "rmsprop", "nadam"] = "adam"
+    optimizer: Literal["sgd", "adam", "rmsprop", "nadam"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0.0, le=10.0)
     schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
     batch_size: int = Field(default=64, ge=1, le=4096)

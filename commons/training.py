@@ -13,6 +13,7 @@ from commons.network_card import NetworkCard
 
 TRAIN_FUNCTION = "trainer.job:train"
 EXPORT_FUNCTION = "trainer.job:export"
+_LARGEST_SIDE = 64
 
 
 class TrainingData(JobValue):
@@ -90,3 +91,19 @@ class ExportResult(JobValue):
     """The card of a network whose files are all in the blobs."""
 
     card: NetworkCard
+
+
+def resolve_shape(asked: ImageShape | None, median: tuple[int, int, int]) -> ImageShape:
+    """Return (height, width, channels): as asked, or the median size capped at 64.
+
+    The cap keeps the proportions. Channels are 1 only if every image is grey.
+    """
+    if asked is not None:
+        return asked
+    height, width, channels = median
+    share = min(1.0, _LARGEST_SIDE / max(height, width))
+    return (
+        max(1, round(height * share)),
+        max(1, round(width * share)),
+        1 if channels == 1 else 3,
+    )

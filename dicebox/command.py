@@ -31,7 +31,7 @@ _INTERRUPTED = 130
 @click.version_option(package_name="dicebox")
 @click.pass_context
 def dicebox(context: click.Context, data: Path, url: str | None) -> None:
-    """Labeled images in, a bred Keras network out, served.
+    r"""Labeled images in, a bred Keras network out, served.
 
     \b
     A first look:        dicebox demo
@@ -78,4 +78,3 @@ def main() -> None:
 
 def _say(message: str) -> None:
     click.echo(f"dicebox: {' '.join(message.split())}", err=True)
-

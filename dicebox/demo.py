@@ -118,9 +118,7 @@ def _wait_for_champion(client: Client, network: str) -> None:
         time.sleep(0.05)
 
 
-def _measure(
-    client: Client, snapshot: Snapshot, network: str, console: Console
-) -> HeldOutResult:
+def _measure(client: Client, snapshot: Snapshot, network: str, console: Console) -> HeldOutResult:
     with Progress(console=console, transient=True) as bar:
         task = bar.add_task("Classifying held-out images", total=snapshot.counts.get("test", 0))
         return classify_held_out(client, snapshot, network, lambda: bar.advance(task))

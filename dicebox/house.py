@@ -117,7 +117,7 @@ class House:
         deadline = time.monotonic() + _START_S
         with httpx.Client(base_url=self.url) as http:
             for prefix in (SENSORY, EVOLUTION, CLASSIFICATION):
-                missing = "it does not answer"
+                missing: str | None = "it does not answer"
                 while (missing := _missing(http, prefix, missing)) is not None:
                     self._complain_about_the_dead()
                     if time.monotonic() > deadline:
@@ -165,7 +165,7 @@ class House:
         self._data.release()
 
 
-def _missing(http: httpx.Client, prefix: str, before: str) -> str | None:
+def _missing(http: httpx.Client, prefix: str, before: str | None) -> str | None:
     """Return what a service misses, or nothing when it is ready."""
     try:
         response = http.get(f"{prefix}/readyz")

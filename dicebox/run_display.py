@@ -1,17 +1,20 @@
-"""A run as it goes, on a terminal."""
+"""Runs and trainings as they go, on a terminal."""
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
+from rich.progress import Progress, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from commons.messages import Run, WorkerActivity
+from commons.training import TrainProgress
 from dicebox.client import Client
 
 _POLL_S = 0.25
@@ -30,6 +33,20 @@ def watch_run(client: Client, run_id: str, console: Console) -> Run:
         return _follow(client, run_id, _line_printer(console))
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         return _follow(client, run_id, lambda run: live.update(render_run(run)))
+
+
+@contextmanager
+def training_bar(console: Console) -> Iterator[Callable[[TrainProgress], None]]:
+    """Give a function that shows the progress of one training as a bar."""
+    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[accuracy]}"))
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("Training", total=None, accuracy="")
+
+        def report(progress: TrainProgress) -> None:
+            accuracy = f"{100 * progress.accuracy:.2f} % of validation"
+            bar.update(task, completed=progress.epoch, total=progress.epochs, accuracy=accuracy)
+
+        yield report
 
 
 def _follow(client: Client, run_id: str, show: Callable[[Run], None]) -> Run:
@@ -68,7 +85,9 @@ def render_run(run: Run) -> RenderableType:
         parts.append(Text.assemble(("best  ", "bold"), (progress.best_genome, "green")))
     shape = "x".join(map(str, run.shape)) if run.shape else "?"
     title = f"[bold]{run.request.dataset}[/] {shape}  run {run.id}"
-    return Panel(Group(*parts), title=title, title_align="left", border_style="cyan", padding=(0, 1))
+    return Panel(
+        Group(*parts), title=title, title_align="left", border_style="cyan", padding=(0, 1)
+    )
 
 
 def _clock(run: Run) -> RenderableType:

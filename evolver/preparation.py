@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 
 from commons.errors import InvalidInputError
-from commons.messages import FreezeRequest, ImageShape, RunRequest, Snapshot
-from commons.training import TrainingData
+from commons.messages import FreezeRequest, RunRequest, Snapshot
+from commons.training import TrainingData, resolve_shape
 from evolver.budget import affordable_multiply_adds, candidate_seconds
 from evolver.limits import Problem
 from evolver.ports import Sensory
 from evolver.search import Search, start_search
 from evolver.taxonomy import Taxonomy, taxonomy_from_value
 
-_LARGEST_SIDE = 64
 _LEAST_CATEGORIES = 2
 
 
@@ -56,22 +55,6 @@ def prepare(request: RunRequest, sensory: Sensory, sensory_url: str) -> Prepared
         sensory_url=sensory_url, snapshot=snapshot.id, shape=shape, resize=request.resize
     )
     return Prepared(snapshot, data, problem, search)
-
-
-def resolve_shape(asked: ImageShape | None, median: tuple[int, int, int]) -> ImageShape:
-    """Return (height, width, channels): as asked, or the median size capped at 64.
-
-    The cap keeps the proportions. Channels are 1 only if every image is grey.
-    """
-    if asked is not None:
-        return asked
-    height, width, channels = median
-    share = min(1.0, _LARGEST_SIDE / max(height, width))
-    return (
-        max(1, round(height * share)),
-        max(1, round(width * share)),
-        1 if channels == 1 else 3,
-    )
 
 
 def _snapshot(request: RunRequest, sensory: Sensory) -> Snapshot:

@@ -35,7 +35,7 @@ from commons.genome import (
 
 FeatureKind = Literal["convolution", "pooling", "dropout"]
 ClassifierKind = Literal["dense", "dropout"]
-Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "nadam"]
+Optimizer = Literal["sgd", "adam", "rmsprop", "nadam"]
 Schedule = Literal["constant", "cosine", "one-cycle"]
 Rate = Annotated[float, Field(ge=0.0, le=0.9)]
 

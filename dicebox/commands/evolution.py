@@ -13,35 +13,60 @@ from rich.table import Table
 
 from commons.errors import DiceboxError, InvalidInputError
 from commons.genome import Genome, genome_from_json
-from commons.messages import Run
+from commons.messages import ImageShape, Run
+from commons.training import Budget
 from dicebox.client import Client
 from dicebox.commands.options import as_json, given, print_json, shape_option, split_names
 from dicebox.connect import Place, connect, connect_to_workers
-from dicebox.run_display import progress_console, watch_run
-from dicebox.single_training import train_genome
+from dicebox.run_display import progress_console, training_bar, watch_run
+from trainer.app import open_trainer
+from trainer.standalone import TrainingRequest
 
 
 @click.command()
 @click.option("--dataset", required=True, help="Breed a network for this dataset.")
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1.0),
-              help="Wall-clock budget, final training included.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1.0),
+    help="Wall-clock budget, final training included.",
+)
 @click.option("--evaluations", type=click.IntRange(1), help="Train at most that many candidates.")
 @shape_option
-@click.option("--resize", type=click.Choice(["fit", "pad", "crop"]), default="fit",
-              show_default=True, help="Stretch, pad with black, or cut to the input size.")
+@click.option(
+    "--resize",
+    type=click.Choice(["fit", "pad", "crop"]),
+    default="fit",
+    show_default=True,
+    help="Stretch, pad with black, or cut to the input size.",
+)
 @click.option("--categories", help="Only these, separated by commas [default: all].")
 @click.option("--population", type=click.IntRange(2), default=16, show_default=True)
 @click.option("--workers", type=click.IntRange(1, 256), help="Trainings at once [default: cores].")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--strategy", type=click.Choice(["evolution", "random"]), default="evolution",
-              show_default=True, help="Random search is the baseline to compare with.")
-@click.option("--taxonomy", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A TOML or JSON file that restricts the search space.")
-@click.option("--promote", type=click.Choice(["auto", "never"]), default="auto",
-              show_default=True, help="Whether the winner answers from now on.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["evolution", "random"]),
+    default="evolution",
+    show_default=True,
+    help="Random search is the baseline to compare with.",
+)
+@click.option(
+    "--taxonomy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A TOML or JSON file that restricts the search space.",
+)
+@click.option(
+    "--promote",
+    type=click.Choice(["auto", "never"]),
+    default="auto",
+    show_default=True,
+    help="Whether the winner answers from now on.",
+)
 @as_json
 @click.pass_obj
-def evolve(place: Place, as_json: bool, taxonomy: Path | None, **options: Any) -> None:
+def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any) -> None:
     """Breed a network within a wall-clock budget, publish it, and let it answer.
 
     Freezes the dataset's labeled images first. Selection sees validation images only.
@@ -62,30 +87,66 @@ def evolve(place: Place, as_json: bool, taxonomy: Path | None, **options: Any) -
 
 
 @click.command()
-@click.option("--genome", "genome_file", required=True, help="A genome as JSON.",
-              type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--genome",
+    "genome_file",
+    required=True,
+    help="A genome as JSON.",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
 @click.option("--dataset", required=True, help="Frozen anew, unless --snapshot names one.")
 @click.option("--snapshot", help="A frozen snapshot by its id.")
 @click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
 @click.option("--seconds", type=click.FloatRange(0.1), help="End earlier after that many seconds.")
 @shape_option
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-@click.option("--promote", type=click.Choice(["auto", "never"]), default="never",
-              show_default=True, help="Whether the network answers from now on.")
+@click.option(
+    "--promote",
+    type=click.Choice(["auto", "never"]),
+    default="never",
+    show_default=True,
+    help="Whether the network answers from now on.",
+)
 @as_json
 @click.pass_obj
-def train(place: Place, genome_file: Path, as_json: bool, **options: Any) -> None:
+def train(
+    place: Place,
+    genome_file: Path,
+    dataset: str,
+    snapshot: str | None,
+    epochs: int,
+    seconds: float | None,
+    shape: ImageShape | None,
+    seed: int,
+    promote: str,
+    as_json: bool,
+) -> None:
     """Train one genome on a dataset and publish the network."""
-    genome = _read_genome(genome_file)
-    with connect_to_workers(place) as client:
-        result = train_genome(client, place.data, genome, console=progress_console(), **options)
+    if place.url:
+        raise click.UsageError("train writes its network into a data folder: leave --url out")
+    request = TrainingRequest(
+        genome=_read_genome(genome_file),
+        dataset=dataset,
+        snapshot=snapshot,
+        budget=Budget(epochs=epochs, seconds=seconds),
+        shape=shape,
+        seed=seed,
+        promote=promote == "auto",
+    )
+    with (
+        connect_to_workers(place) as client,
+        open_trainer(client.sensory, client.gallery, client.url, place.data) as trainer,
+        training_bar(progress_console()) as report,
+    ):
+        published = trainer.train(request, report)
     if as_json:
-        print_json(result)
+        print_json({**vars(published), "metrics": published.metrics.model_dump()})
     else:
+        metrics = published.metrics
         click.echo(
-            f"network {result['network'][:12]}: {100 * result['validation_accuracy']:.2f} % of "
-            f"{result['validation_images']} validation images, {result['parameters']:,} "
-            f"parameters, {result['epochs']} epochs in {result['seconds']:.1f} s"
+            f"network {published.network[:12]}: {100 * metrics.validation_accuracy:.2f} % of "
+            f"{metrics.validation_images} validation images, {metrics.parameters:,} parameters, "
+            f"{published.epochs} epochs in {published.seconds:.1f} s"
         )
 
 
@@ -140,10 +201,7 @@ def _summary(run: Run) -> str:
 def _read_taxonomy(file: Path) -> dict[str, Any]:
     text = file.read_text(encoding="utf-8")
     try:
-        if file.suffix == ".json":
-            value = json.loads(text)
-        else:
-            value = tomllib.loads(text)
+        value = json.loads(text) if file.suffix == ".json" else tomllib.loads(text)
     except (json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise InvalidInputError(f"{file} is no TOML or JSON: {error}") from error
     if not isinstance(value, dict):

@@ -8,7 +8,7 @@ import click
 from commons.messages import RunRequest
 
 
-class ShapeType(click.ParamType):
+class ShapeType(click.ParamType[tuple[int, int, int]]):
     """Height, width and channels, written 28x28x1."""
 
     name = "HxWxC"

@@ -14,7 +14,10 @@ from dicebox.house import DEFAULT_PORT, House
 from dicebox.run_display import progress_console
 
 _port = click.option(
-    "--port", default=DEFAULT_PORT, show_default=True, type=click.IntRange(0, 65535),
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
     help="Port of the page and the API; 0 takes a free one.",
 )
 
@@ -33,8 +36,13 @@ def up(place: Place, host: str, port: int) -> None:
 
 
 @click.command()
-@click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(1.0),
-              help="Wall-clock budget of the evolution.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(1.0),
+    help="Wall-clock budget of the evolution.",
+)
 @click.option("--workers", type=click.IntRange(1, 256), help="Trainings at once [default: cores].")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 @_port
