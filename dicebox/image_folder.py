@@ -51,6 +51,8 @@ class ImportReport:
 def read_tree(root: Path) -> list[CategoryFolder]:
     """Return the categories of a tree; hidden files and folders are passed over.
 
+    Images under a training level have no split of their own if there is no validation level.
+
     Raises:
         InvalidInputError: It is no folder, or holds no folder with files.
     """
@@ -58,9 +60,15 @@ def read_tree(root: Path) -> list[CategoryFolder]:
         raise InvalidInputError(f"expected a folder with one folder a category, got {root}")
     tops = _folders(root)
     if tops and all(top.name.lower() in _SPLIT_NAMES for top in tops):
+        splits = {top: _SPLIT_NAMES[top.name.lower()] for top in tops}
+        # Without a validation level the freeze draws one from the training images; an image
+        # that comes with a split would stay in it.
+        drawn = "validation" not in splits.values()
         found = [
-            CategoryFolder(folder.name, _SPLIT_NAMES[top.name.lower()], _files(folder))
-            for top in tops
+            CategoryFolder(
+                folder.name, None if drawn and split == "train" else split, _files(folder)
+            )
+            for top, split in splits.items()
             for folder in _folders(top)
         ]
     else:
