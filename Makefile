@@ -1,0 +1,67 @@
+# Everything a newcomer types. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Pinned versions for people, images and CI alike.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up install check format test test-quick test-full setup constraints clean
+
+help:  ## List these targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.serving  ## Images in, a bred network out, served: ARGS='--exit --seconds 60'
+	@$(BIN)/dicebox demo $(ARGS)
+
+up: $(VENV)/.serving  ## Serve page, API and workers of ./dicebox-data
+	@$(BIN)/dicebox up $(ARGS)
+
+install: $(VENV)/.development  ## Make .venv with everything for development
+
+check: $(VENV)/.development  ## Lint, types and import contracts
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-timings
+
+format: $(VENV)/.development  ## Put the code into its form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: setup check  ## All checks and tests, the demo from end to end included
+	@$(BIN)/python -m pytest -m "not campaign" $(ARGS)
+
+test-quick: $(VENV)/.development  ## Unit and contract tests alone
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-full: setup check  ## All tests and the long campaigns at full counts
+	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "campaign or not campaign" $(ARGS)
+
+setup: $(VENV)/.development  ## See to the system packages that tests start (SETUP=apt installs)
+	@tests/system_packages.sh
+
+constraints:  ## Write the versions that pip chooses today to constraints.txt
+	@tests/freeze_constraints.sh $(PYTHON)
+
+clean:  ## Remove the virtual environment and all caches, but no data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis *.egg-info
+
+# A file of the environment says what is installed in it, so that a second start takes seconds.
+$(VENV)/.serving: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "Installing Dicebox into $(VENV) (a minute or two, once)"
+	@$(PIP) install --constraint constraints.txt --editable '.[serve,train,demo]'
+	@touch $@
+
+$(VENV)/.development: pyproject.toml constraints.txt | $(VENV)/.python
+	@echo "Installing Dicebox and its test tools into $(VENV) (a minute or two, once)"
+	@$(PIP) install --constraint constraints.txt --editable '.[serve,train,demo,dev]'
+	@touch $@ $(VENV)/.serving
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else \
+	  "Dicebox needs Python 3.11 or newer, this is " + sys.version.split()[0] + \
+	  ": make PYTHON=python3.11")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
