@@ -5,8 +5,11 @@ from typing import Self
 import httpx
 
 from commons.adapters.services import Caller, EvolutionClient, GalleryClient, SensoryClient
+from commons.errors import UnavailableError
 
-_TIMEOUT_S = 60.0
+_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_ALIVE = {"status": "alive"}
+_BEHIND_A_PROXY = frozenset({502, 503, 504})
 
 
 class Client:
@@ -19,7 +22,7 @@ class Client:
 
     def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT_S, transport=transport)
+        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, transport=transport)
         caller = Caller(self._http)
         self.sensory = SensoryClient(caller)
         self.evolution = EvolutionClient(caller)
@@ -34,3 +37,29 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+    def check(self) -> None:
+        """Make sure that a Dicebox is there, by a single try: a wrong address is told at once.
+
+        Raises:
+            UnavailableError: Nothing answers there, or something else does.
+        """
+        try:
+            reply = self._http.get("/api/sensory/v1/healthz")
+        except httpx.TransportError as error:
+            raise UnavailableError(
+                f"nothing answers at {self.url} ({error}): does `dicebox up` run there?"
+            ) from error
+        # A service behind nginx that starts again is worth the patience of the calls to come.
+        if reply.status_code not in _BEHIND_A_PROXY and not _is_alive(reply):
+            raise UnavailableError(
+                f"what answers at {self.url} is no Dicebox: "
+                f"it says {reply.status_code} to {reply.request.url.path}"
+            )
+
+
+def _is_alive(reply: httpx.Response) -> bool:
+    try:
+        return bool(reply.json() == _ALIVE)
+    except ValueError:
+        return False

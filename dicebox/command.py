@@ -1,8 +1,14 @@
 """The `dicebox` command: the group of all commands, and how its errors look."""
 
 import logging
+import os
+import signal
 import sys
+import traceback
+from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -10,39 +16,67 @@ from commons.errors import DiceboxError
 from dicebox.commands.evolution import evolve, runs, train
 from dicebox.commands.images import import_images
 from dicebox.commands.networks import classify, networks
+from dicebox.commands.options import UrlType
 from dicebox.commands.serving import demo, up
 from dicebox.connect import Place
 
 _FAILED = 1
 _WRONG_USAGE = 2
 _INTERRUPTED = 130
+_TERMINATED = 143
+_LOOPBACK = "127.0.0.1,localhost,::1"
+
+_HELP = """Labeled images in, a bred Keras network out, served.
+
+\b
+A first look:        dicebox demo
+Your own images:     dicebox import photos/ --dataset photos
+                     dicebox evolve --dataset photos --seconds 600
+                     dicebox classify picture.jpg
+Page and services:   dicebox up
+
+Every command works on one data folder (--data) or one server (--url), both given before the
+command's name. If `dicebox up` serves the folder the command talks to it, otherwise it opens
+the folder itself, and `evolve` and `train` run the services for as long as they take.
+
+Progress goes to standard error, results to standard output. The exit code is 0 for success, 1
+for failure, 2 for wrong usage, 130 for Ctrl-C.
+"""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _InOrder(click.Group):
+    """Lists its commands in the order in which one needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names as they were added."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    help=_HELP,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.option(
     "--data",
     envvar="DICEBOX_DATA",
     default="./dicebox-data",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
     help="Folder with everything an embedded Dicebox keeps ($DICEBOX_DATA).",
 )
-@click.option("--url", envvar="DICEBOX_URL", help="A running Dicebox instead ($DICEBOX_URL).")
+@click.option(
+    "--url",
+    envvar="DICEBOX_URL",
+    type=UrlType(),
+    metavar="URL",
+    help="A running Dicebox instead, such as http://127.0.0.1:8000 ($DICEBOX_URL).",
+)
 @click.version_option(package_name="dicebox")
 @click.pass_context
 def dicebox(context: click.Context, data: Path, url: str | None) -> None:
-    r"""Labeled images in, a bred Keras network out, served.
-
-    \b
-    A first look:        dicebox demo
-    Your own images:     dicebox import photos/ --dataset photos
-                         dicebox evolve --dataset photos --seconds 600
-                         dicebox classify picture.jpg
-    Page and services:   dicebox up
-
-    Every command works on one data folder (--data) or one server (--url). If `dicebox up`
-    serves the folder the command talks to it, otherwise it opens the folder itself.
-    """
+    """Say where the commands work; the help is above."""
     context.obj = Place(data, url)
 
 
@@ -51,30 +85,73 @@ for command in (demo, up, import_images, evolve, train, classify, networks, runs
 
 
 def main() -> None:
-    """Run the command; an error is one line that says what to do.
+    """Run the command and end the process; an error is one line that says what to do.
 
     The exit code is 0 for success, 1 for failure, 2 for bad usage, 130 for Ctrl-C.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="dicebox: %(message)s")
+    # What is tried again is nobody's business before it fails for good.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
+    _leave_proxies_out()
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run()
+    # From here on there is nothing to interrupt, and Python would say so with a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command, those of this process by default, and return its exit code."""
     try:
-        sys.exit(dicebox.main(standalone_mode=False))
-    except click.UsageError as error:
-        path = error.ctx.command_path if error.ctx else "dicebox"
-        _say(f"{error.format_message()} (see {path} --help)")
-        sys.exit(_WRONG_USAGE)
-    except click.ClickException as error:
-        _say(error.format_message())
-        sys.exit(_FAILED)
-    except (click.Abort, KeyboardInterrupt):
-        _say("interrupted")
-        sys.exit(_INTERRUPTED)
-    except DiceboxError as error:
-        _say(str(error))
-        sys.exit(_FAILED)
-    except OSError as error:
-        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
-        sys.exit(_FAILED)
+        code = dicebox.main(arguments, prog_name="dicebox", standalone_mode=False)
+        sys.stdout.flush()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else _FAILED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python must not try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _FAILED
+    except (Exception, KeyboardInterrupt) as error:  # the outermost frame of the process
+        message, code = _explained(error)
+        click.echo(f"dicebox: {' '.join(message.split())}", err=True)
+        if os.environ.get("DICEBOX_TRACEBACK"):
+            traceback.print_exception(error)
+    return code or 0
 
 
-def _say(message: str) -> None:
-    click.echo(f"dicebox: {' '.join(message.split())}", err=True)
+def _explained(error: BaseException) -> tuple[str, int]:
+    """Return what to say about an error, and the exit code."""
+    code = _FAILED
+    match error:
+        case click.UsageError():
+            path = error.ctx.command_path if error.ctx else "dicebox"
+            message, code = f"{error.format_message()} (see {path} --help)", _WRONG_USAGE
+        case click.ClickException():
+            message = error.format_message()
+        case click.Abort() | KeyboardInterrupt():
+            message, code = "interrupted", _INTERRUPTED
+        case DiceboxError():
+            message = str(error)
+        case OSError():
+            message = f"{error.filename or 'the system'}: {error.strerror or error}"
+        case _:
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+            message = (
+                f"this is a bug in Dicebox: {type(error).__name__}: {error} ({where}); "
+                "DICEBOX_TRACEBACK=1 shows all of it"
+            )
+    return message, code
+
+
+def _leave_proxies_out() -> None:
+    """Have this process and its children reach this machine directly, whatever proxy is set."""
+    for name in ("NO_PROXY", "no_proxy"):
+        given = os.environ.get(name)
+        os.environ[name] = f"{given},{_LOOPBACK}" if given else _LOOPBACK
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    # The first signal unwinds what runs; a second must not disturb that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(_TERMINATED)

@@ -9,7 +9,7 @@ import httpx
 
 from dicebox.client import Client
 from dicebox.data_folder import DataFolder
-from dicebox.house import House
+from dicebox.house import START_S, House
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,10 @@ class Place:
 @contextmanager
 def connect(place: Place) -> Iterator[Client]:
     """Give a client of the server, of the running house, or of the folder opened here."""
-    url = place.url or DataFolder(place.data).address()
-    if url is not None:
-        with Client(url) as client:
+    with _running(place) as client:
+        if client is not None:
             yield client
-        return
+            return
     from dicebox.front import create_front  # noqa: PLC0415 - half a second, not always needed
 
     transport = httpx.WSGITransport(app=create_front(place.data.absolute(), watch=False))
@@ -41,10 +40,26 @@ def connect_to_workers(place: Place, port: int = 0) -> Iterator[Client]:
 
     A house that is started here listens on `port` (0: any) and ends with the block.
     """
-    url = place.url or DataFolder(place.data).address()
-    if url is not None:
-        with Client(url) as client:
+    with _running(place) as client:
+        if client is not None:
             yield client
-        return
+            return
     with House(DataFolder(place.data), port=port) as house, Client(house.url) as client:
+        yield client
+
+
+@contextmanager
+def _running(place: Place) -> Iterator[Client | None]:
+    """Give a client of the server or of the house that runs already, if there is one.
+
+    Raises:
+        UnavailableError: A server was named, and there is none.
+    """
+    url = place.url or DataFolder(place.data).address(patience_s=START_S)
+    if url is None:
+        yield None
+        return
+    with Client(url) as client:
+        if place.url is not None:
+            client.check()
         yield client

@@ -2,11 +2,16 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from commons.errors import ConflictError
+
+# Whoever looks for a house holds the lock for a moment.
+_CLAIM_S = 0.5
+_POLL_S = 0.05
 
 
 class DataFolder:
@@ -21,19 +26,25 @@ class DataFolder:
         self._lock = FileLock(self.path / "house.lock")
         self._address = self.path / "address.json"
 
-    def claim(self) -> None:
+    def claim(self) -> str | None:
         """Become the one house of this folder.
+
+        Returns:
+            The address of the house before, if that did not give the folder back: it was
+            killed, and its children may still be about to end.
 
         Raises:
             ConflictError: Another process is.
         """
         self.path.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=_CLAIM_S, poll_interval=_POLL_S)
         except Timeout as error:
             where = self.address() or "another process"
             raise ConflictError(f"{self.path} is already served by {where}") from error
-        self._address.unlink(missing_ok=True)
+        left = self._read()
+        self.retract()
+        return left
 
     def publish(self, url: str) -> None:
         """Write down where the house of this folder listens."""
@@ -41,22 +52,37 @@ class DataFolder:
         draft.write_text(json.dumps({"url": url, "process": os.getpid()}), encoding="utf-8")
         draft.replace(self._address)
 
+    def retract(self) -> None:
+        """Take the address back: who comes now waits until the folder is free."""
+        self._address.unlink(missing_ok=True)
+
     def release(self) -> None:
         """Give the folder back."""
-        self._address.unlink(missing_ok=True)
+        self.retract()
         self._lock.release()
 
-    def address(self) -> str | None:
-        """Return where the house of this folder listens, or nothing while there is none."""
-        if not self._is_claimed():
-            return None
+    def address(self, patience_s: float = 0.0) -> str | None:
+        """Return where the house of this folder listens, or nothing while there is none.
+
+        Args:
+            patience_s: How long to wait for a house that is just starting.
+        """
+        deadline = time.monotonic() + patience_s
+        while self._is_claimed():
+            url = self._read()
+            if url is not None or time.monotonic() >= deadline:
+                return url
+            time.sleep(_POLL_S)
+        return None
+
+    def _read(self) -> str | None:
         try:
             return str(json.loads(self._address.read_text(encoding="utf-8"))["url"])
-        except FileNotFoundError:
+        except (FileNotFoundError, ValueError, KeyError):
             return None
 
     def _is_claimed(self) -> bool:
-        if not self._lock.lock_file or not Path(self._lock.lock_file).exists():
+        if not Path(self._lock.lock_file).exists():
             return False
         if self._lock.is_locked:
             return True

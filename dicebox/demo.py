@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -60,7 +61,7 @@ def run_demo(client: Client, request: RunRequest, console: Console) -> DemoResul
     counts = ", ".join(f"{count} {split}" for split, count in snapshot.counts.items())
     console.print(f"Froze snapshot {snapshot.id[:12]}: {counts}.")
     request = request.model_copy(update={"dataset": DATASET, "snapshot": snapshot.id})
-    run = watch_run(client, client.evolution.start(request).id, console)
+    run = _watch(client, client.evolution.start(request), console)
     if run.state != "complete" or run.network is None:
         raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
     _wait_for_champion(client, run.network)
@@ -110,6 +111,16 @@ def _upload(client: Client, console: Console) -> None:
     )
 
 
+def _watch(client: Client, run: Run, console: Console) -> Run:
+    try:
+        return watch_run(client, run.id, console)
+    except KeyboardInterrupt:
+        # Beside a running `up` it would go on for nobody.
+        with suppress(DiceboxError):
+            client.evolution.stop(run.id)
+        raise
+
+
 def _wait_for_champion(client: Client, network: str) -> None:
     deadline = time.monotonic() + _PICKED_UP_S
     while client.gallery.champion(DATASET).network != network:
@@ -119,7 +130,7 @@ def _wait_for_champion(client: Client, network: str) -> None:
 
 
 def _measure(client: Client, snapshot: Snapshot, network: str, console: Console) -> HeldOutResult:
-    with Progress(console=console, transient=True) as bar:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Classifying held-out images", total=snapshot.counts.get("test", 0))
         return classify_held_out(client, snapshot, network, lambda: bar.advance(task))
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from granian.constants import Interfaces
 from granian.server import Server
 
 from commons.adapters.parent_death import end_with_parent
+from commons.errors import DiceboxError
 from commons.settings import Settings, settings_from_env
 
 if TYPE_CHECKING:
@@ -32,7 +34,11 @@ def create() -> "WSGIApplication":
 
     # granian's parent is told to end by the house; a killed one takes its worker along.
     end_with_parent(signal.SIGTERM)
-    return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
+    try:
+        return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
+    except DiceboxError as error:
+        # The house quotes the last line of the log. granian gives up at the second failure.
+        sys.exit(str(error))
 
 
 def main() -> None:

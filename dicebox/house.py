@@ -20,10 +20,18 @@ from commons.errors import ConflictError, InvalidInputError, UnavailableError
 from dicebox.data_folder import DataFolder
 
 DEFAULT_PORT = 8000
-_START_S = 30.0
+START_S = 30.0
 _STOP_S = 10.0
+# The front of a house that was killed while it served, or started, lets go of its port in time.
+_LEFT_S = 8.0
+_BARELY_LEFT_S = 1.0
+_WATCH_S = 0.25
+_QUICK_DEATH_S = 60.0
+_LONGEST_PAUSE_S = 30.0
 _MODULES = ("dicebox.front_server", "sensory_service.batch_processor", "evolver")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+# What granian says of itself; the reason of an end stands above it.
+_CHATTER = ("[INFO]", "[WARNING]", "[ERROR]")
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,6 +41,7 @@ class _Child:
     process: subprocess.Popen[bytes]
     started: float
     deaths: int = 0
+    start_again_at: float | None = None
 
 
 class House:
@@ -58,7 +67,8 @@ class House:
     @property
     def url(self) -> str:
         """Return the address of the front."""
-        return f"http://{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
 
     def __enter__(self) -> Self:
         """Start everything and wait until every service is ready.
@@ -73,11 +83,13 @@ class House:
                 f"expected a loopback address to listen on, got {self._host}: "
                 "without keys Dicebox serves this machine only"
             )
-        self._data.claim()
+        self._host = _LOOPBACK[self._host]
+        left = self._data.claim()
         try:
-            self._port = _free_port(self._host, self._port)
+            self._port = _free_port(self._host, self._port, _LEFT_S if left else _BARELY_LEFT_S)
             (self._data.path / "logs").mkdir(exist_ok=True)
-            self._children = [self._start(module) for module in _MODULES]
+            for module in _MODULES:
+                self._children.append(self._start(module))
             self._wait_until_ready()
             self._data.publish(self.url)
         except BaseException:
@@ -91,9 +103,9 @@ class House:
         self._end()
 
     def _start(self, module: str) -> _Child:
-        with (self._data.path / "logs" / f"{module}.log").open("ab") as log:
+        with self._log(module).open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "dicebox.child", module],
+                [sys.executable, "-m", "dicebox.child", str(os.getpid()), module],
                 env={**os.environ, **self._environment()},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -113,8 +125,11 @@ class House:
             "PYTHONUNBUFFERED": "1",
         }
 
+    def _log(self, module: str) -> Path:
+        return self._data.path / "logs" / f"{module}.log"
+
     def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_S
+        deadline = time.monotonic() + START_S
         with httpx.Client(base_url=self.url) as http:
             for prefix in (SENSORY, EVOLUTION, CLASSIFICATION):
                 missing: str | None = "it does not answer"
@@ -122,7 +137,7 @@ class House:
                     self._complain_about_the_dead()
                     if time.monotonic() > deadline:
                         raise UnavailableError(
-                            f"{prefix} was not ready after {_START_S:.0f} s: {missing}; "
+                            f"{prefix} was not ready after {START_S:.0f} s: {missing}; "
                             f"see {self._data.path / 'logs'}"
                         )
                     time.sleep(0.05)
@@ -130,32 +145,35 @@ class House:
     def _complain_about_the_dead(self) -> None:
         for child in self._children:
             if child.process.poll() is not None:
-                log = self._data.path / "logs" / f"{child.module}.log"
+                log = self._log(child.module)
                 raise UnavailableError(
                     f"{child.module} ended with code {child.process.returncode}: "
-                    f"{_last_line(log)} (more in {log})"
+                    f"{_last_words(log)} (more in {log})"
                 )
 
     def _watch(self) -> None:
-        while not self._ending.wait(0.5):
+        while not self._ending.wait(_WATCH_S):
             for number, child in enumerate(self._children):
-                if child.process.poll() is not None and not self._ending.is_set():
+                if child.process.poll() is None:
+                    continue
+                if child.start_again_at is None:
+                    _plan_restart(child)
+                if child.start_again_at is not None and time.monotonic() >= child.start_again_at:
                     self._children[number] = self._start_again(child)
 
     def _start_again(self, dead: _Child) -> _Child:
-        quick = time.monotonic() - dead.started < 60  # noqa: PLR2004 - seconds
-        deaths = dead.deaths + 1 if quick else 0
-        pause = min(30.0, 0.5 * 2**deaths)
-        _LOG.warning(
-            "%s ended with code %s; starting it again", dead.module, dead.process.returncode
-        )
-        self._ending.wait(pause if deaths else 0)
-        child = self._start(dead.module)
-        child.deaths = deaths
+        try:
+            child = self._start(dead.module)
+        except OSError as error:  # no process to be had, or no room for the log
+            _LOG.warning("%s cannot be started: %s", dead.module, error)
+            dead.start_again_at = time.monotonic() + _LONGEST_PAUSE_S
+            return dead
+        child.deaths = dead.deaths
         return child
 
     def _end(self) -> None:
         self._ending.set()
+        self._data.retract()
         if self._watcher.is_alive():
             self._watcher.join()
         # The front last: the others still talk to it while they finish.
@@ -163,6 +181,16 @@ class House:
             _end_process(child.process)
         self._children = []
         self._data.release()
+
+
+def _plan_restart(dead: _Child) -> None:
+    quick = time.monotonic() - dead.started < _QUICK_DEATH_S
+    dead.deaths = dead.deaths + 1 if quick else 0
+    # The first one may have had bad luck; who dies again and again has a reason.
+    pause = min(_LONGEST_PAUSE_S, 0.5 * 2**dead.deaths) if dead.deaths > 1 else 0.0
+    dead.start_again_at = time.monotonic() + pause
+    code = dead.process.returncode
+    _LOG.warning("%s ended with code %s; starting it again in %g s", dead.module, code, pause)
 
 
 def _missing(http: httpx.Client, prefix: str, before: str | None) -> str | None:
@@ -183,20 +211,39 @@ def _end_process(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(host: str, port: int, patience_s: float) -> int:
+    """Return the port, or a free one for 0, when it can be listened on.
+
+    Raises:
+        ConflictError: Somebody else listens on it, also after `patience_s` seconds.
+    """
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return _bound(host, port)
+        except PermissionError as error:
+            raise ConflictError(
+                f"port {port} of {host} is not for this user: choose one above 1023 with --port"
+            ) from error
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                raise ConflictError(
+                    f"port {port} of {host} is taken ({error.strerror}): "
+                    "choose another with --port, 0 for any"
+                ) from error
+        time.sleep(0.1)
+
+
+def _bound(host: str, port: int) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ConflictError(
-                f"port {port} of {host} is taken ({error.strerror}): choose another with --port"
-            ) from error
+        probe.bind((host, port))
         number: int = probe.getsockname()[1]
         return number
 
 
-def _last_line(log: Path) -> str:
+def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    said = (line.strip() for line in reversed(lines) if not line.startswith(_CHATTER))
+    return next(said, "it said nothing")

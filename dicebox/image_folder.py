@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
 from commons.adapters.services import SensoryClient
-from commons.errors import InvalidInputError
-from commons.messages import Split, UploadReply
+from commons.errors import InvalidInputError, TooLargeError
+from commons.messages import CategoryName, Split, UploadFault, UploadReply
 
 _SPLIT_NAMES: dict[str, Split] = {
     "train": "train",
@@ -18,6 +20,7 @@ _SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
+_CATEGORY = TypeAdapter[str](CategoryName)
 _MOST_FILES = 128
 _MOST_BYTES = 16 * 1024 * 1024
 
@@ -54,7 +57,8 @@ def read_tree(root: Path) -> list[CategoryFolder]:
     Images under a training level have no split of their own if there is no validation level.
 
     Raises:
-        InvalidInputError: It is no folder, or holds no folder with files.
+        InvalidInputError: It is no folder, holds no folder with files, or one whose name cannot
+            be a category.
     """
     if not root.is_dir():
         raise InvalidInputError(f"expected a folder with one folder a category, got {root}")
@@ -76,6 +80,7 @@ def read_tree(root: Path) -> list[CategoryFolder]:
     found = [folder for folder in found if folder.files]
     if not found:
         raise InvalidInputError(f"expected one folder a category with images in it, got {root}")
+    _check_names(found)
     return found
 
 
@@ -85,19 +90,53 @@ def upload_folder(
     """Upload a category in requests of some files; yield how many each had, and its answer."""
     files = iter(folder.files)
     while batch := _next_batch(files):
-        reply = sensory.upload(dataset, batch, folder.category, folder.split)
-        yield len(batch), reply
+        yield len(batch), _upload(sensory, dataset, folder, batch)
+
+
+def _upload(
+    sensory: SensoryClient, dataset: str, folder: CategoryFolder, batch: list[tuple[str, bytes]]
+) -> UploadReply:
+    try:
+        return sensory.upload(dataset, batch, folder.category, folder.split)
+    except TooLargeError as error:
+        if len(batch) == 1:
+            name, data = batch[0]
+            detail = f"{len(data):,} bytes are more than the service takes"
+            fault = UploadFault(file=name, kind=error.kind, detail=detail)
+            return UploadReply(stored=[], refused=[fault])
+    # One of them is too large, and costs the others nothing.
+    replies = [_upload(sensory, dataset, folder, [file]) for file in batch]
+    return UploadReply(
+        stored=[image for reply in replies for image in reply.stored],
+        refused=[fault for reply in replies for fault in reply.refused],
+    )
 
 
 def _next_batch(files: Iterator[Path]) -> list[tuple[str, bytes]]:
     batch: list[tuple[str, bytes]] = []
     size = 0
     for file in islice(files, _MOST_FILES):
-        batch.append((f"{file.parent.name}/{file.name}", file.read_bytes()))
+        batch.append((_printable(f"{file.parent.name}/{file.name}"), file.read_bytes()))
         size += len(batch[-1][1])
         if size >= _MOST_BYTES:
             break
     return batch
+
+
+def _check_names(folders: list[CategoryFolder]) -> None:
+    for folder in folders:
+        try:
+            _CATEGORY.validate_python(folder.category)
+        except ValidationError as error:
+            raise InvalidInputError(
+                "expected a folder name of 1 to 120 characters of UTF-8, none of them a backslash "
+                f"or a control character, got {folder.category[:100]!r}: rename the folder"
+            ) from error
+
+
+def _printable(name: str) -> str:
+    """Return a file's name for the report, also where the system holds one that is no UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -105,4 +144,8 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.is_file() and not f.name.startswith("."))
+    return sorted(f for f in folder.rglob("*") if f.is_file() and not _is_hidden(f, folder))
+
+
+def _is_hidden(file: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in file.relative_to(root).parts)

@@ -16,23 +16,43 @@ from commons.genome import Genome, genome_from_json
 from commons.messages import ImageShape, Run
 from commons.training import Budget
 from dicebox.client import Client
-from dicebox.commands.options import as_json, given, print_json, shape_option, split_names
+from dicebox.commands.options import (
+    LONGEST_S,
+    DatasetType,
+    as_json,
+    given,
+    print_json,
+    seed_option,
+    shape_option,
+    split_names,
+    workers_option,
+)
 from dicebox.connect import Place, connect, connect_to_workers
 from dicebox.run_display import progress_console, training_bar, watch_run
 from trainer.app import open_trainer
 from trainer.standalone import TrainingRequest
 
+_INTERRUPTED = 130
 
-@click.command()
-@click.option("--dataset", required=True, help="Breed a network for this dataset.")
+
+@click.command(short_help="Breed a network for a dataset.")
+@click.option(
+    "--dataset", required=True, type=DatasetType(), help="Breed a network for this dataset."
+)
 @click.option(
     "--seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1.0),
+    type=click.FloatRange(1.0, LONGEST_S),
+    metavar="S",
     help="Wall-clock budget, final training included.",
 )
-@click.option("--evaluations", type=click.IntRange(1), help="Train at most that many candidates.")
+@click.option(
+    "--evaluations",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Train at most that many candidates.",
+)
 @shape_option
 @click.option(
     "--resize",
@@ -41,10 +61,19 @@ from trainer.standalone import TrainingRequest
     show_default=True,
     help="Stretch, pad with black, or cut to the input size.",
 )
-@click.option("--categories", help="Only these, separated by commas [default: all].")
-@click.option("--population", type=click.IntRange(2), default=16, show_default=True)
-@click.option("--workers", type=click.IntRange(1, 256), help="Trainings at once [default: cores].")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--categories", metavar="A,B,…", help="Only these, separated by commas; default: all."
+)
+@click.option(
+    "--population",
+    type=click.IntRange(2, 10_000),
+    default=16,
+    show_default=True,
+    metavar="N",
+    help="So many candidates live at once; the oldest makes room for the next.",
+)
+@workers_option
+@seed_option
 @click.option(
     "--strategy",
     type=click.Choice(["evolution", "random"]),
@@ -69,21 +98,25 @@ from trainer.standalone import TrainingRequest
 def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any) -> None:
     """Breed a network within a wall-clock budget, publish it, and let it answer.
 
-    Freezes the dataset's labeled images first. Selection sees validation images only.
-    Ctrl-C stops the run; what was trained so far is kept.
+    Freezes the dataset's labeled images first. Selection sees validation images only. Ctrl-C
+    ends the search early and publishes the best network so far; Ctrl-C again leaves at once.
     """
     options["categories"] = split_names(options["categories"])
     options["taxonomy"] = _read_taxonomy(taxonomy) if taxonomy else None
     request = given(options)
     console = progress_console()
     with connect_to_workers(place) as client:
-        run = _watch_or_stop(client, client.evolution.start(request), console)
+        run, interrupted = _watch_or_stop(client, client.evolution.start(request), console)
+    if interrupted and run.network is None:
+        raise KeyboardInterrupt
     if run.network is None:
         raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
     if as_json:
         print_json(run.model_dump(mode="json"))
     else:
         click.echo(_summary(run))
+    if interrupted:
+        raise SystemExit(_INTERRUPTED)
 
 
 @click.command()
@@ -91,15 +124,27 @@ def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any
     "--genome",
     "genome_file",
     required=True,
-    help="A genome as JSON.",
+    help="A genome as JSON, such as `genome` of a network's card.",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
-@click.option("--dataset", required=True, help="Frozen anew, unless --snapshot names one.")
-@click.option("--snapshot", help="A frozen snapshot by its id.")
-@click.option("--epochs", default=20, show_default=True, type=click.IntRange(1))
-@click.option("--seconds", type=click.FloatRange(0.1), help="End earlier after that many seconds.")
+@click.option(
+    "--dataset",
+    required=True,
+    type=DatasetType(),
+    help="Frozen anew, unless --snapshot names a frozen one.",
+)
+@click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id.")
+@click.option(
+    "--epochs", default=20, show_default=True, type=click.IntRange(1), metavar="N", help="At most."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, LONGEST_S),
+    metavar="S",
+    help="End earlier after that many seconds.",
+)
 @shape_option
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@seed_option
 @click.option(
     "--promote",
     type=click.Choice(["auto", "never"]),
@@ -123,7 +168,9 @@ def train(
 ) -> None:
     """Train one genome on a dataset and publish the network."""
     if place.url:
-        raise click.UsageError("train writes its network into a data folder: leave --url out")
+        raise click.UsageError(
+            "train writes its network into a data folder: leave --url ($DICEBOX_URL) out"
+        )
     request = TrainingRequest(
         genome=_read_genome(genome_file),
         dataset=dataset,
@@ -178,13 +225,14 @@ def runs(place: Place, as_json: bool) -> None:
     Console().print(table)
 
 
-def _watch_or_stop(client: Client, run: Run, console: Console) -> Run:
+def _watch_or_stop(client: Client, run: Run, console: Console) -> tuple[Run, bool]:
+    """Return the run at its end, and whether Ctrl-C had it stopped."""
     try:
-        return watch_run(client, run.id, console)
+        return watch_run(client, run.id, console), False
     except KeyboardInterrupt:
         console.print(f"Stopping run {run.id}; Ctrl-C again leaves at once.")
         client.evolution.stop(run.id)
-        return watch_run(client, run.id, console)
+        return watch_run(client, run.id, console), True
 
 
 def _summary(run: Run) -> str:

@@ -8,15 +8,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from commons.errors import DiceboxError
+from commons.errors import DiceboxError, InvalidInputError, NotFoundError
 from commons.messages import Classification
 from dicebox.client import Client
-from dicebox.commands.options import as_json, print_json
+from dicebox.commands.options import DatasetType, as_json, print_json
 from dicebox.connect import Place, connect
 
 
 @click.command()
-@click.option("--dataset", help="Only those of one dataset.")
+@click.option("--dataset", type=DatasetType(), help="Only those of one dataset.")
 @as_json
 @click.pass_obj
 def networks(place: Place, dataset: str | None, as_json: bool) -> None:
@@ -43,13 +43,28 @@ def networks(place: Place, dataset: str | None, as_json: bool) -> None:
     Console().print(table)
 
 
-@click.command()
+@click.command(short_help="Say what pictures show.")
 @click.argument(
     "files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--dataset", help="Whose champion answers; not needed while there is only one.")
-@click.option("--network", help="A network by its id instead of the champion.")
-@click.option("--top", default=3, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--dataset",
+    type=DatasetType(),
+    help="Whose champion answers; not needed while there is only one.",
+)
+@click.option(
+    "--network",
+    metavar="ID",
+    help="A network by its id, or the start of it, instead of the champion.",
+)
+@click.option(
+    "--top",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    help="So many categories a file, the most probable first.",
+)
 @as_json
 @click.pass_obj
 def classify(
@@ -63,6 +78,7 @@ def classify(
     """Say what FILES show, one line a file; ends with 1 if one could not be classified."""
     results: list[dict[str, Any]] = []
     with connect(place) as client:
+        network = _whole_id(client, network) if network else None
         for file in files:
             results.append(_classified(client, file, dataset, network, top))
             if not as_json:
@@ -73,17 +89,36 @@ def classify(
         raise SystemExit(1)
 
 
+def _whole_id(client: Client, start: str) -> str:
+    """Return the one id that starts like this.
+
+    Raises:
+        NotFoundError: None does.
+        InvalidInputError: Several do.
+    """
+    ids = [entry["network"] for entry in client.gallery.networks()]
+    found = [whole for whole in ids if whole.startswith(start)]
+    if not found:
+        raise NotFoundError(f"there is no network {start}: `dicebox networks` lists them")
+    if len(found) > 1:
+        raise InvalidInputError(f"{len(found)} networks start with {start}: give more of the id")
+    return str(found[0])
+
+
 def _classified(
     client: Client, file: Path, dataset: str | None, network: str | None, top: int
 ) -> dict[str, Any]:
+    name = click.format_filename(file)
     try:
         answer: Classification = client.gallery.classify(file.read_bytes(), dataset, network, top)
     except DiceboxError as error:
-        return {"file": str(file), "error": str(error), "kind": error.kind}
-    return {"file": str(file), **answer.model_dump(mode="json")}
+        return {"file": name, "error": str(error), "kind": error.kind}
+    return {"file": name, **answer.model_dump(mode="json")}
 
 
 def _line(result: dict[str, Any]) -> str:
+    if result.get("kind") == "no-network":
+        return f"{result['file']}: no network yet: `dicebox evolve --dataset NAME` breeds one"
     if "error" in result:
         return f"{result['file']}: {result['error']}"
     answers = ", ".join(

@@ -4,8 +4,12 @@ import json
 from typing import Any
 
 import click
+import httpx
+from pydantic import TypeAdapter, ValidationError
 
-from commons.messages import RunRequest
+from commons.messages import DatasetName, RunRequest
+
+_DATASET = TypeAdapter[str](DatasetName)
 
 
 class ShapeType(click.ParamType[tuple[int, int, int]]):
@@ -21,7 +25,7 @@ class ShapeType(click.ParamType[tuple[int, int, int]]):
             height, width, channels = value
             return height, width, channels
         parts = str(value).lower().split("x")
-        if len(parts) != 3 or not all(part.isdigit() for part in parts):  # noqa: PLR2004
+        if len(parts) != 3 or not all(_is_number(part) for part in parts):  # noqa: PLR2004
             self.fail(f"expected a shape like 28x28x1, got {value!r}", param, ctx)
         height, width, channels = map(int, parts)
         if not (1 <= height <= 1024 and 1 <= width <= 1024 and channels in (1, 3)):  # noqa: PLR2004
@@ -29,9 +33,63 @@ class ShapeType(click.ParamType[tuple[int, int, int]]):
         return height, width, channels
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end.")
+class DatasetType(click.ParamType[str]):
+    """The name of a dataset."""
+
+    name = "NAME"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name."""
+        try:
+            return _DATASET.validate_python(value)
+        except ValidationError:
+            self.fail(
+                f"expected small letters, digits, - and _, at most 63 of them, got {value!r}",
+                param,
+                ctx,
+            )
+
+
+class UrlType(click.ParamType[str]):
+    """The address of a server."""
+
+    name = "URL"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the address."""
+        try:
+            url = httpx.URL(value)
+        except httpx.InvalidURL:
+            url = httpx.URL()
+        if url.scheme not in ("http", "https") or not url.host:
+            self.fail(f"expected an address like http://127.0.0.1:8000, got {value!r}", param, ctx)
+        return str(value)
+
+
+LONGEST_S = 30 * 86400.0
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object as the last line."
+)
 shape_option = click.option(
-    "--shape", type=ShapeType(), help="Input size; default: the median size, at most 64x64."
+    "--shape",
+    type=ShapeType(),
+    metavar="HxWxC",
+    help="Input size, such as 28x28x1; default: the median size of the images, at most 64x64.",
+)
+seed_option = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Another seed makes other choices.",
+)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    help="Trainings at once; default: one a processor core.",
 )
 
 
@@ -48,5 +106,18 @@ def split_names(value: str | None) -> list[str] | None:
 
 
 def given(request: dict[str, Any]) -> RunRequest:
-    """Return a run request with what was given; the rest keeps its default."""
-    return RunRequest(**{name: value for name, value in request.items() if value is not None})
+    """Return a run request with what was given; the rest keeps its default.
+
+    Raises:
+        UsageError: A value that the options let through is none for a run.
+    """
+    try:
+        return RunRequest(**{name: value for name, value in request.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "-".join(str(part) for part in first["loc"])
+        raise click.UsageError(f"--{where}: {first['msg']}, got {first['input']!r}") from error
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()

@@ -5,8 +5,14 @@ import threading
 
 import click
 
-from commons.messages import RunRequest
-from dicebox.commands.options import as_json, print_json
+from dicebox.commands.options import (
+    LONGEST_S,
+    as_json,
+    given,
+    print_json,
+    seed_option,
+    workers_option,
+)
 from dicebox.connect import Place, connect_to_workers
 from dicebox.data_folder import DataFolder
 from dicebox.demo import DATASET, run_demo, show_result
@@ -18,35 +24,50 @@ _port = click.option(
     default=DEFAULT_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
+    metavar="PORT",
     help="Port of the page and the API; 0 takes a free one.",
 )
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="A loopback address: without keys only this machine is served.",
+)
 @_port
+@as_json
 @click.pass_obj
-def up(place: Place, host: str, port: int) -> None:
-    """Serve page, API and workers of one data folder until Ctrl-C."""
+def up(place: Place, host: str, port: int, as_json: bool) -> None:
+    """Serve page, API and workers of one data folder until Ctrl-C.
+
+    Prints the address when every service is ready. What the services log is in `logs/` of the
+    data folder. A service that dies is started again.
+    """
     if place.url:
-        raise click.UsageError("up serves a data folder: leave --url out")
+        raise click.UsageError("up serves a data folder: leave --url ($DICEBOX_URL) out")
     with House(DataFolder(place.data), host=host, port=port) as house:
-        click.echo(f"Dicebox serves {place.data} at {house.url} (Ctrl-C ends it)")
+        if as_json:
+            print_json({"url": house.url, "data": str(place.data.absolute())})
+        else:
+            click.echo(f"Dicebox serves {place.data} at {house.url} (Ctrl-C ends it)")
         wait_for_signal()
 
 
-@click.command()
+@click.command(short_help="See all of it on scanned digits.")
 @click.option(
     "--seconds",
     default=60.0,
     show_default=True,
-    type=click.FloatRange(1.0),
+    type=click.FloatRange(1.0, LONGEST_S),
+    metavar="S",
     help="Wall-clock budget of the evolution.",
 )
-@click.option("--workers", type=click.IntRange(1, 256), help="Trainings at once [default: cores].")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+@workers_option
+@seed_option
 @_port
-@click.option("--exit", "leave", is_flag=True, help="End when all is done: 0 if it went well.")
+@click.option("--exit", "leave", is_flag=True, help="End when all is done, with 0 if it went well.")
 @as_json
 @click.pass_obj
 def demo(
@@ -61,12 +82,14 @@ def demo(
     """Send 1,797 scanned digits in, breed a network, serve it and measure it.
 
     Everything goes through the REST API; every number printed is measured in this run. The
-    test images are not seen before the last step.
+    test images are not seen before the last step. Then it keeps serving until Ctrl-C.
     """
     console = progress_console()
-    request = RunRequest(dataset=DATASET, seconds=seconds, workers=workers, seed=seed)
+    request = given({"dataset": DATASET, "seconds": seconds, "workers": workers, "seed": seed})
     with connect_to_workers(place, port) as client:
-        console.print(f"Dicebox serves {place.url or place.data} at [bold]{client.url}[/]")
+        console.print(
+            f"Dicebox serves {place.url or place.data} at [bold]{client.url}[/]", soft_wrap=True
+        )
         result = run_demo(client, request, console)
         show_result(result, console)
         if as_json:
