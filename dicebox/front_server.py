@@ -30,10 +30,13 @@ class FrontSettings(Settings):
 
 def create() -> "WSGIApplication":
     """Return the application of granian's worker process."""
-    from dicebox.front import create_front  # noqa: PLC0415 - granian's parent needs none of it
-
+    # Forked from granian's parent, this process has the handlers of that one, which do nothing
+    # here; granian sets those of its workers when the application is there.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's parent is told to end by the house; a killed one takes its worker along.
     end_with_parent(signal.SIGTERM)
+    from dicebox.front import create_front  # noqa: PLC0415 - granian's parent needs none of it
+
     try:
         return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
     except DiceboxError as error:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ _BARELY_LEFT_S = 1.0
 _WATCH_S = 0.25
 _QUICK_DEATH_S = 60.0
 _LONGEST_PAUSE_S = 30.0
+_ROOM_BYTES = 64 * 1024
 _MODULES = ("dicebox.front_server", "sensory_service.batch_processor", "evolver")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 # What granian says of itself; the reason of an end stands above it.
@@ -246,4 +248,6 @@ def _bound(host: str, port: int) -> int:
 def _last_words(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     said = (line.strip() for line in reversed(lines) if not line.startswith(_CHATTER))
-    return next(said, "it said nothing")
+    # A full disk takes no log either.
+    full = shutil.disk_usage(log.parent).free < _ROOM_BYTES
+    return next(said, "no space is left for its log" if full else "it said nothing")

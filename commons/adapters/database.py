@@ -10,11 +10,12 @@ import alembic.config
 import alembic.context
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from commons.errors import StorageFullError, UnavailableError
 
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
 def sqlite_url(file: Path) -> str:
@@ -100,7 +101,10 @@ def _begin_sqlite(connection: Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorname", None) in _FULL:
+    except DatabaseError as error:
+        name = getattr(error.orig, "sqlite_errorname", None)
+        if name in _FULL:
             raise StorageFullError("no space is left for the database") from error
+        if not isinstance(error, OperationalError) and name not in _DAMAGED:
+            raise
         raise UnavailableError(f"the database failed: {error.orig}") from error

@@ -1,0 +1,35 @@
+"""What the tests of the command share: a Dicebox of their own, and one demo for all."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dicebox_processes import Dicebox, Ended
+
+DEMO_SECONDS = 20
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Let SIGINT reach the children also where this process was started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def dicebox(tmp_path: Path) -> Iterator[Dicebox]:
+    """Give a Dicebox on a fresh data folder."""
+    box = Dicebox(tmp_path / "data")
+    yield box
+    box.end()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dicebox, Ended]]:
+    """Give a Dicebox in which a short demo went from end to end, and how that ended."""
+    box = Dicebox(tmp_path_factory.mktemp("demo") / "data")
+    yield box, box.run("demo", "--exit", "--json", "--seconds", DEMO_SECONDS, "--port", 0)
+    box.end()
