@@ -94,6 +94,8 @@ def _keras_bytes(network: keras.Model) -> bytes:
 
 
 def _onnx_bytes(network: keras.Model) -> bytes:
+    import trainer.adapters.onnx_operators  # noqa: F401, PLC0415 - for its effect, and slow
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         with warnings.catch_warnings():
