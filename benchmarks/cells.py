@@ -1,0 +1,94 @@
+"""Long tables, cell by cell: what was measured once is kept, and `--resume` goes on there."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.frame import REPOSITORY, Options
+from benchmarks.machine import commit, load
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measurement of a table; `settings` is everything else that its figure depends on."""
+
+    benchmark: str
+    arm: str
+    data: str
+    seed: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Return a file name that no other cell has."""
+        settings = json.dumps(dict(self.settings), sort_keys=True)
+        key = hashlib.sha256(settings.encode()).hexdigest()[:10]
+        return f"{self.benchmark}-{self.arm}-{self.data}-{self.seed}-{key}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A cell with its figures, and when, under what load and at which commit they were taken."""
+
+    cell: Cell
+    figures: dict[str, Any]
+    taken: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as its file and the report keep it."""
+        key = {"arm": self.cell.arm, "data": self.cell.data, "seed": self.cell.seed}
+        return {**key, "settings": dict(self.cell.settings), **self.taken, "figures": self.figures}
+
+
+class CellStore:
+    """Measured cells as JSON files of one folder, each whole or absent."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, cell: Cell) -> Measured | None:
+        """Return what was measured of a cell, if anything was."""
+        try:
+            stored = json.loads(self._file(cell).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        key = ("arm", "data", "seed", "settings", "figures")
+        taken = {name: value for name, value in stored.items() if name not in key}
+        return Measured(cell, stored["figures"], taken)
+
+    def put(self, measured: Measured) -> None:
+        """Keep a measured cell, in the place of an earlier one."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = self._file(measured.cell)
+        draft = file.with_suffix(f".{os.getpid()}.draft")
+        draft.write_text(json.dumps(measured.as_json(), indent=1), encoding="utf-8")
+        draft.replace(file)
+
+    def _file(self, cell: Cell) -> Path:
+        return self._folder / f"{cell.name}.json"
+
+
+def measure_cells(
+    cells: Iterable[Cell], measure: Callable[[Cell], dict[str, Any]], options: Options
+) -> list[Measured]:
+    """Return all cells measured, one after another; with `resume` only what was missing."""
+    store = CellStore(options.work / "cells")
+    found: list[Measured] = []
+    for cell in cells:
+        measured = store.get(cell) if options.resume else None
+        if measured is None:
+            options.say(f"{cell.benchmark}: {cell.arm}, {cell.data}, seed {cell.seed}")
+            taken = {
+                "date": datetime.now(UTC).isoformat(timespec="seconds"),
+                "load_before": load(),
+                **commit(REPOSITORY),
+            }
+            measured = Measured(cell, measure(cell), taken)
+            store.put(measured)
+        found.append(measured)
+    return found

@@ -1,0 +1,128 @@
+"""`python -m benchmarks.memory`: the memory of all processes over many candidates."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.table import Table
+
+from benchmarks.datasets import DIGITS, freeze_dataset
+from benchmarks.frame import Findings, Options, benchmark, figure
+from benchmarks.installation import fresh_dicebox
+from benchmarks.processes import Observer, Sample
+from benchmarks.rows import Row, at_most
+from benchmarks.runs import Overheads, drive_run, overheads, search_results
+from commons.errors import DiceboxError
+from commons.messages import Run, RunRequest
+
+_WORKERS = 2
+_CANDIDATE_S = 0.5
+_CANDIDATE_EPOCHS = 3
+# Far more than needed: the number of candidates ends the search.
+_SECONDS_EACH = 6.0
+_QUICK_CANDIDATES = 20
+_TENTHS = 10
+_MB = 1e6
+
+
+@benchmark("memory")
+@click.option(
+    "--candidates",
+    default=200,
+    show_default=True,
+    type=click.IntRange(_TENTHS),
+    help="Random networks to train.",
+)
+def memory(options: Options, candidates: int) -> Findings:
+    """Train many different random networks, each shortly, and sample the memory of everything."""
+    if options.quick:
+        candidates = min(candidates, _QUICK_CANDIDATES)
+    request = RunRequest(
+        dataset=DIGITS,
+        evaluations=candidates,
+        seconds=candidates * _SECONDS_EACH,
+        candidate_seconds=_CANDIDATE_S,
+        candidate_epochs=_CANDIDATE_EPOCHS,
+        workers=_WORKERS,
+        strategy="random",
+        promote="never",
+    )
+    run, samples, spent = _measure(request, options)
+    ended = run.progress.evaluated + run.progress.failed
+    if ended < candidates:
+        raise DiceboxError(f"expected {candidates} candidates, {ended} ended: {run.reason}")
+    peaks = tenths(samples, candidates)
+    details: dict[str, Any] = {
+        "request": request.model_dump(mode="json"),
+        "failed": run.progress.failed,
+        "overheads": vars(spent),
+        "tenths_bytes": peaks,
+        "samples": [[round(s.seconds, 2), s.bytes, s.processes, s.mark] for s in samples],
+    }
+    return Findings(summary(run, peaks, spent), [_tenths_table(peaks)], details)
+
+
+def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], Overheads]:
+    """Return the run, the samples of its search, and where its workers' time went."""
+    searching: list[Run] = []
+    with fresh_dicebox(options.work / "houses") as (running, client), Observer(running.pid) as seen:
+        freeze_dataset(client, request.dataset, options.datasets, options.work)
+        seen.samples.clear()
+
+        def watch(run: Run) -> None:
+            if run.progress.phase == "searching":
+                searching.append(run)
+            elif searching and run.progress.phase == "final training" and not stopped:
+                # What comes after the search is not measured here.
+                stopped.append(len(seen.samples))
+                client.evolution.stop(run.id)
+
+        stopped: list[int] = []
+        run = drive_run(client, request, seen, watch)
+        results = search_results(running.data, run.id, run.progress.births)
+    if not searching or not stopped:
+        raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
+    seconds = searching[-1].progress.seconds - searching[0].progress.seconds
+    return run, seen.samples[: stopped[0]], overheads(results, seconds * _WORKERS)
+
+
+def tenths(samples: Sequence[Sample], candidates: int) -> list[int | None]:
+    """Return the peak while each tenth of the candidates was being finished."""
+
+    def peak(tenth: int) -> int | None:
+        sizes = (
+            sample.bytes
+            for sample in samples
+            if min(sample.mark * _TENTHS // candidates, _TENTHS - 1) == tenth
+        )
+        return max(sizes, default=None)
+
+    return [peak(tenth) for tenth in range(_TENTHS)]
+
+
+def summary(run: Run, peaks: Sequence[int | None], spent: Overheads) -> list[Row]:
+    """Return the rows."""
+    second, last = peaks[1], peaks[-1]
+    ratio = last / second if second and last else None
+    outside_ms = 1000 * spent.outside_s / spent.candidates if spent.candidates else None
+    return [
+        Row("peak of all processes, second tenth", "MB", None if second is None else second / _MB),
+        Row("peak of all processes, last tenth", "MB", None if last is None else last / _MB),
+        Row("last tenth / second tenth", "", ratio, goal=at_most(1.05)),
+        Row("recycled workers", "", spent.restarts),
+        Row("starting recycled workers again", "s of a worker", spent.starts_s),
+        Row("candidates a minute", "", run.progress.candidates_per_minute),
+        Row("outside training, each candidate", "ms", outside_ms),
+    ]
+
+
+def _tenths_table(peaks: Sequence[int | None]) -> Table:
+    table = Table(title="peak memory by tenth of the candidates, MB", box=None, title_style="dim")
+    for tenth in range(1, _TENTHS + 1):
+        table.add_column(str(tenth), justify="right")
+    table.add_row(*[figure(None if peak is None else peak / _MB) for peak in peaks])
+    return table
+
+
+if __name__ == "__main__":
+    memory()
