@@ -111,7 +111,40 @@ class DatasetImages(Message):
     """A page of a dataset, newest first; `cursor` asks for the next one, null on the last."""
 
     images: list[DatasetImage]
-    cursor: int | None
+    cursor: str | None
+
+
+class ImageEvent(Message):
+    """What happened to an image in a dataset; `at` is in unix seconds.
+
+    `category` is the label from then on; `merged` says that it came with the whole category.
+    """
+
+    kind: Literal["labeled", "merged", "removed", "restored"]
+    category: Category | None
+    who: str | None
+    at: float
+
+
+class ImageHistory(Message):
+    """All events of an image in a dataset, oldest first; `present` unless it was removed."""
+
+    image: Sha256
+    dataset: str
+    present: bool
+    events: list[ImageEvent]
+
+
+class CategoryRequest(Message):
+    """The name of a category, new or from now on."""
+
+    name: str
+
+
+class MergeRequest(Message):
+    """The category (by id) that takes all images over."""
+
+    into: str
 
 
 class LabelRequest(Message):

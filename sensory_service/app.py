@@ -19,16 +19,20 @@ from commons.errors import DiceboxError
 from commons.ports import Blobs, Clock, Queue
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.label_tables import LabelTables
 from sensory_service.adapters.order_tables import OrderTables
 from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.adapters.snapshot_tables import SnapshotTables
 from sensory_service.consumer import BatchProcessor
 from sensory_service.images import ImageStore
+from sensory_service.label_routes import label_routes
+from sensory_service.labels import LabelDesk
 from sensory_service.orders import OrderDesk
 from sensory_service.routes import image_routes, order_routes, snapshot_routes
 from sensory_service.shard_tasks import ShardTasks
 from sensory_service.shards import ShardMaker
 from sensory_service.snapshots import SnapshotStore
+from sensory_service.thumbnails import Thumbnails
 from sensory_service.waiting import WaitingRoom
 
 PREFIX = "/api/sensory/v1"
@@ -119,6 +123,8 @@ def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
     )
     app.config["MAX_FORM_PARTS"] = settings.max_upload_files
     app.register_api(image_routes(PREFIX, images))
+    labels = LabelDesk(LabelTables(on.database), catalog, on.clock, _new_id)
+    app.register_api(label_routes(PREFIX, labels, Thumbnails(catalog, on.blobs)))
     app.register_api(snapshot_routes(PREFIX, SnapshotStore(datasets, snapshots, on.clock)))
     app.register_api(order_routes(PREFIX, orders, room))
     return app

@@ -1,21 +1,15 @@
 """Stores images and labels: nothing is answered before it is durable."""
 
 import hashlib
-import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TypeVar
-
-from pydantic import TypeAdapter, ValidationError
 
 from commons.adapters.decode import MEDIA_TYPES, inspect_image
 from commons.errors import InvalidInputError, TooLargeError
 from commons.messages import (
     Category,
-    CategoryName,
     DatasetImages,
-    DatasetName,
     DatasetSummary,
     Split,
     StoredImage,
@@ -24,6 +18,7 @@ from commons.messages import (
 )
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob
+from sensory_service.names import category_name, dataset_name
 from sensory_service.ports import (
     DatasetCatalog,
     Filter,
@@ -32,10 +27,6 @@ from sensory_service.ports import (
     Relabel,
     Upload,
 )
-
-_DATASET = TypeAdapter[str](DatasetName)
-_CATEGORY = TypeAdapter[str](CategoryName)
-Value = TypeVar("Value")
 
 
 class ImageStore:
@@ -67,7 +58,12 @@ class ImageStore:
         self._threads = threads
 
     def store(
-        self, dataset: str, data: bytes, category: str | None, split: Split | None
+        self,
+        dataset: str,
+        data: bytes,
+        category: str | None,
+        split: Split | None,
+        who: str | None = None,
     ) -> StoredImage:
         """Store one image and return what it is now; the same bytes again are no error.
 
@@ -76,7 +72,7 @@ class ImageStore:
             TooLargeError: Too many pixels.
             StorageFullError: No space is left; the image is not stored.
         """
-        upload = self._upload(dataset, category, split)
+        upload = self._upload(dataset, category, split, who)
         record = self._keep(data)
         return self._catalog.record(replace(upload, images=[record]))[0]
 
@@ -86,6 +82,7 @@ class ImageStore:
         files: Sequence[tuple[str, bytes]],
         category: str | None,
         split: Split | None,
+        who: str | None = None,
     ) -> UploadReply:
         """Store the files (name, bytes) that are images and say of each other why it is not.
 
@@ -93,7 +90,7 @@ class ImageStore:
             InvalidInputError: A wrong name of dataset or category, or no files.
             StorageFullError: No space is left; none of these files is stored.
         """
-        upload = self._upload(dataset, category, split)
+        upload = self._upload(dataset, category, split, who)
         if not files:
             raise InvalidInputError(
                 "expected at least one file in the form field `files`, got none"
@@ -106,7 +103,9 @@ class ImageStore:
         stored = self._catalog.record(replace(upload, images=records)) if records else []
         return UploadReply(stored=stored, refused=refused)
 
-    def relabel(self, dataset: str, image: str, category: str | None) -> StoredImage:
+    def relabel(
+        self, dataset: str, image: str, category: str | None, who: str | None = None
+    ) -> StoredImage:
         """Give an image another label, or none, and return what it is now.
 
         Raises:
@@ -114,7 +113,7 @@ class ImageStore:
             InvalidInputError: A wrong name of the category.
         """
         now = self._clock.now()
-        return self._catalog.relabel(Relabel(dataset, image, self._category(category), now))
+        return self._catalog.relabel(Relabel(dataset, image, self._category(category), now, who))
 
     def datasets(self) -> list[DatasetSummary]:
         """Return all datasets with their counts."""
@@ -124,7 +123,7 @@ class ImageStore:
         """Return one dataset with its counts."""
         return self._datasets.summary(dataset)
 
-    def browse(self, which: Filter, cursor: int | None, limit: int) -> DatasetImages:
+    def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
         """Return a page of a dataset, newest first."""
         return self._catalog.browse(which, cursor, limit)
 
@@ -137,18 +136,16 @@ class ImageStore:
         media_type = MEDIA_TYPES[self._catalog.find(sha256).format]
         return self._blobs.get(image_blob(sha256)), media_type
 
-    def _upload(self, dataset: str, category: str | None, split: Split | None) -> Upload:
-        expected = "dataset name of small letters, digits, - and _, at most 63 long"
-        name = _checked(_DATASET, dataset, expected)
-        return Upload(name, (), self._category(category), split, self._clock.now())
+    def _upload(
+        self, dataset: str, category: str | None, split: Split | None, who: str | None
+    ) -> Upload:
+        label = self._category(category)
+        return Upload(dataset_name(dataset), (), label, split, self._clock.now(), who)
 
     def _category(self, name: str | None) -> Category | None:
         if name is None:
             return None
-        # The same name typed on a Mac and read from a Linux folder is one category.
-        text = unicodedata.normalize("NFC", name)
-        expected = "category name of 1 to 120 characters without slashes and control characters"
-        return Category(id=self._new_id(), name=_checked(_CATEGORY, text, expected))
+        return Category(id=self._new_id(), name=category_name(name))
 
     def _keep(self, data: bytes) -> ImageRecord:
         """Make the bytes durable; until the tables know them they are no image of anybody."""
@@ -165,11 +162,3 @@ class ImageStore:
             return self._keep(data)
         except (InvalidInputError, TooLargeError) as error:
             return UploadFault(file=name, kind=error.kind, detail=str(error))
-
-
-def _checked(adapter: TypeAdapter[Value], value: object, expected: str) -> Value:
-    try:
-        return adapter.validate_python(value)
-    except ValidationError as error:
-        message = f"expected a {expected}, got {str(value)[:100]!r}"
-        raise InvalidInputError(message, kind="invalid-name") from error

@@ -13,6 +13,7 @@ from commons.messages import (
     Category,
     DatasetImages,
     DatasetSummary,
+    ImageHistory,
     Order,
     OrderRequest,
     ShardDescriptor,
@@ -53,6 +54,7 @@ class Upload:
     category: Category | None
     split: Split | None
     at: float
+    who: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,44 @@ class Relabel:
     image: str
     category: Category | None
     at: float
+    who: str | None = None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """An image to take out of a dataset; its history stays."""
+
+    dataset: str
+    image: str
+    at: float
+    who: str | None = None
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A category (by id) whose images become those of another, and whose name an alias of it."""
+
+    dataset: str
+    category: str
+    into: str
+    at: float
+    who: str | None = None
 
 
 @dataclass(frozen=True)
 class Filter:
-    """Which images of a dataset to browse; None does not narrow."""
+    """Which images of a dataset to browse; None does not narrow.
+
+    `who` gave the latest label; `since` and `until` (unix seconds) bound its time, or the
+    upload's where there is none, and order by it.
+    """
 
     dataset: str
     category: str | None = None
     labeled: bool | None = None
+    who: str | None = None
+    since: float | None = None
+    until: float | None = None
 
 
 class LabeledImage(NamedTuple):
@@ -132,11 +163,20 @@ class ImageCatalog(Protocol):
         """
         ...
 
-    def browse(self, which: Filter, before: int | None, limit: int) -> DatasetImages:
-        """Return at most `limit` images, newest first, from the cursor `before` on.
+    def remove(self, removal: Removal) -> None:
+        """Take an image out of a dataset; one that was taken out before is no error.
+
+        Raises:
+            NotFoundError: No such dataset, or the image was never in it.
+        """
+        ...
+
+    def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
+        """Return at most `limit` images, newest first, from the cursor of the last page on.
 
         Raises:
             NotFoundError: No such dataset or category.
+            InvalidInputError: The cursor is not one of ours.
         """
         ...
 
@@ -145,6 +185,43 @@ class ImageCatalog(Protocol):
 
         Raises:
             NotFoundError: No dataset holds it.
+        """
+        ...
+
+
+class LabelCatalog(Protocol):
+    """The categories of a dataset, and what was ever said about its images.
+
+    Every method raises `NotFoundError` when there is no such dataset.
+    """
+
+    def history(self, dataset: str, image: str) -> ImageHistory:
+        """Return every event of an image in a dataset, oldest first.
+
+        Raises:
+            NotFoundError: The image was never in it.
+        """
+        ...
+
+    def add(self, dataset: str, category: Category, at: float) -> Category:
+        """Return the category of this name; the id that was handed in counts if it is new."""
+        ...
+
+    def rename(self, dataset: str, category: str, name: str) -> Category:
+        """Give a category (by id) another name.
+
+        Raises:
+            NotFoundError: No such category.
+            ConflictError: Another category has the name.
+        """
+        ...
+
+    def merge(self, merge: Merge) -> Category:
+        """Give all images of one category to another, as one label event each.
+
+        Raises:
+            NotFoundError: No such category.
+            InvalidInputError: A category cannot be merged into itself.
         """
         ...
 

@@ -27,6 +27,8 @@ from sensory_service.ports import Filter
 from sensory_service.snapshots import SnapshotStore
 from sensory_service.waiting import WaitingRoom
 
+# Where in the WSGI environment the guard of the keys leaves the caller's name.
+WHO = "dicebox.who"
 _FOR_EVER = "private, max-age=31536000, immutable"
 
 
@@ -81,11 +83,18 @@ class UploadBody(RawModel):
 
 
 class BrowseQuery(Message):
-    """Which images; `cursor` is the one of the page before."""
+    """Which images; `cursor` is the one of the page before.
+
+    `who` gave the latest label; `since` and `until` (unix seconds) bound its time, or that of
+    the upload of an image without one.
+    """
 
     category: str | None = None
     labeled: bool | None = None
-    cursor: int | None = Field(default=None, ge=0)
+    who: str | None = Field(default=None, max_length=120)
+    since: float | None = Field(default=None, allow_inf_nan=False)
+    until: float | None = Field(default=None, allow_inf_nan=False)
+    cursor: str | None = Field(default=None, max_length=100)
     limit: int = Field(default=100, ge=1, le=1000)
 
 
@@ -116,8 +125,11 @@ def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
     def upload(path: DatasetPath, query: UploadQuery, raw: UploadBody) -> Response:
         if request.mimetype == "multipart/form-data":
             files = [(file.filename or "", file.read()) for file in request.files.getlist("files")]
-            return answer(images.store_many(path.dataset, files, query.category, query.split))
-        stored = images.store(path.dataset, request.get_data(), query.category, query.split)
+            reply = images.store_many(path.dataset, files, query.category, query.split, who_asks())
+            return answer(reply)
+        stored = images.store(
+            path.dataset, request.get_data(), query.category, query.split, who_asks()
+        )
         return answer(stored, 200 if stored.duplicate else 201)
 
     @routes.get("/datasets", summary="All datasets with counts", responses={200: DatasetList})
@@ -136,7 +148,9 @@ def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
         responses={200: DatasetImages},
     )
     def browse(path: DatasetPath, query: BrowseQuery) -> Response:
-        which = Filter(path.dataset, query.category, query.labeled)
+        which = Filter(
+            path.dataset, query.category, query.labeled, query.who, query.since, query.until
+        )
         return answer(images.browse(which, query.cursor, query.limit))
 
     @routes.put(
@@ -145,15 +159,12 @@ def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
         responses={200: StoredImage},
     )
     def label(path: DatasetImagePath, body: LabelRequest) -> Response:
-        return answer(images.relabel(path.dataset, path.sha256, body.category))
+        return answer(images.relabel(path.dataset, path.sha256, body.category, who_asks()))
 
     @routes.get("/images/<sha256>", summary="The bytes of an image as they were sent")
     def image(path: ImagePath) -> Response:
         data, media_type = images.image(path.sha256)
-        response = _immutable(data, media_type, path.sha256)
-        # Whatever else these bytes may look like, no browser runs any of it.
-        response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        return response
+        return as_picture(data, media_type, path.sha256)
 
     return routes
 
@@ -221,6 +232,20 @@ def order_routes(prefix: str, orders: OrderDesk, room: WaitingRoom) -> APIBluepr
         return _immutable(orders.shard(path.sha256), "application/octet-stream", path.sha256)
 
     return routes
+
+
+def who_asks() -> str | None:
+    """Return the name of the key that this request came with, if it came with one."""
+    who: str | None = request.environ.get(WHO)
+    return who
+
+
+def as_picture(data: bytes, media_type: str, tag: str) -> Response:
+    """Return a picture that never changes under its address."""
+    response = _immutable(data, media_type, tag)
+    # Whatever else these bytes may look like, no browser runs any of it.
+    response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return response
 
 
 def _immutable(data: bytes, media_type: str, sha256: str) -> Response:

@@ -75,6 +75,23 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
     return np.asarray(image, dtype=np.uint8).reshape(shape)
 
 
+def encode_thumbnail(data: bytes, size: int) -> bytes:
+    """Return the picture as a WebP of at most `size` pixels a side, upright, over white.
+
+    Raises:
+        InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
+        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+    """
+    image = _open(data)
+    # A JPEG decodes at an eighth, a quarter or a half of its size for a fraction of the time.
+    image.draft(None, (2 * size, 2 * size))
+    image = _opaque(_upright(image), "RGB")
+    image.thumbnail((size, size))
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=80, method=2)
+    return file.getvalue()
+
+
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise InvalidInputError("expected an image, got 0 bytes", kind="not-an-image")

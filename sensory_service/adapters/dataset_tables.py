@@ -60,10 +60,14 @@ def find_or_make_category(
 ) -> Category:
     """Return the category of this name; the id that was handed in counts only if it is new."""
     found = connection.execute(
-        select(CATEGORY.c.id).where(CATEGORY.c.dataset == dataset, CATEGORY.c.name == category.name)
-    ).scalar()
+        select(CATEGORY).where(CATEGORY.c.dataset == dataset, CATEGORY.c.name == category.name)
+    ).first()
+    if found is not None and found.merged_into is not None:
+        # What was merged is an alias: an import that is run again finds its images labeled.
+        target = select(CATEGORY).where(CATEGORY.c.id == found.merged_into)
+        found = connection.execute(target).one()
     if found is not None:
-        return Category(id=found, name=category.name)
+        return Category(id=found.id, name=found.name)
     last = select(func.max(CATEGORY.c.number)).where(CATEGORY.c.dataset == dataset)
     connection.execute(
         CATEGORY.insert().values(
@@ -76,6 +80,26 @@ def find_or_make_category(
         )
     )
     return category
+
+
+def find_category(connection: Connection, name: str, dataset: int, category: str) -> Row[Any]:
+    """Return the row of a category (by id) of a dataset.
+
+    Raises:
+        NotFoundError: The dataset has no such category, or it was merged into another.
+    """
+    row = connection.execute(
+        select(CATEGORY).where(
+            CATEGORY.c.dataset == dataset,
+            CATEGORY.c.id == category,
+            CATEGORY.c.merged_into.is_(None),
+        )
+    ).first()
+    if row is None:
+        raise NotFoundError(
+            f"{name} has no category with the id {category}", kind="unknown-category"
+        )
+    return row
 
 
 def insert_unless_there(
@@ -93,7 +117,7 @@ def insert_unless_there(
 def _summary(connection: Connection, row: Row[Any]) -> DatasetSummary:
     categories = connection.execute(
         select(CATEGORY.c.id, CATEGORY.c.name, CATEGORY.c.images)
-        .where(CATEGORY.c.dataset == row.id)
+        .where(CATEGORY.c.dataset == row.id, CATEGORY.c.merged_into.is_(None))
         .order_by(CATEGORY.c.number)
     ).all()
     return DatasetSummary(

@@ -1,25 +1,32 @@
 """Images, memberships and labels in tables."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, Select, bindparam, select
+from sqlalchemy import Connection, bindparam, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
-from commons.messages import Category, DatasetImage, DatasetImages, StoredImage
+from commons.messages import Category, DatasetImages, StoredImage
+from sensory_service.adapters.browsing import browse
 from sensory_service.adapters.dataset_tables import (
     find_dataset,
     find_or_make_category,
     find_or_make_dataset,
     insert_unless_there,
 )
-from sensory_service.adapters.tables import CATEGORY, DATASET, IMAGE, LABEL_EVENT, MEMBERSHIP
+from sensory_service.adapters.tables import (
+    CATEGORY,
+    DATASET,
+    IMAGE,
+    LABEL_EVENT,
+    MEMBERSHIP,
+    REMOVED,
+)
 from sensory_service.labeling import Standing, after_upload, is_relabeled
-from sensory_service.ports import Filter, ImageRecord, Relabel, Upload
+from sensory_service.ports import Filter, ImageRecord, Relabel, Removal, Upload
 
 _AT_ONCE = 1000  # values of one IN list; databases count theirs in ten thousands
 
@@ -40,7 +47,7 @@ class ImageTables:
             rows = [asdict(image) | {"created": upload.at} for image in upload.images]
             insert_unless_there(connection, IMAGE, rows, ["sha256"])
             changes = _plan(connection, dataset, upload, category.id if category else None)
-            _write(connection, dataset, changes, upload.at)
+            _write(connection, dataset, changes, upload.at, upload.who)
             names = _categories(connection, dataset)
         return [
             _stored(upload.dataset, image, change, names)
@@ -52,31 +59,32 @@ class ImageTables:
         with writing(self._database) as connection:
             dataset = find_dataset(connection, relabel.dataset).id
             before = _standings(connection, dataset, [relabel.image]).get(relabel.image)
-            if before is None:
-                raise NotFoundError(
-                    f"{relabel.dataset} has no image {relabel.image}", kind="unknown-image"
-                )
+            if before is None or before.removed:
+                raise _unknown(relabel.dataset, relabel.image)
             category = relabel.category and find_or_make_category(
                 connection, dataset, relabel.category, relabel.at
             )
-            after = Standing(category.id if category else None, before.split, before.said)
-            change = _Change(relabel.image, before, after)
-            _write(connection, dataset, [change], relabel.at)
+            label = category.id if category else None
+            by = before.by if label == before.category else relabel.who
+            change = _Change(relabel.image, before, replace(before, category=label, by=by))
+            _write(connection, dataset, [change], relabel.at, relabel.who)
             image = _find(connection, relabel.image)
             return _stored(relabel.dataset, image, change, _categories(connection, dataset))
 
-    def browse(self, which: Filter, before: int | None, limit: int) -> DatasetImages:
+    def remove(self, removal: Removal) -> None:
+        """Take an image out of a dataset; one that was taken out before is no error."""
+        with writing(self._database) as connection:
+            dataset = find_dataset(connection, removal.dataset).id
+            before = _standings(connection, dataset, [removal.image]).get(removal.image)
+            if before is None:
+                raise _unknown(removal.dataset, removal.image)
+            if not before.removed:
+                _take_out(connection, dataset, removal, before)
+
+    def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
         """Return at most `limit` images, newest first."""
         with reading(self._database) as connection:
-            query = _page(connection, which)
-            if before is not None:
-                query = query.where(MEMBERSHIP.c.id < before)
-            rows = connection.execute(query.limit(limit + 1)).all()
-        page = rows[:limit]
-        return DatasetImages(
-            images=[_dataset_image(row) for row in page],
-            cursor=page[-1].id if len(rows) > limit else None,
-        )
+            return browse(connection, which, cursor, limit)
 
     def find(self, sha256: str) -> ImageRecord:
         """Return what is known about an image."""
@@ -90,6 +98,11 @@ class _Change:
     before: Standing | None
     after: Standing
 
+    @property
+    def was_out(self) -> bool:
+        """Whether the image was not in the dataset."""
+        return self.before is None or self.before.removed
+
 
 def _plan(
     connection: Connection, dataset: int, upload: Upload, category: str | None
@@ -99,37 +112,79 @@ def _plan(
     changes = []
     for image in upload.images:
         before = standings.get(image.sha256)
-        after = standings[image.sha256] = after_upload(before, category, upload.split)
+        after = after_upload(before, category, upload.split, upload.who)
+        standings[image.sha256] = after
         changes.append(_Change(image.sha256, before, after))
     return changes
 
 
-def _write(connection: Connection, dataset: int, changes: Sequence[_Change], at: float) -> None:
-    added = [change for change in changes if change.before is None]
-    changed = [c for c in changes if c.before is not None and c.before != c.after]
+def _write(
+    connection: Connection, dataset: int, changes: Sequence[_Change], at: float, who: str | None
+) -> None:
+    added = [change for change in changes if change.was_out]
+    changed = [c for c in changes if not c.was_out and c.before != c.after]
     if added:
         rows = [_membership(change) | {"dataset": dataset, "added": at} for change in added]
-        connection.execute(MEMBERSHIP.insert(), rows)
+        connection.execute(MEMBERSHIP.insert(), [row | {"changed": at} for row in rows])
         grown = DATASET.update().where(DATASET.c.id == dataset)
         connection.execute(grown.values(images=DATASET.c.images + len(added)))
     if changed:
         update = MEMBERSHIP.update().where(
             MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.image == bindparam("which")
         )
-        connection.execute(update, [_membership(c) | {"which": c.image} for c in changed])
-    _write_labels(connection, dataset, changes, at)
+        rows = [_membership(c) | {"which": c.image, "changed": at} for c in changed]
+        connection.execute(update, rows)
+    if restored := [change.image for change in added if change.before is not None]:
+        out = REMOVED.delete().where(
+            REMOVED.c.dataset == dataset, REMOVED.c.image == bindparam("which")
+        )
+        connection.execute(out, [{"which": image} for image in restored])
+    _write_labels(connection, dataset, changes, at, who)
+
+
+def _take_out(connection: Connection, dataset: int, removal: Removal, before: Standing) -> None:
+    """Turn a membership into a tombstone, so that nothing that asks for memberships sees it."""
+    this = {"dataset": dataset, "image": removal.image}
+    connection.execute(
+        MEMBERSHIP.delete().where(
+            MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.image == removal.image
+        )
+    )
+    # The code of the first tables brings an image back without knowing of its tombstone.
+    connection.execute(
+        REMOVED.delete().where(REMOVED.c.dataset == dataset, REMOVED.c.image == removal.image)
+    )
+    kept = {"category": before.category, "split": before.split, "split_said": before.said}
+    connection.execute(REMOVED.insert(), [this | kept | {"at": removal.at}])
+    event = {"category": None, "who": removal.who, "at": removal.at, "kind": "removed"}
+    connection.execute(LABEL_EVENT.insert(), [this | event])
+    connection.execute(
+        DATASET.update().where(DATASET.c.id == dataset).values(images=DATASET.c.images - 1)
+    )
+    if before.category is not None:
+        connection.execute(
+            CATEGORY.update()
+            .where(CATEGORY.c.id == before.category)
+            .values(images=CATEGORY.c.images - 1)
+        )
+
+
+def _unknown(dataset: str, image: str) -> NotFoundError:
+    return NotFoundError(f"{dataset} has no image {image}", kind="unknown-image")
 
 
 def _write_labels(
-    connection: Connection, dataset: int, changes: Sequence[_Change], at: float
+    connection: Connection, dataset: int, changes: Sequence[_Change], at: float, who: str | None
 ) -> None:
     events, counts = [], Counter[str]()
     for change in changes:
-        old = change.before.category if change.before else None
+        back = change.before is not None and change.before.removed
+        old = change.before.category if change.before and not back else None
         new = change.after.category
-        if old == new:
+        if old == new and not back:
             continue
-        events.append({"dataset": dataset, "image": change.image, "category": new, "at": at})
+        event = {"dataset": dataset, "image": change.image, "category": new, "who": who, "at": at}
+        events.append(event | {"kind": "restored" if back else None})
         counts.subtract([old] if old else [])
         counts.update([new] if new else [])
     if events:
@@ -149,6 +204,7 @@ def _membership(change: _Change) -> dict[str, object]:
         "category": after.category,
         "split": after.split,
         "split_said": after.said,
+        "labeled_by": after.by,
     }
 
 
@@ -158,15 +214,20 @@ def _standings(connection: Connection, dataset: int, images: Sequence[str]) -> d
         MEMBERSHIP.c.category,
         MEMBERSHIP.c.split,
         MEMBERSHIP.c.split_said,
+        MEMBERSHIP.c.labeled_by,
     )
+    out = (REMOVED.c.image, REMOVED.c.category, REMOVED.c.split, REMOVED.c.split_said)
     standings = {}
     for start in range(0, len(images), _AT_ONCE):
-        query = select(*columns).where(
-            MEMBERSHIP.c.dataset == dataset,
-            MEMBERSHIP.c.image.in_(images[start : start + _AT_ONCE]),
-        )
+        some = images[start : start + _AT_ONCE]
+        query = select(*out).where(REMOVED.c.dataset == dataset, REMOVED.c.image.in_(some))
         for image, category, split, said in connection.execute(query):
-            standings[image] = Standing(category, split, said)
+            standings[image] = Standing(category, split, said, removed=True)
+        query = select(*columns).where(
+            MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.image.in_(some)
+        )
+        for image, *standing in connection.execute(query):
+            standings[image] = Standing(*standing)
     return standings
 
 
@@ -187,7 +248,7 @@ def _stored(
         height=image.height,
         width=image.width,
         channels=image.channels,
-        duplicate=change.before is not None,
+        duplicate=not change.was_out,
         relabeled=is_relabeled(change.before, after),
     )
 
@@ -197,47 +258,3 @@ def _find(connection: Connection, sha256: str) -> ImageRecord:
     if row is None:
         raise NotFoundError(f"there is no image {sha256}", kind="unknown-image")
     return ImageRecord(row.sha256, row.format, row.height, row.width, row.channels, row.size_bytes)
-
-
-def _page(connection: Connection, which: Filter) -> Select[Any]:
-    dataset = find_dataset(connection, which.dataset).id
-    sources = MEMBERSHIP.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
-        CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id
-    )
-    return (
-        select(MEMBERSHIP, CATEGORY.c.name, IMAGE.c.height, IMAGE.c.width, IMAGE.c.channels)
-        .select_from(sources)
-        .where(MEMBERSHIP.c.dataset == dataset, *_narrowed(connection, dataset, which))
-        .order_by(MEMBERSHIP.c.id.desc())
-    )
-
-
-def _narrowed(
-    connection: Connection, dataset: int, which: Filter
-) -> Iterable[sqlalchemy.ColumnElement[bool]]:
-    if which.labeled is not None:
-        labeled = MEMBERSHIP.c.category.is_not(None)
-        yield labeled if which.labeled else ~labeled
-    if which.category is not None:
-        query = select(CATEGORY.c.id).where(
-            CATEGORY.c.dataset == dataset, CATEGORY.c.name == which.category
-        )
-        category = connection.execute(query).scalar()
-        if category is None:
-            raise NotFoundError(
-                f"{which.dataset} has no category {which.category!r}", kind="unknown-category"
-            )
-        yield MEMBERSHIP.c.category == category
-
-
-def _dataset_image(row: Row[Any]) -> DatasetImage:
-    category = row.category and Category(id=row.category, name=row.name)
-    return DatasetImage(
-        image=row.image,
-        category=category,
-        split=row.split,
-        height=row.height,
-        width=row.width,
-        channels=row.channels,
-        added=row.added,
-    )

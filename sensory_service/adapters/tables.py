@@ -20,6 +20,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    text,
 )
 
 METADATA = MetaData()
@@ -45,6 +46,8 @@ CATEGORY = Table(
     Column("name", String(120), nullable=False),
     Column("images", Integer, nullable=False),
     Column("created", Float, nullable=False),
+    # A merged category is only another name of the one that took its images over.
+    Column("merged_into", String(64)),
     UniqueConstraint("dataset", "name", name="category_name"),
     UniqueConstraint("dataset", "number", name="category_number"),
 )
@@ -72,9 +75,23 @@ MEMBERSHIP = Table(
     # An import said the split; otherwise the first freeze assigned it.
     Column("split_said", Boolean, nullable=False),
     Column("added", Float, nullable=False),
+    Column("labeled_by", String(120)),
+    # Of the latest label, or of the first upload.
+    Column("changed", Float),
     UniqueConstraint("dataset", "image", name="membership_image"),
     Index("membership_by_category", "dataset", "category", "id"),
     Index("membership_by_age", "dataset", "id"),
+    Index("membership_by_change", "dataset", "changed", "id"),
+    Index("membership_by_labeler", "dataset", "labeled_by", "id"),
+    Index("membership_by_category_change", "dataset", "category", "changed", "id"),
+    Index("membership_by_labeler_change", "dataset", "labeled_by", "changed", "id"),
+    Index(
+        "membership_labeled",
+        "dataset",
+        "id",
+        sqlite_where=text("category IS NOT NULL"),
+        postgresql_where=text("category IS NOT NULL"),
+    ),
 )
 
 LABEL_EVENT = Table(
@@ -86,7 +103,43 @@ LABEL_EVENT = Table(
     Column("category", String(64), ForeignKey("category.id")),
     Column("who", String(120)),
     Column("at", Float, nullable=False),
+    # `removed`, `restored` or `merged`; null is a label.
+    Column("kind", String(16)),
     Index("label_event_by_image", "dataset", "image", "id"),
+)
+
+# What was taken out of a dataset: its label and split come back with its bytes.
+REMOVED = Table(
+    "removed",
+    METADATA,
+    Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
+    Column("image", String(64), ForeignKey("image.sha256"), nullable=False),
+    Column("category", String(64), ForeignKey("category.id")),
+    Column("split", String(16)),
+    Column("split_said", Boolean, nullable=False),
+    Column("at", Float, nullable=False),
+    PrimaryKeyConstraint("dataset", "image"),
+)
+
+# Where in which pack the bytes of an image are, for readers who want many.
+PACKED = Table(
+    "packed",
+    METADATA,
+    Column("image", String(64), primary_key=True),
+    Column("pack", String(64), nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("size", Integer, nullable=False),
+    Index("packed_by_pack", "pack"),
+)
+
+# Written before an erasure begins, so that one that was interrupted is finished.
+PURGED = Table(
+    "purged",
+    METADATA,
+    Column("image", String(64), primary_key=True),
+    Column("who", String(120)),
+    Column("at", Float, nullable=False),
+    Column("done", Float),
 )
 
 SNAPSHOT = Table(
@@ -97,6 +150,9 @@ SNAPSHOT = Table(
     Column("dataset", Integer, ForeignKey("dataset.id"), nullable=False),
     Column("body", JSON, nullable=False),
     Column("created", Float, nullable=False),
+    # When its images were all in packs, and how many of them were erased since.
+    Column("packed", Float),
+    Column("purged", Integer),
 )
 
 SNAPSHOT_IMAGE = Table(
