@@ -48,9 +48,6 @@ def memory(options: Options, candidates: int) -> Findings:
         promote="never",
     )
     run, samples, spent = _measure(request, options)
-    ended = run.progress.evaluated + run.progress.failed
-    if ended < candidates:
-        raise DiceboxError(f"expected {candidates} candidates, {ended} ended: {run.reason}")
     peaks = tenths(samples, candidates)
     details: dict[str, Any] = {
         "request": request.model_dump(mode="json"),
@@ -72,7 +69,7 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
         def watch(run: Run) -> None:
             if run.progress.phase == "searching":
                 searching.append(run)
-            elif searching and run.progress.phase == "final training" and not stopped:
+            if seen.mark == request.evaluations and not stopped:
                 # What comes after the search is not measured here.
                 stopped.append(len(seen.samples))
                 client.evolution.stop(run.id)
@@ -81,7 +78,10 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
         run = drive_run(client, request, seen, watch)
         results = search_results(running.data, run.id, run.progress.births)
     if not searching or not stopped:
-        raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
+        raise DiceboxError(
+            f"expected {request.evaluations} candidates, {seen.mark} ended;"
+            f" the run is {run.state}: {run.reason}"
+        )
     seconds = searching[-1].progress.seconds - searching[0].progress.seconds
     return run, seen.samples[: stopped[0]], overheads(results, seconds * _WORKERS)
 
