@@ -3,11 +3,12 @@
 # As root with CI=true or SETUP=apt it installs through apt; otherwise what needs them is skipped.
 set -euo pipefail
 
-programs=(nginx:nginx chromium:chromium)
+programs=(nginx:nginx chromium:chromium rabbitmq-server:rabbitmq-server initdb:postgresql)
+places=/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
 
 missing=()
 for entry in "${programs[@]}"; do
-  [ -x "$(PATH="$PATH:/usr/sbin" command -v "${entry%%:*}" || true)" ] || missing+=("${entry##*:}")
+  [ -x "$(PATH="$PATH:$places" command -v "${entry%%:*}" || true)" ] || missing+=("${entry##*:}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 

@@ -2,15 +2,14 @@
 
 import errno
 import os
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from commons.errors import InvalidInputError, NotFoundError, StorageFullError, UnavailableError
+from commons.adapters.blob_name import checked_blob_name
+from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 _TEMPORARY = ".temporary"  # starts with a dot, so no blob can be named like it
 
 
@@ -80,9 +79,7 @@ class FileBlobs:
                     yield name
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise InvalidInputError(f"expected a blob name like images/ab/cd/abcd, got {name!r}")
-        return self._root / name
+        return self._root / checked_blob_name(name)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder whose every entry up to the root's own survives a crash."""

@@ -1,21 +1,45 @@
-"""What every blob store promises; further stores join the list of `stores`."""
+"""What every blob store promises; further stores join `stores`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
+from commons.adapters.blobs import open_blobs
 from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.s3_blobs import S3Blobs
 from commons.errors import InvalidInputError, NotFoundError, StorageFullError, UnavailableError
 from commons.ports import Blobs
 from tests.sensory_house import MemoryBlobs
+from tests.servers import S3, started_s3
 from tests.small_disk import mounted_disk
 
 
-@pytest.fixture(params=["folder", "memory"])
-def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
-    return FileBlobs(tmp_path / "blobs") if request.param == "folder" else MemoryBlobs()
+def folder_blobs(request: pytest.FixtureRequest) -> Blobs:
+    return open_blobs(str(request.getfixturevalue("tmp_path") / "blobs"))
+
+
+def memory_blobs(_: pytest.FixtureRequest) -> Blobs:
+    return MemoryBlobs()
+
+
+def s3_blobs(request: pytest.FixtureRequest) -> Blobs:
+    return open_blobs(request.getfixturevalue("s3").new_blobs_url())
+
+
+stores: list[object] = [
+    folder_blobs,
+    memory_blobs,
+    pytest.param(s3_blobs, marks=pytest.mark.integration),
+]
+
+
+@pytest.fixture(params=stores)
+def blobs(request: pytest.FixtureRequest) -> Blobs:
+    make: Callable[[pytest.FixtureRequest], Blobs] = request.param
+    return make(request)
 
 
 @pytest.fixture
@@ -69,11 +93,92 @@ def test_of_many_that_put_the_same_name_one_creates_it(blobs: Blobs) -> None:
     assert blobs.get("a/b") == b"%d" % created.index(True)
 
 
+def test_an_address_says_which_store_it_is() -> None:
+    for url in ("https://host/bucket", "s3://", "s3://bucket?what=1", "s3:///prefix"):
+        with pytest.raises(InvalidInputError, match="s3://bucket/prefix"):
+            open_blobs(url)
+
+
+@pytest.mark.integration
+def test_two_prefixes_of_one_bucket_do_not_mix(s3: S3) -> None:
+    url = s3.new_blobs_url()
+    one, other = open_blobs(url), open_blobs(url.replace("prefix", "prefix2"))
+    one.put("a/b", b"1")
+    assert not other.exists("a/b")
+    assert list(other.names()) == []
+    assert list(one.names()) == ["a/b"]
+
+
+@pytest.mark.integration
+def test_more_names_than_one_page_of_a_bucket(s3: S3) -> None:
+    blobs = open_blobs(s3.new_blobs_url())
+    names = [f"a/{number:04}" for number in range(1005)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: blobs.put(name, b""), names))
+    assert sorted(blobs.names("a/")) == names
+
+
+class AnsweringClient:
+    """An S3 client whose puts are refused as told and which remembers what was put."""
+
+    def __init__(self, *refusals: tuple[str, int]) -> None:
+        self.refusals = list(refusals)
+        self.held: dict[str, dict[str, str]] = {}
+
+    def put_object(self, *, Key: str, Metadata: dict[str, str], **_: object) -> None:  # noqa: N803
+        self.held.setdefault(Key, Metadata)
+        if self.refusals:
+            code, retries = self.refusals.pop(0)
+            answer = {"Error": {"Code": code}, "ResponseMetadata": {"RetryAttempts": retries}}
+            raise ClientError(answer, "PutObject")
+
+    def head_object(self, *, Key: str, **_: object) -> dict[str, object]:  # noqa: N803
+        return {"Metadata": self.held[Key]}
+
+
+def test_a_put_to_s3_that_meets_another_one_is_tried_again() -> None:
+    conflict = ("ConditionalRequestConflict", 0)
+    assert S3Blobs(AnsweringClient(conflict, conflict), "bucket").put("a/b", b"x")
+    with pytest.raises(UnavailableError, match="a/b"):
+        S3Blobs(AnsweringClient(*[conflict] * 100), "bucket").put("a/b", b"x")
+
+
+def test_a_put_to_s3_whose_first_answer_was_lost_knows_its_own_blob() -> None:
+    client = AnsweringClient(("PreconditionFailed", 1), ("PreconditionFailed", 1))
+    assert S3Blobs(client, "bucket").put("a/b", b"x")
+    assert not S3Blobs(client, "bucket").put("a/b", b"x")
+
+
+@pytest.mark.integration
+def test_a_bucket_that_is_not_there_is_unavailable(s3: S3) -> None:
+    blobs = open_blobs(f"s3://no-such-bucket?endpoint_url={s3.endpoint_url}")
+    with pytest.raises(UnavailableError, match="a/b"):
+        blobs.put("a/b", b"x")
+
+
+@pytest.mark.integration
+def test_a_server_that_does_not_answer_is_unavailable() -> None:
+    with started_s3() as server:
+        blobs = open_blobs(server.new_blobs_url())
+        blobs.put("a/b", b"x")
+        server.kill()
+        for method in (blobs.get, blobs.exists, blobs.delete, lambda name: blobs.put(name, b"")):
+            with pytest.raises(UnavailableError, match="a/b"):
+                method("a/b")
+
+
 @pytest.mark.parametrize(
     "name", ["", "/a", "a/", "a//b", "../a", "a/../b", ".a", "a/.b", "a b", "ä"]
 )
-def test_a_name_that_could_leave_the_store_is_refused(folder: FileBlobs, name: str) -> None:
-    for method in (folder.get, folder.exists, folder.delete, lambda name: folder.put(name, b"")):
+@pytest.mark.parametrize(
+    "url", ["anywhere", pytest.param("s3://bucket", marks=pytest.mark.integration)]
+)
+def test_a_name_that_could_leave_the_store_is_refused(
+    url: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    store = open_blobs(url)
+    for method in (store.get, store.exists, store.delete, lambda name: store.put(name, b"")):
         with pytest.raises(InvalidInputError, match="blob name"):
             method(name)
 
