@@ -37,13 +37,20 @@ def watch_run(client: Client, run_id: str, console: Console) -> Run:
 
 @contextmanager
 def training_bar(console: Console) -> Iterator[Callable[[TrainProgress], None]]:
-    """Give a function that shows the progress of one training as a bar."""
+    """Give a function that shows a training: as a bar on a terminal, else a line an epoch."""
+    if not console.is_terminal:
+        yield lambda progress: console.print(
+            f"epoch {progress.epoch} of {progress.epochs}: {_percent(progress.accuracy)} of "
+            f"validation after {progress.seconds:.1f} s",
+            soft_wrap=True,
+        )
+        return
     columns = (*Progress.get_default_columns(), TextColumn("{task.fields[accuracy]}"))
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("Training", total=None, accuracy="")
 
         def report(progress: TrainProgress) -> None:
-            accuracy = f"{100 * progress.accuracy:.2f} % of validation"
+            accuracy = f"{_percent(progress.accuracy)} of validation"
             bar.update(task, completed=progress.epoch, total=progress.epochs, accuracy=accuracy)
 
         yield report

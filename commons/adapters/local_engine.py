@@ -16,6 +16,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
@@ -150,6 +151,8 @@ class LocalEngine:
             return
         for folder in ("cache", "progress", "logs"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
+        # Where it starts with the first worker it unblocks what `_serve` blocks.
+        resource_tracker.ensure_running()
         for slot in self._slots:
             thread = threading.Thread(
                 target=self._serve, args=(slot,), name=slot.place.name, daemon=True
@@ -158,6 +161,9 @@ class LocalEngine:
             self._threads.append(thread)
 
     def _serve(self, slot: "_Slot") -> None:
+        # Ctrl-C on a terminal goes to the workers too, but their end is for the engine to say.
+        # What this thread blocks is blocked in the threads and processes that pebble starts.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         while (job := self._waiting.get()) is not None:
             result = (
                 _failed(job.spec, "cancelled", "before it started", 0.0, slot.place.name)
