@@ -83,7 +83,11 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
             f" the run is {run.state}: {run.reason}"
         )
     seconds = searching[-1].progress.seconds - searching[0].progress.seconds
-    return run, seen.samples[: stopped[0]], overheads(results, seconds * _WORKERS)
+    return (
+        run,
+        seen.samples[: stopped[0]],
+        overheads(results, seconds * _WORKERS, len(seen.trainers)),
+    )
 
 
 def tenths(samples: Sequence[Sample], candidates: int) -> list[int | None]:

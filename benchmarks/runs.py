@@ -16,7 +16,6 @@ from dicebox.client import Client
 from dicebox.run_display import ENDED
 
 _POLL_S = 0.25
-_A_START_S = 1.0  # starting TensorFlow takes longer than this, everything else less
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Overheads:
         training_s: In the loops of training, whose seconds a budget counts.
         outside_s: The rest of the workers' time: building and tracing the networks, judging
             and storing, handing over; without the starts of workers.
-        starts_s: Starting workers again after their first start.
+        starts_s: Starting workers, in place of others, after all had started once.
         restarts: How often that was.
         candidates: How many trainings these are of.
     """
@@ -59,24 +58,25 @@ def search_results(data: Path, run: str, births: int) -> list[JobResult]:
     return [result for result in found if result is not None]
 
 
-def overheads(results: Iterable[JobResult], worker_s: float) -> Overheads:
+def overheads(results: Iterable[JobResult], worker_s: float, starts: int) -> Overheads:
     """Return where the workers' time went.
 
     Args:
-        results: Of the search trainings, in the order of their numbers.
+        results: Of the search trainings.
         worker_s: Seconds of the search times the number of workers.
+        starts: How many worker processes were started; the first job of each, which imports
+            TensorFlow, is taken to be one of those that took longest beside their training.
     """
     ok = [(each, TrainResult.model_validate(each.value)) for each in results if each.value]
     loops = [trained.history[-1].seconds for _, trained in ok if trained.history]
     beyond = [result.seconds - trained.seconds for result, trained in ok]
     usual = median(beyond) if beyond else 0.0
-    starts = sorted(extra - usual for extra in beyond if extra - usual > _A_START_S)
-    workers = len({result.worker for result, _ in ok})
+    slowest = sum(each - usual for each in sorted(beyond)[-starts:])
+    restarts = max(0, starts - len({result.worker for result, _ in ok}))
     return Overheads(
         training_s=sum(loops),
-        outside_s=worker_s - sum(loops) - sum(starts),
-        # Every worker starts once anyway.
-        starts_s=sum(starts) * (len(starts) - workers) / len(starts) if starts else 0.0,
-        restarts=max(0, len(starts) - workers),
+        outside_s=worker_s - sum(loops) - slowest,
+        starts_s=slowest * restarts / starts if starts else 0.0,
+        restarts=restarts,
         candidates=len(ok),
     )
