@@ -35,12 +35,10 @@ def create() -> "WSGIApplication":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's parent is told to end by the house; a killed one takes its worker along.
     end_with_parent(signal.SIGTERM)
-    import sensory_service.app  # noqa: PLC0415 - granian's parent needs none of it
-    from dicebox.front import create_front  # noqa: PLC0415
+    from dicebox.front import create_front  # noqa: PLC0415 - granian's parent needs none of it
 
     try:
-        settings = sensory_service.app.Settings.from_env(os.environ)
-        return create_front(settings.data, watch=True, settings=settings)
+        return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
         sys.exit(str(error))
