@@ -24,7 +24,7 @@ check: $(VENV)/.development  ## Lint, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-logo --no-timings
+	@$(BIN)/lint-imports --no-logo
 
 format: $(VENV)/.development  ## Put the code into its form
 	@$(BIN)/ruff check --fix .
