@@ -53,10 +53,12 @@ def _surroundings(report: dict[str, Any]) -> list[str]:
     commit = (report["commit"] or "unknown")[:12] + (", changed since" if report["dirty"] else "")
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     memory = machine["memory_bytes"] / _GB
+    load = machine["load_before"]
+    before = "load not recorded" if load is None else f"load {load} before it began"
     return [
         f"`{report['command']}`" + (" (quick: a look, not a measurement)" * report["quick"]) + ";",
         f"{machine['cpu']}, {machine['cores']} cores, {memory:.0f} GB, {machine['system']};",
-        f"{report['date']}, load {machine['load_before']} before it began; commit {commit};",
+        f"{report['date']}, {before}; commit {commit};",
         f"{versions}.",
     ]
 
