@@ -106,7 +106,10 @@ class Filter:
 
 
 class LabeledImage(NamedTuple):
-    """An image that a snapshot could hold; `said` when an import brought its split."""
+    """An image that a snapshot could hold, with the number of its membership.
+
+    `said` when an import brought its split.
+    """
 
     image: str
     category: str
@@ -115,6 +118,15 @@ class LabeledImage(NamedTuple):
     height: int
     width: int
     channels: int
+    membership: int
+
+
+class ManifestLine(NamedTuple):
+    """One line of a manifest, as light as a million of them ask for."""
+
+    image: str
+    category: int
+    split: Split
 
 
 @dataclass(frozen=True)
@@ -233,11 +245,11 @@ class SnapshotCatalog(Protocol):
         """Return the images whose latest label is one of some categories (ids), in no order."""
         ...
 
-    def assign_splits(self, dataset: str, splits: Mapping[str, Split]) -> int:
-        """Set the split of images that have none yet and return how many had none."""
+    def assign_splits(self, splits: Mapping[int, Split]) -> int:
+        """Set the split of memberships that have none yet and return how many had none."""
         ...
 
-    def add(self, snapshot: Snapshot, images: Iterable[SnapshotImage]) -> bool:
+    def add(self, snapshot: Snapshot, lines: Iterable[ManifestLine]) -> bool:
         """Store a snapshot with its rows in order, and say whether it is new."""
         ...
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from statistics import median_low
 
 from commons.errors import ConflictError, NotFoundError
@@ -19,11 +20,12 @@ from commons.messages import (
     Split,
 )
 from commons.ports import Clock
-from sensory_service.ports import DatasetCatalog, LabeledImage, SnapshotCatalog
+from sensory_service.ports import DatasetCatalog, LabeledImage, ManifestLine, SnapshotCatalog
 from sensory_service.shard_layout import span_of
 from sensory_service.splits import Shares, assign_splits
 
 _FEWEST_CATEGORIES = 2
+_AT_ONCE = 10_000  # lines hashed in one call
 
 
 class SnapshotStore:
@@ -50,14 +52,13 @@ class SnapshotStore:
             ConflictError: What is labeled cannot be trained on; the message says what is missing.
         """
         categories = _chosen(self._datasets.summary(dataset), request.categories)
-        images = self._with_splits(dataset, categories, request)
-        lines = _lines(images, categories)
+        lines, median_shape = self._lines(dataset, categories, request)
         snapshot = Snapshot(
             id=manifest_hash(dataset, categories, lines),
             dataset=dataset,
             categories=categories,
-            counts=_counts(image.split for image in lines),
-            median_shape=_median_shape(images),
+            counts=_counts(line.split for line in lines),
+            median_shape=median_shape,
             created=self._clock.now(),
         )
         created = self._catalog.add(snapshot, lines)
@@ -76,24 +77,24 @@ class SnapshotStore:
         following = cursor + len(page)
         return SnapshotImages(images=images, cursor=following if following < len(span) else None)
 
-    def _with_splits(
+    def _lines(
         self, dataset: str, categories: Sequence[Category], request: FreezeRequest
-    ) -> list[LabeledImage]:
+    ) -> tuple[list[ManifestLine], tuple[int, int, int]]:
+        """Return the lines of the manifest and the median shape of their images."""
         shares = Shares(request.validation_share, request.test_share)
         while True:
             found = self._catalog.labeled(dataset, [category.id for category in categories])
             assigned = assign_splits(found, shares)
-            images = [
-                image._replace(split=assigned.get(image.image, image.split)) for image in found
-            ]
-            _check_splits(images, categories)
-            if self._catalog.assign_splits(dataset, assigned) == len(assigned):
-                return images
+            lines = _lines(found, assigned, categories)
+            _check_splits(lines, categories)
+            new = {image.membership: assigned[image.image] for image in found if not image.split}
+            if self._catalog.assign_splits(new) == len(new):
+                return lines, _median_shape(found)
             # Somebody else froze at the same time and was first; what they assigned counts.
 
 
 def manifest_hash(
-    dataset: str, categories: Sequence[Category], images: Sequence[SnapshotImage]
+    dataset: str, categories: Sequence[Category], images: Sequence[ManifestLine | SnapshotImage]
 ) -> str:
     """Return the id of a snapshot: the hash of its manifest.
 
@@ -107,8 +108,10 @@ def manifest_hash(
         "manifest": 1,
     }
     digest = hashlib.sha256(json.dumps(head, sort_keys=True, separators=(",", ":")).encode())
-    for line in images:
-        digest.update(f"\n{line.image} {line.category} {line.split}".encode())
+    for start in range(0, len(images), _AT_ONCE):
+        some = images[start : start + _AT_ONCE]
+        text = "".join([f"\n{line.image} {line.category} {line.split}" for line in some])
+        digest.update(text.encode())
     return digest.hexdigest()
 
 
@@ -151,16 +154,16 @@ def _check_enough(dataset: str, categories: Sequence[CategoryCount], *, named: b
         )
 
 
-def _check_splits(images: Sequence[LabeledImage], categories: Sequence[Category]) -> None:
-    trained = {image.category for image in images if image.split == "train"}
-    for category in categories:
-        if category.id not in trained:
+def _check_splits(lines: Sequence[ManifestLine], categories: Sequence[Category]) -> None:
+    trained = {line.category for line in lines if line.split == "train"}
+    for index, category in enumerate(categories):
+        if index not in trained:
             raise ConflictError(
                 f"expected a training image in every category, got none in {category.name!r}: "
                 "all of its images came with another split",
                 kind="no-training-images",
             )
-    if not any(image.split == "validation" for image in images):
+    if not any(line.split == "validation" for line in lines):
         raise ConflictError(
             "expected images to select by, got none: send some with the split validation or "
             "with no split at all, and at least two of a category",
@@ -168,14 +171,18 @@ def _check_splits(images: Sequence[LabeledImage], categories: Sequence[Category]
         )
 
 
-def _lines(images: Sequence[LabeledImage], categories: Sequence[Category]) -> list[SnapshotImage]:
+def _lines(
+    images: Sequence[LabeledImage], assigned: Mapping[str, Split], categories: Sequence[Category]
+) -> list[ManifestLine]:
+    """Return the manifest in its order: by split, then by hash."""
     index = {category.id: number for number, category in enumerate(categories)}
-    lines = [
-        SnapshotImage(image=image.image, category=index[image.category], split=image.split)
-        for image in images
-        if image.split is not None
-    ]
-    return sorted(lines, key=lambda line: (SPLITS.index(line.split), line.image))
+    by_split: dict[Split, list[ManifestLine]] = {split: [] for split in SPLITS}
+    for image in images:
+        split = image.split or assigned[image.image]
+        by_split[split].append(ManifestLine(image.image, index[image.category], split))
+    for lines in by_split.values():
+        lines.sort(key=itemgetter(0))
+    return [line for lines in by_split.values() for line in lines]
 
 
 def _counts(splits: Iterable[Split]) -> dict[Split, int]:

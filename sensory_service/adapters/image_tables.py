@@ -66,9 +66,9 @@ class ImageTables:
             )
             label = category.id if category else None
             by = before.by if label == before.category else relabel.who
-            change = _Change(relabel.image, before, replace(before, category=label, by=by))
-            _write(connection, dataset, [change], relabel.at, relabel.who)
             image = _find(connection, relabel.image)
+            change = _Change(image, before, replace(before, category=label, by=by))
+            _write(connection, dataset, [change], relabel.at, relabel.who)
             return _stored(relabel.dataset, image, change, _categories(connection, dataset))
 
     def remove(self, removal: Removal) -> None:
@@ -94,9 +94,14 @@ class ImageTables:
 
 @dataclass(frozen=True)
 class _Change:
-    image: str
+    facts: ImageRecord
     before: Standing | None
     after: Standing
+
+    @property
+    def image(self) -> str:
+        """The hash of the image."""
+        return self.facts.sha256
 
     @property
     def was_out(self) -> bool:
@@ -114,7 +119,7 @@ def _plan(
         before = standings.get(image.sha256)
         after = after_upload(before, category, upload.split, upload.who)
         standings[image.sha256] = after
-        changes.append(_Change(image.sha256, before, after))
+        changes.append(_Change(image, before, after))
     return changes
 
 
@@ -124,8 +129,9 @@ def _write(
     added = [change for change in changes if change.was_out]
     changed = [c for c in changes if not c.was_out and c.before != c.after]
     if added:
-        rows = [_membership(change) | {"dataset": dataset, "added": at} for change in added]
-        connection.execute(MEMBERSHIP.insert(), [row | {"changed": at} for row in rows])
+        new = {"dataset": dataset, "added": at, "changed": at}
+        rows = [_membership(change) | _size(change.facts) | new for change in added]
+        connection.execute(MEMBERSHIP.insert(), rows)
         grown = DATASET.update().where(DATASET.c.id == dataset)
         connection.execute(grown.values(images=DATASET.c.images + len(added)))
     if changed:
@@ -206,6 +212,10 @@ def _membership(change: _Change) -> dict[str, object]:
         "split_said": after.said,
         "labeled_by": after.by,
     }
+
+
+def _size(image: ImageRecord) -> dict[str, object]:
+    return {"height": image.height, "width": image.width, "channels": image.channels}
 
 
 def _standings(connection: Connection, dataset: int, images: Sequence[str]) -> dict[str, Standing]:

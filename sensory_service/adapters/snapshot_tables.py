@@ -1,16 +1,26 @@
 """Snapshots in tables, one row an image, so that any part of a manifest is read by position."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 
 import sqlalchemy
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
-from commons.messages import Snapshot, SnapshotImage, Split
+from commons.messages import SPLITS, Snapshot, SnapshotImage, Split
 from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.tables import IMAGE, MEMBERSHIP, SNAPSHOT, SNAPSHOT_IMAGE
-from sensory_service.ports import LabeledImage
+from sensory_service.ports import LabeledImage, ManifestLine
+
+_AT_ONCE = 1000  # rows of one statement
+_INSERT_ROWS = (
+    "INSERT INTO snapshot_image (snapshot, position, image, category, split) VALUES (?, ?, ?, ?, ?)"
+)
+_INSERT_COLUMNS = (
+    "INSERT INTO snapshot_image (snapshot, position, image, category, split) "
+    "SELECT %s, * FROM unnest(%s::integer[], %s::varchar[], %s::integer[], %s::varchar[])"
+)
 
 
 class SnapshotTables:
@@ -22,41 +32,39 @@ class SnapshotTables:
     def labeled(self, dataset: str, categories: Sequence[str]) -> list[LabeledImage]:
         """Return the images whose latest label is one of some categories (ids)."""
         with reading(self._database) as connection:
-            query = (
-                select(
-                    MEMBERSHIP.c.image,
-                    MEMBERSHIP.c.category,
-                    MEMBERSHIP.c.split,
-                    MEMBERSHIP.c.split_said,
-                    IMAGE.c.height,
-                    IMAGE.c.width,
-                    IMAGE.c.channels,
-                )
-                .join_from(MEMBERSHIP, IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256)
-                .where(
-                    MEMBERSHIP.c.dataset == find_dataset(connection, dataset).id,
-                    MEMBERSHIP.c.category.in_(categories),
-                )
+            query = select(
+                MEMBERSHIP.c.image,
+                MEMBERSHIP.c.category,
+                MEMBERSHIP.c.split,
+                MEMBERSHIP.c.split_said,
+                *(_size(name) for name in ("height", "width", "channels")),
+                MEMBERSHIP.c.id,
+            ).where(
+                MEMBERSHIP.c.dataset == find_dataset(connection, dataset).id,
+                MEMBERSHIP.c.category.in_(categories),
             )
-            return [LabeledImage(*row) for row in connection.execute(query)]
+            # The same few words a million times: one object for each.
+            same = {word: word for word in categories}
+            splits: dict[str | None, Split | None] = {split: split for split in (*SPLITS, None)}
+            rows = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            return [
+                LabeledImage(image, same[category], splits[split], said, *rest)
+                for image, category, split, said, *rest in rows
+            ]
 
-    def assign_splits(self, dataset: str, splits: Mapping[str, Split]) -> int:
-        """Set the split of images that have none yet and return how many had none."""
-        rows = [{"which": image, "new": split} for image, split in splits.items()]
+    def assign_splits(self, splits: Mapping[int, Split]) -> int:
+        """Set the split of memberships that have none yet and return how many had none."""
+        if not splits:
+            return 0
+        # In the order of the table, so that every page of it is written once.
+        members = sorted(splits)
         with writing(self._database) as connection:
-            number = find_dataset(connection, dataset).id
-            update = (
-                MEMBERSHIP.update()
-                .where(
-                    MEMBERSHIP.c.dataset == number,
-                    MEMBERSHIP.c.image == bindparam("which"),
-                    MEMBERSHIP.c.split.is_(None),
-                )
-                .values(split=bindparam("new"))
+            return sum(
+                _assign(connection, splits, members[start : start + _AT_ONCE])
+                for start in range(0, len(members), _AT_ONCE)
             )
-            return connection.execute(update, rows).rowcount if rows else 0
 
-    def add(self, snapshot: Snapshot, images: Iterable[SnapshotImage]) -> bool:
+    def add(self, snapshot: Snapshot, lines: Iterable[ManifestLine]) -> bool:
         """Store a snapshot with its rows in order, and say whether it is new."""
         with writing(self._database) as connection:
             # Holds the dataset's row, so of two who freeze the same one finds it done.
@@ -71,19 +79,14 @@ class SnapshotTables:
             }
             connection.execute(SNAPSHOT.insert(), [row])
             number = _number(connection, snapshot.id)
-            connection.execute(
-                SNAPSHOT_IMAGE.insert(),
-                [
-                    {
-                        "snapshot": number,
-                        "position": position,
-                        "image": image.image,
-                        "category": image.category,
-                        "split": image.split,
-                    }
-                    for position, image in enumerate(images)
-                ],
+            rows = (
+                (number, position, line.image, line.category, line.split)
+                for position, line in enumerate(lines)
             )
+            # The driver's own call: a dictionary for each of a million rows takes longer.
+            insert = _insert_rows if connection.dialect.name == "sqlite" else _insert_columns
+            while some := list(islice(rows, 50 * _AT_ONCE)):
+                insert(connection, some)
             return True
 
     def get(self, snapshot: str) -> Snapshot:
@@ -113,6 +116,36 @@ class SnapshotTables:
                 SnapshotImage(image=image, category=category, split=split)
                 for image, category, split in connection.execute(query)
             ]
+
+
+def _size(name: str) -> ColumnElement[int]:
+    """Return a side of an image; the code of the first tables left it to look up."""
+    looked_up = select(IMAGE.c[name]).where(IMAGE.c.sha256 == MEMBERSHIP.c.image)
+    return func.coalesce(MEMBERSHIP.c[name], looked_up.scalar_subquery())
+
+
+def _assign(connection: Connection, splits: Mapping[int, Split], members: Sequence[int]) -> int:
+    by_split: dict[Split, list[int]] = {split: [] for split in SPLITS}
+    for member in members:
+        by_split[splits[member]].append(member)
+    return sum(
+        connection.execute(
+            MEMBERSHIP.update()
+            .where(MEMBERSHIP.c.id.in_(some), MEMBERSHIP.c.split.is_(None))
+            .values(split=split)
+        ).rowcount
+        for split, some in by_split.items()
+        if some
+    )
+
+
+def _insert_rows(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    connection.exec_driver_sql(_INSERT_ROWS, list(rows))
+
+
+def _insert_columns(connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+    snapshots, *columns = (list(column) for column in zip(*rows, strict=True))
+    connection.exec_driver_sql(_INSERT_COLUMNS, (snapshots[0], *columns))
 
 
 def _number(connection: Connection, snapshot: str) -> int | None:

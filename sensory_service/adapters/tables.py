@@ -78,6 +78,10 @@ MEMBERSHIP = Table(
     Column("labeled_by", String(120)),
     # Of the latest label, or of the first upload.
     Column("changed", Float),
+    # As in `image`: freezing a million rows has no time to look each of them up.
+    Column("height", Integer),
+    Column("width", Integer),
+    Column("channels", Integer),
     UniqueConstraint("dataset", "image", name="membership_image"),
     Index("membership_by_category", "dataset", "category", "id"),
     Index("membership_by_age", "dataset", "id"),

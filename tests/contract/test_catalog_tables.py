@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 
 from commons.adapters.database import create_database, migrate, reading, sqlite_url, writing
 from commons.errors import ConflictError, GoneError, NotFoundError
-from commons.messages import Category, OrderRequest, Snapshot, SnapshotImage, Split, StoredImage
+from commons.messages import Category, OrderRequest, Snapshot, Split, StoredImage
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.order_tables import OrderTables
@@ -19,7 +19,7 @@ from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.adapters.snapshot_tables import SnapshotTables
 from sensory_service.adapters.tables import LABEL_EVENT, METADATA
 from sensory_service.app import MIGRATIONS
-from sensory_service.ports import Filter, ImageRecord, Relabel, Upload
+from sensory_service.ports import Filter, ImageRecord, ManifestLine, Relabel, Upload
 from sensory_service.shard_layout import cut
 
 
@@ -255,9 +255,10 @@ def test_what_was_never_stored_is_not_found(database: sqlalchemy.Engine) -> None
 def test_a_split_is_assigned_once(database: sqlalchemy.Engine) -> None:
     upload(database, 1, 2, label="cat")
     snapshots = SnapshotTables(database)
-    assert snapshots.assign_splits("pets", {sha(1): "train", sha(2): "test"}) == 2
-    assert snapshots.assign_splits("pets", {sha(1): "test", sha(2): "train"}) == 0
-    assert snapshots.assign_splits("pets", {}) == 0
+    first, second = (row.membership for row in sorted(snapshots.labeled("pets", ["id of cat"])))
+    assert snapshots.assign_splits({first: "train", second: "test"}) == 2
+    assert snapshots.assign_splits({first: "test", second: "train"}) == 0
+    assert snapshots.assign_splits({}) == 0
     found = {row.image: (row.split, row.said) for row in snapshots.labeled("pets", ["id of cat"])}
     assert found == {sha(1): ("train", False), sha(2): ("test", False)}
 
@@ -274,8 +275,7 @@ def snapshot(database: sqlalchemy.Engine, train: int = 6, test: int = 2) -> Snap
     )
     splits: list[Split] = ["train"] * train + ["test"] * test
     rows = [
-        SnapshotImage(image=sha(number), category=0, split=split)
-        for number, split in enumerate(splits)
+        ManifestLine(sha(number), category=0, split=split) for number, split in enumerate(splits)
     ]
     SnapshotTables(database).add(value, rows)
     return value

@@ -18,6 +18,8 @@ def upgrade() -> None:
     op.add_column("label_event", sa.Column("kind", sa.String(length=16), nullable=True))
     op.add_column("membership", sa.Column("labeled_by", sa.String(length=120), nullable=True))
     op.add_column("membership", sa.Column("changed", sa.Float(), nullable=True))
+    for name in ("height", "width", "channels"):
+        op.add_column("membership", sa.Column(name, sa.Integer(), nullable=True))
     op.execute("UPDATE membership SET changed = added")
     op.create_index("membership_by_change", "membership", ["dataset", "changed", "id"])
     op.create_index("membership_by_labeler", "membership", ["dataset", "labeled_by", "id"])
