@@ -18,9 +18,13 @@ from classification_service.routes import PREFIX, create_blueprint
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
-from commons.adapters.web_app import create_web_app
+from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
+from commons.adapters.web_app import ServiceScopes, create_web_app
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+SCOPES = ServiceScopes(
+    read=("classify", "publish", "evolve", "train", "sensory:read"), write=("publish",)
+)
 
 
 class Settings(commons.settings.Settings):
@@ -34,6 +38,8 @@ class Settings(commons.settings.Settings):
         spare_networks: How many networks besides the champions stay in memory.
         host: Where `python -m classification_service` listens.
         port: The same.
+        keys: `auto` asks this machine for no key until the first one is made; `required` does.
+        admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
     """
 
     data: Path
@@ -43,6 +49,8 @@ class Settings(commons.settings.Settings):
     spare_networks: int = Field(default=8, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
+    keys: KeyPolicy = "auto"
+    admin_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,13 +73,17 @@ class ClassificationService:
         return stop
 
 
-def create_app(settings: Settings) -> OpenAPI:
+def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     """Return the app alone, for one process that is the only one to promote."""
-    return create_service(settings).app
+    return create_service(settings, guard).app
 
 
-def create_service(settings: Settings) -> ClassificationService:
+def create_service(settings: Settings, guard: KeyGuard | None = None) -> ClassificationService:
     """Return the service with its tables migrated and the champions loaded, not yet watching.
+
+    Args:
+        settings: What an operator set.
+        guard: Who is asked about keys; default: one that asks the admin API.
 
     Raises:
         StorageFullError: No space is left for the tables.
@@ -89,6 +101,8 @@ def create_service(settings: Settings) -> ClassificationService:
         "Dicebox classification",
         PREFIX,
         ready=gallery.missing,
+        guard=guard or create_guard(settings.admin_url, settings.keys),
+        scopes=SCOPES,
         max_body_bytes=settings.max_body_bytes,
     )
     networks = Networks(tables, loader, gallery, clock)

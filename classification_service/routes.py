@@ -11,7 +11,7 @@ from classification_service.classify import Classifier
 from classification_service.loading import FileKind
 from classification_service.networks import Networks
 from classification_service.ports import RegisteredNetwork
-from commons.adapters.web_app import answer
+from commons.adapters.web_app import answer, needs
 from commons.messages import Champion, Classification, DatasetName, Message, PromoteRequest
 from commons.network_card import NetworkCard
 
@@ -106,7 +106,12 @@ def create_blueprint(networks: Networks, classifier: Classifier) -> APIBlueprint
 
 
 def _add_classify(routes: APIBlueprint, classifier: Classifier) -> None:
-    @routes.post("/classify", summary="What an image shows", responses={200: Classification})
+    @routes.post(
+        "/classify",
+        summary="What an image shows",
+        security=needs("classify"),
+        responses={200: Classification},
+    )
     def classify(query: ClassifyQuery, raw: ImageBytes) -> Response:
         data = raw.get_data(cache=False)
         return answer(classifier.classify(data, query.dataset, query.network, query.top))

@@ -2,6 +2,7 @@
 
     DiceboxError
     ├── InvalidInputError      400  never again: the request itself is wrong
+    ├── UnauthorizedError      401  no key, or one that is no longer good
     ├── ForbiddenError         403  not from here, or not with this key
     ├── NotFoundError          404  there is no such thing
     ├── ConflictError          409  it contradicts what is there
@@ -33,10 +34,20 @@ class InvalidInputError(DiceboxError):
     kind = "invalid-input"
 
 
+class UnauthorizedError(DiceboxError):
+    """The caller must say who they are: with a key, or with one that is still good."""
+
+    kind = "unauthorized"
+
+
 class ForbiddenError(DiceboxError):
-    """The caller may not do this."""
+    """The caller may not do this; `scope` is what their key lacks, if that is the reason."""
 
     kind = "forbidden"
+
+    def __init__(self, message: str, *, kind: str | None = None, scope: str | None = None) -> None:
+        super().__init__(message, kind=kind)
+        self.scope = scope
 
 
 class NotFoundError(DiceboxError):

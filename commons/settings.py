@@ -1,13 +1,26 @@
 """Settings from the environment: parsed once, all faults named at once."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from commons.errors import InvalidInputError
+
+
+def _parsed(value: object) -> object:
+    """Return what a JSON text says; what is no text is a value already."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Value = TypeVar("Value")
+# A setting of more than one value, which the environment gives as JSON.
+FromJson = Annotated[Value, BeforeValidator(_parsed)]
+# What may hold a secret is not repeated to whoever reads the message.
+_SECRET = ("KEY", "PASSWORD", "SECRET", "DATABASE_URL", "BROKER_URL")
 
 
 class Settings(BaseModel):
@@ -51,6 +64,8 @@ def _describe(fault: ErrorDetails, prefix: str) -> str:
     name = prefix + "_".join(str(part) for part in fault["loc"]).upper()
     if fault["type"] == "missing":
         return f"{name}: is not set"
+    if any(word in name for word in _SECRET):
+        return f"{name}: {fault['msg']}"
     return f"{name}: {fault['msg']}, got {fault['input']!r}"
 
 

@@ -4,7 +4,14 @@ from typing import Self
 
 import httpx
 
-from commons.adapters.services import Caller, EvolutionClient, GalleryClient, SensoryClient
+from commons.adapters.services import (
+    AdminClient,
+    Caller,
+    EvolutionClient,
+    GalleryClient,
+    SensoryClient,
+)
+from commons.auth import authorization
 from commons.errors import UnavailableError
 
 _TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -17,16 +24,23 @@ class Client:
 
     Args:
         url: The address that `dicebox up` prints, or that of nginx.
+        key: An API key, where one is needed.
         transport: Instead of the network: an `httpx.WSGITransport` around an app.
     """
 
-    def __init__(self, url: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self, url: str, *, key: str | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=_TIMEOUT, transport=transport)
+        self.key = key
+        self._http = httpx.Client(
+            base_url=self.url, timeout=_TIMEOUT, transport=transport, headers=authorization(key)
+        )
         caller = Caller(self._http)
         self.sensory = SensoryClient(caller)
         self.evolution = EvolutionClient(caller)
         self.gallery = GalleryClient(caller)
+        self.admin = AdminClient(caller)
 
     def __enter__(self) -> Self:
         return self

@@ -12,9 +12,11 @@ from typing import NoReturn
 
 import click
 
+from commons.auth import key_from_env
 from commons.errors import DiceboxError
 from dicebox.commands.evolution import evolve, runs, train
 from dicebox.commands.images import import_images
+from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.serving import demo, up
@@ -37,7 +39,8 @@ Page and services:   dicebox up
 
 Every command works on one data folder (--data) or one server (--url), both given before the
 command's name. If `dicebox up` serves the folder the command talks to it, otherwise it opens
-the folder itself, and `evolve` and `train` run the services for as long as they take.
+the folder itself, and `evolve` and `train` run the services for as long as they take. A server
+that asks for a key gets the one in $DICEBOX_KEY, or in the file that $DICEBOX_KEY_FILE names.
 
 Progress goes to standard error, results to standard output. The exit code is 0 for success, 1
 for failure, 2 for wrong usage, 130 for Ctrl-C.
@@ -77,10 +80,10 @@ class _InOrder(click.Group):
 @click.pass_context
 def dicebox(context: click.Context, data: Path, url: str | None) -> None:
     """Say where the commands work; the help is above."""
-    context.obj = Place(data, url)
+    context.obj = Place(data, url, key_from_env(os.environ))
 
 
-for command in (demo, up, import_images, evolve, train, classify, networks, runs):
+for command in (demo, up, import_images, evolve, train, classify, networks, runs, keys):
     dicebox.add_command(command)
 
 

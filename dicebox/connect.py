@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -14,10 +14,11 @@ from dicebox.house import START_S, House
 
 @dataclass(frozen=True)
 class Place:
-    """Where a command works: one data folder, or one server."""
+    """Where a command works: one data folder, or one server, and the key it shows there."""
 
     data: Path
     url: str | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 @contextmanager
@@ -44,7 +45,10 @@ def connect_to_workers(place: Place, port: int = 0) -> Iterator[Client]:
         if client is not None:
             yield client
             return
-    with House(DataFolder(place.data), port=port) as house, Client(house.url) as client:
+    with (
+        House(DataFolder(place.data), port=port) as house,
+        Client(house.url, key=house.key) as client,
+    ):
         yield client
 
 
@@ -55,11 +59,14 @@ def _running(place: Place) -> Iterator[Client | None]:
     Raises:
         UnavailableError: A server was named, and there is none.
     """
-    url = place.url or DataFolder(place.data).address(patience_s=START_S)
+    folder = DataFolder(place.data)
+    url = place.url or folder.address(patience_s=START_S)
     if url is None:
         yield None
         return
-    with Client(url) as client:
+    # Whoever can read the folder may do everything with it anyway.
+    key = place.key or (None if place.url else folder.key())
+    with Client(url, key=key) as client:
         if place.url is not None:
             client.check()
         yield client

@@ -25,6 +25,7 @@ class DataFolder:
         self.path = path.absolute()
         self._lock = FileLock(self.path / "house.lock")
         self._address = self.path / "address.json"
+        self._key = self.path / "house.key"
 
     def claim(self) -> str | None:
         """Become the one house of this folder.
@@ -46,8 +47,12 @@ class DataFolder:
         self.retract()
         return left
 
-    def publish(self, url: str) -> None:
-        """Write down where the house of this folder listens."""
+    def publish(self, url: str, key: str) -> None:
+        """Write down where the house of this folder listens, and a key for this user alone."""
+        self._key.unlink(missing_ok=True)
+        descriptor = os.open(self._key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(key)
         draft = self._address.with_suffix(".draft")
         draft.write_text(json.dumps({"url": url, "process": os.getpid()}), encoding="utf-8")
         draft.replace(self._address)
@@ -55,6 +60,7 @@ class DataFolder:
     def retract(self) -> None:
         """Take the address back: who comes now waits until the folder is free."""
         self._address.unlink(missing_ok=True)
+        self._key.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Give the folder back."""
@@ -75,10 +81,17 @@ class DataFolder:
             time.sleep(_POLL_S)
         return None
 
+    def key(self) -> str | None:
+        """Return the key that the house of this folder left for commands of this user."""
+        try:
+            return self._key.read_text(encoding="ascii")
+        except OSError:
+            return None
+
     def _read(self) -> str | None:
         try:
             return str(json.loads(self._address.read_text(encoding="utf-8"))["url"])
-        except (FileNotFoundError, ValueError, KeyError):
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def _is_claimed(self) -> bool:

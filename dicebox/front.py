@@ -7,10 +7,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
+
 import classification_service.app
 import evolver.app
 import sensory_service.app
-from commons.adapters.services import CLASSIFICATION, EVOLUTION, SENSORY
+from commons.adapters.clock import SystemClock
+from commons.adapters.services import ADMIN, CLASSIFICATION, EVOLUTION, SENSORY
 from dicebox.local_guard import LocalGuard
 from dicebox.page import create_page
 
@@ -18,24 +21,34 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
-def create_front(data: Path, *, watch: bool) -> "WSGIApplication":
+def create_front(
+    data: Path, *, watch: bool, settings: sensory_service.app.Settings | None = None
+) -> "WSGIApplication":
     """Return the one WSGI application for a data folder.
 
     Args:
         data: The data folder.
+        settings: Those of the sensory service, which keeps the keys of all; default: nobody is
+            asked for one, because whoever calls in this process has the folder anyway.
         watch: Follow promotions by other processes too, with a thread of its own.
     """
+    sensory = settings or sensory_service.app.Settings(data=data)
+    keys = sensory_service.app.create_keys(sensory, SystemClock(), is_open=settings is None)
     classification = classification_service.app.create_service(
-        classification_service.app.Settings(data=data)
+        classification_service.app.Settings(data=data), keys.guard
     )
     if watch:
         classification.start_watching()
     services: dict[str, WSGIApplication] = {
-        SENSORY: sensory_service.app.create_app(sensory_service.app.Settings(data=data)),
-        EVOLUTION: evolver.app.create_app(evolver.app.Settings(data=data)),
+        EVOLUTION: evolver.app.create_app(evolver.app.Settings(data=data), keys.guard),
         CLASSIFICATION: classification.app,
     }
-    return LocalGuard(ByPath(services, create_page()))
+    house = ByPath(services, create_page())
+    http = httpx.Client(base_url="http://localhost", transport=httpx.WSGITransport(app=house))
+    neighbours = dict.fromkeys((SENSORY, EVOLUTION, CLASSIFICATION), http)
+    services[SENSORY] = sensory_service.app.create_app(sensory, keys=keys, services=neighbours)
+    services[ADMIN] = services[SENSORY]
+    return LocalGuard(house, keys.guard.is_keyless)
 
 
 class ByPath:

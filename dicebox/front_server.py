@@ -35,10 +35,12 @@ def create() -> "WSGIApplication":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # granian's parent is told to end by the house; a killed one takes its worker along.
     end_with_parent(signal.SIGTERM)
-    from dicebox.front import create_front  # noqa: PLC0415 - granian's parent needs none of it
+    import sensory_service.app  # noqa: PLC0415 - granian's parent needs none of it
+    from dicebox.front import create_front  # noqa: PLC0415
 
     try:
-        return create_front(settings_from_env(FrontSettings, os.environ).data, watch=True)
+        settings = sensory_service.app.Settings.from_env(os.environ)
+        return create_front(settings.data, watch=True, settings=settings)
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
         sys.exit(str(error))

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,7 +17,9 @@ from typing import Self
 
 import httpx
 
+from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.services import CLASSIFICATION, EVOLUTION, SENSORY
+from commons.auth import WORKER_SCOPES, Scope, StoredKey, generate_key, stored_key
 from commons.errors import ConflictError, InvalidInputError, UnavailableError
 from dicebox.data_folder import DataFolder
 
@@ -30,8 +33,11 @@ _WATCH_S = 0.25
 _QUICK_DEATH_S = 60.0
 _LONGEST_PAUSE_S = 30.0
 _ROOM_BYTES = 64 * 1024
-_MODULES = ("dicebox.front_server", "sensory_service.batch_processor", "evolver")
+_FRONT = "dicebox.front_server"
+_MODULES = (_FRONT, "sensory_service.batch_processor", "evolver")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
+# Where this machine finds itself when the house listens on all of its addresses.
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not listened on
 # What granian says of itself; the reason of an end stands above it.
 _CHATTER = ("[INFO]", "[WARNING]", "[ERROR]")
 _LOG = logging.getLogger(__name__)
@@ -54,46 +60,62 @@ class House:
 
     Args:
         data: The data folder.
-        host: A loopback address: without keys nothing else is listened on.
+        host: Where to listen; without keys only a loopback address will do.
         port: 0 takes a free one.
+        keys: `required` asks for a key from the start, `auto` from the first one made.
     """
 
-    def __init__(self, data: DataFolder, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        data: DataFolder,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        keys: KeyPolicy = "auto",
+    ) -> None:
         self._data = data
         self._host = host
         self._port = port
+        self._keys: KeyPolicy = keys
+        # New ones for each house: they end with it. The first is for commands of this user on
+        # this folder, the second for the runner and its trainings.
+        self.key, self._own_key = _new_key("this house", ("admin",))
+        self._worker_key, self._own_worker_key = _new_key("workers", WORKER_SCOPES)
         self._children: list[_Child] = []
         self._ending = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="house", daemon=True)
 
     @property
     def url(self) -> str:
-        """Return the address of the front."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        """Return the address of the front, as this machine reaches it."""
+        host = _EVERYWHERE.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
 
     def __enter__(self) -> Self:
         """Start everything and wait until every service is ready.
 
         Raises:
-            InvalidInputError: The host is not of this machine.
+            InvalidInputError: The host is not of this machine, and there is no key.
             ConflictError: The folder has a house already, or the port is taken.
             UnavailableError: A service did not become ready.
         """
         if self._host not in _LOOPBACK:
-            raise InvalidInputError(
-                f"expected a loopback address to listen on, got {self._host}: "
-                "without keys Dicebox serves this machine only"
-            )
-        self._host = _LOOPBACK[self._host]
+            self._keys = "required"
+        self._host = _LOOPBACK.get(self._host, self._host)
         left = self._data.claim()
         try:
+            if self._host not in _LOOPBACK and not _has_keys(self._data.path):
+                raise InvalidInputError(
+                    f"expected a loopback address to listen on, got {self._host}: without keys "
+                    "Dicebox serves this machine only; `dicebox keys create` makes one"
+                )
             self._port = _free_port(self._host, self._port, _LEFT_S if left else _BARELY_LEFT_S)
             (self._data.path / "logs").mkdir(exist_ok=True)
             for module in _MODULES:
                 self._children.append(self._start(module))
             self._wait_until_ready()
-            self._data.publish(self.url)
+            self._data.publish(self.url, self.key)
         except BaseException:
             self._end()
             raise
@@ -108,7 +130,7 @@ class House:
         with self._log(module).open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "dicebox.child", str(os.getpid()), module],
-                env={**os.environ, **self._environment()},
+                env={**os.environ, **self._environment(module)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -117,8 +139,17 @@ class House:
             )
         return _Child(module, process, time.monotonic())
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, module: str) -> dict[str, str]:
+        keys = {"DICEBOX_KEY": self._worker_key}
+        if module == _FRONT:
+            given = (self._own_key, self._own_worker_key)
+            keys = {
+                "DICEBOX_KEY": "",
+                "DICEBOX_KEYS": self._keys,
+                "DICEBOX_GIVEN_KEYS": f"[{','.join(key.model_dump_json() for key in given)}]",
+            }
         return {
+            **keys,
             "DICEBOX_DATA": str(self._data.path),
             "DICEBOX_HOST": self._host,
             "DICEBOX_PORT": str(self._port),
@@ -183,6 +214,21 @@ class House:
             _end_process(child.process)
         self._children = []
         self._data.release()
+
+
+def _new_key(name: str, scopes: tuple[Scope, ...]) -> tuple[str, StoredKey]:
+    key = generate_key(secrets.token_bytes)
+    return key, stored_key(key, name, scopes, time.time())
+
+
+def _has_keys(data: Path) -> bool:
+    """Say whether a key of this folder is good."""
+    from commons.adapters.clock import SystemClock  # noqa: PLC0415 - rare, and half a second
+    from commons.adapters.database import sqlite_url  # noqa: PLC0415
+    from commons.adapters.hosted_keys import open_keys  # noqa: PLC0415
+
+    desk = open_keys(sqlite_url(data / "keys.sqlite3"), SystemClock(), "required").desk
+    return any(key.is_good_at(time.time()) for key in desk.list())
 
 
 def _plan_restart(dead: _Child) -> None:

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import httpx
 from flask_openapi3 import OpenAPI
-from pydantic import Field
+from pydantic import Field, SecretStr
 from sqlalchemy import Engine as Database
 
 import commons.settings
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
-from commons.adapters.web_app import create_web_app
+from commons.adapters.web_app import ServiceScopes, create_web_app
+from commons.auth import authorization
 from commons.ports import Engine
 from evolver.adapters.tables import SqlJournal, SqlRuns
 from evolver.routes import PREFIX, create_blueprint
@@ -24,6 +26,7 @@ from evolver.runner import Runner
 from evolver.runs import Runs
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+SCOPES = ServiceScopes(read=("evolve",), write=("evolve",))
 # Freezing a large dataset packs all of its images before it answers.
 _HTTP_TIMEOUT_S = 600.0
 
@@ -40,6 +43,10 @@ class Settings(commons.settings.Settings):
         workers: Trainings at once of a run that does not say; default: one a processor core.
         threads: Threads of one worker; default: the cores divided among the workers.
         worker_memory_bytes: A worker above this resident size is replaced after its training.
+        keys: `auto` asks this machine for no key until the first one is made; `required` does.
+        admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
+        key: What the runner shows to the other services; its workers read it from the same
+            place, `DICEBOX_KEY` or `DICEBOX_KEY_FILE`.
     """
 
     data: Path
@@ -49,10 +56,17 @@ class Settings(commons.settings.Settings):
     workers: int | None = Field(default=None, ge=1, le=256)
     threads: int | None = Field(default=None, ge=1)
     worker_memory_bytes: int | None = Field(default=None, ge=1)
+    keys: KeyPolicy = "auto"
+    admin_url: str | None = None
+    key: SecretStr | None = None
 
 
-def create_app(settings: Settings) -> OpenAPI:
+def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     """Return the web app over migrated tables.
+
+    Args:
+        settings: What an operator set.
+        guard: Who is asked about keys; default: one that asks the admin API.
 
     Raises:
         StorageFullError: No space is left for the tables.
@@ -60,7 +74,13 @@ def create_app(settings: Settings) -> OpenAPI:
     """
     database = _database(settings)
     runs = Runs(SqlRuns(database), SqlJournal(database), SystemClock(), _new_id)
-    app = create_web_app("Dicebox evolution", PREFIX, ready=runs.missing)
+    app = create_web_app(
+        "Dicebox evolution",
+        PREFIX,
+        ready=runs.missing,
+        guard=guard or create_guard(settings.admin_url, settings.keys),
+        scopes=SCOPES,
+    )
     app.register_api(create_blueprint(runs))
     return app
 
@@ -88,8 +108,8 @@ def create_runner(settings: Settings) -> Runner:
         name=_new_id(),
         ledger=SqlRuns(database),
         journal=SqlJournal(database),
-        sensory=SensoryClient(_caller(settings.sensory_url)),
-        gallery=GalleryClient(_caller(settings.classification_url)),
+        sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
+        gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
         open_engine=open_engine,
         clock=SystemClock(),
         sensory_url=settings.sensory_url,
@@ -106,8 +126,9 @@ def _database(settings: Settings) -> Database:
     return database
 
 
-def _caller(url: str) -> Caller:
-    return Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S))
+def _caller(url: str, key: SecretStr | None) -> Caller:
+    headers = authorization(key.get_secret_value() if key else None)
+    return Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S, headers=headers))
 
 
 def _new_id() -> str:

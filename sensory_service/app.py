@@ -5,18 +5,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from flask_openapi3 import OpenAPI
 from pydantic import Field
 from sqlalchemy import Engine
 
 from commons import settings as common_settings
+from commons.adapters.admin_app import Beside, create_admin_app
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, reading, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.hosted_keys import HostedKeys, open_keys
+from commons.adapters.key_guard import KeyPolicy
+from commons.adapters.services import ADMIN
 from commons.adapters.table_queue import TableQueue
-from commons.adapters.web_app import create_web_app
+from commons.adapters.web_app import ServiceScopes, create_web_app
+from commons.auth import StoredKey, stored_key
 from commons.errors import DiceboxError
 from commons.ports import Blobs, Clock, Queue
+from commons.settings import FromJson
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.label_tables import LabelTables
@@ -37,6 +44,8 @@ from sensory_service.waiting import WaitingRoom
 
 PREFIX = "/api/sensory/v1"
 MIGRATIONS = Path(__file__).parent / "migrations"
+SCOPES = ServiceScopes(read=("sensory:read", "train"), write=("sensory:write",))
+_HEALTH_S = 3.0
 
 
 class Settings(common_settings.Settings):
@@ -52,6 +61,10 @@ class Settings(common_settings.Settings):
         task_lease_s: A shard task without an answer for this long goes to another processor.
         reissue_after_s: A shard without a result for this long gets a new task.
         decode_threads: Images that a batch processor decodes at once.
+        keys: `auto` asks this machine for no key until the first one is made; `required` does.
+        admin_key: An admin key that is good from the start; from a file, it is a secret.
+        given_keys: Keys that somebody else keeps, by their sha256 (`StoredKey` as JSON).
+        services: Where the others answer, path to base address, for the health of all.
     """
 
     data: Path = Path("dicebox-data")
@@ -63,6 +76,10 @@ class Settings(common_settings.Settings):
     task_lease_s: float = Field(default=60.0, gt=0.0)
     reissue_after_s: float = Field(default=120.0, gt=0.0)
     decode_threads: int = Field(default=2, ge=1)
+    keys: KeyPolicy = "auto"
+    admin_key: str | None = None
+    given_keys: FromJson[tuple[StoredKey, ...]] = ()
+    services: FromJson[dict[str, str]] = Field(default_factory=dict)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -98,9 +115,38 @@ def create_platform(settings: Settings, clock: Clock) -> Platform:
     return Platform(database, FileBlobs(settings.data / "blobs"), queue, clock)
 
 
-def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
-    """Return the WSGI app of the service; it may be called from several threads."""
+def create_keys(settings: Settings, clock: Clock, *, is_open: bool = False) -> HostedKeys:
+    """Return the keys of all services, which this one keeps.
+
+    Raises:
+        InvalidInputError: The admin key is none.
+    """
+    given = list(settings.given_keys)
+    if settings.admin_key is not None:
+        given.append(stored_key(settings.admin_key, "DICEBOX_ADMIN_KEY", ("admin",), clock.now()))
+    settings.data.mkdir(parents=True, exist_ok=True)
+    url = sqlite_url(settings.data / "keys.sqlite3")
+    return open_keys(url, clock, settings.keys, given, is_open=is_open)
+
+
+def create_app(
+    settings: Settings,
+    platform: Platform | None = None,
+    keys: HostedKeys | None = None,
+    services: Mapping[str, httpx.Client] | None = None,
+) -> OpenAPI:
+    """Return the WSGI app of the service and of the admin API beside it.
+
+    It may be called from several threads.
+
+    Args:
+        settings: What a person set.
+        platform: What it stands on; default: the embedded one.
+        keys: The keys of all services; default: those in the data folder.
+        services: Path of another service, to a client that reaches it, for the health of all.
+    """
     on = platform or create_platform(settings, SystemClock())
+    keys = keys or create_keys(settings, on.clock)
     datasets, snapshots = DatasetTables(on.database), SnapshotTables(on.database)
     catalog = ImageTables(on.database)
     images = ImageStore(
@@ -119,6 +165,8 @@ def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
         "Sensory service",
         PREFIX,
         ready=lambda: _missing(on),
+        guard=keys.guard,
+        scopes=SCOPES,
         max_body_bytes=settings.max_body_bytes,
     )
     app.config["MAX_FORM_PARTS"] = settings.max_upload_files
@@ -127,6 +175,15 @@ def create_app(settings: Settings, platform: Platform | None = None) -> OpenAPI:
     app.register_api(label_routes(PREFIX, labels, Thumbnails(catalog, on.blobs)))
     app.register_api(snapshot_routes(PREFIX, SnapshotStore(datasets, snapshots, on.clock)))
     app.register_api(order_routes(PREFIX, orders, room))
+    admin = create_admin_app(
+        keys.desk,
+        keys.guard,
+        ready=lambda: _missing(on),
+        services=services or _services(settings),
+        folder=settings.data,
+        counts=lambda: _counts(datasets),
+    )
+    app.wsgi_app = Beside(app.wsgi_app, ADMIN, admin)  # type: ignore[method-assign]
     return app
 
 
@@ -144,6 +201,19 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
 
 def _tasks(on: Platform, settings: Settings) -> ShardTasks:
     return ShardTasks(on.queue, ShardTables(on.database), on.clock, settings.reissue_after_s)
+
+
+def _services(settings: Settings) -> dict[str, httpx.Client]:
+    return {
+        path: httpx.Client(base_url=url, timeout=_HEALTH_S)
+        for path, url in settings.services.items()
+    }
+
+
+def _counts(datasets: DatasetTables) -> dict[str, int]:
+    """Return what the storage holds, from the tables."""
+    summaries = datasets.summaries()
+    return {"datasets": len(summaries), "images": sum(one.images for one in summaries)}
 
 
 def _missing(on: Platform) -> dict[str, str]:

@@ -4,7 +4,7 @@ from flask import Response
 from flask_openapi3 import APIBlueprint
 from pydantic import Field
 
-from commons.adapters.web_app import answer
+from commons.adapters.web_app import answer, needs
 from commons.messages import (
     Category,
     CategoryRequest,
@@ -37,6 +37,7 @@ def label_routes(prefix: str, labels: LabelDesk, thumbnails: Thumbnails) -> APIB
     @routes.post(
         "/datasets/<dataset>/categories",
         summary="Add a category; one of this name is returned as it is",
+        security=needs("label", "sensory:write"),
         responses={200: Category, 201: Category},
     )
     def add_category(path: DatasetPath, body: CategoryRequest) -> Response:
@@ -46,6 +47,7 @@ def label_routes(prefix: str, labels: LabelDesk, thumbnails: Thumbnails) -> APIB
     @routes.put(
         "/datasets/<dataset>/categories/<category>/name",
         summary="Rename a category",
+        security=needs("label", "sensory:write"),
         responses={200: Category},
     )
     def rename_category(path: CategoryPath, body: CategoryRequest) -> Response:
@@ -54,6 +56,7 @@ def label_routes(prefix: str, labels: LabelDesk, thumbnails: Thumbnails) -> APIB
     @routes.post(
         "/datasets/<dataset>/categories/<category>/merge",
         summary="Give all images of a category to another, which is returned",
+        security=needs("label", "sensory:write"),
         responses={200: Category},
     )
     def merge_categories(path: CategoryPath, body: MergeRequest) -> Response:

@@ -4,7 +4,7 @@ from flask import Response, request
 from flask_openapi3 import APIBlueprint, RawModel
 from pydantic import Field
 
-from commons.adapters.web_app import answer
+from commons.adapters.web_app import answer, needs
 from commons.messages import (
     DatasetImages,
     DatasetList,
@@ -156,6 +156,7 @@ def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
     @routes.put(
         "/datasets/<dataset>/images/<sha256>/label",
         summary="Give an image another label, or none",
+        security=needs("label", "sensory:write"),
         responses={200: StoredImage},
     )
     def label(path: DatasetImagePath, body: LabelRequest) -> Response:
@@ -176,6 +177,7 @@ def snapshot_routes(prefix: str, snapshots: SnapshotStore) -> APIBlueprint:
     @routes.post(
         "/datasets/<dataset>/snapshots",
         summary="Freeze what is labeled now",
+        security=needs("train", "evolve", "sensory:write"),
         responses={200: Snapshot, 201: Snapshot},
     )
     def freeze(path: DatasetPath, body: FreezeRequest) -> Response:
@@ -202,7 +204,12 @@ def order_routes(prefix: str, orders: OrderDesk, room: WaitingRoom) -> APIBluepr
     """Return the routes of batch orders and shards."""
     routes = APIBlueprint("orders", __name__, url_prefix=prefix)
 
-    @routes.post("/orders", summary="Order a snapshot in batches", responses={202: Order})
+    @routes.post(
+        "/orders",
+        summary="Order a snapshot in batches",
+        security=needs("train"),
+        responses={202: Order},
+    )
     def place(body: OrderRequest) -> Response:
         return answer(orders.place(body), 202)
 
@@ -210,7 +217,12 @@ def order_routes(prefix: str, orders: OrderDesk, room: WaitingRoom) -> APIBluepr
     def order(path: OrderPath) -> Response:
         return answer(orders.get(path.order))
 
-    @routes.delete("/orders/<order>", summary="Cancel an order", responses={200: Order})
+    @routes.delete(
+        "/orders/<order>",
+        summary="Cancel an order",
+        security=needs("train"),
+        responses={200: Order},
+    )
     def cancel(path: OrderPath) -> Response:
         return answer(orders.cancel(path.order))
 

@@ -170,7 +170,7 @@ def _empty_tables() -> dict[str, bytes]:
 def build_house(settings: Settings, platform: Platform) -> House:
     """Return the house on a platform."""
     app = create_app(settings, platform)
-    http = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://house")
+    http = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://localhost")
     # No patience: an error of the service is what these tests are about.
     client = SensoryClient(Caller(http, patience_s=0.01))
     return House(settings, platform, http, client, create_batch_processor(settings, platform))

@@ -12,6 +12,7 @@ from pydantic import Field
 import commons.settings
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
+from commons.auth import authorization
 from commons.messages import DatasetName, Sha256
 from trainer.standalone import StandaloneTrainer
 
@@ -61,6 +62,7 @@ def open_trainer(
         engine.close()
 
 
-def create_caller(url: str) -> Caller:
-    """Return a caller of the service at a base address."""
-    return Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S))
+def create_caller(url: str, key: str | None = None) -> Caller:
+    """Return a caller of the service at a base address, which shows it a key."""
+    http = httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S, headers=authorization(key))
+    return Caller(http)

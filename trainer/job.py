@@ -2,6 +2,7 @@
 
 import gc
 import hashlib
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import keras
 
 from commons.adapters.clock import SystemClock
 from commons.adapters.services import Caller, SensoryClient
+from commons.auth import authorization, key_from_env
 from commons.jobs import JobContext
 from commons.training import (
     ExportJob,
@@ -70,7 +72,11 @@ def export(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
 
 @cache
 def _sensory(url: str) -> SensoryClient:
-    return SensoryClient(Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S)))
+    # A secret is no part of a job: it comes from where the worker process was started.
+    headers = authorization(key_from_env(os.environ))
+    return SensoryClient(
+        Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S, headers=headers))
+    )
 
 
 @cache

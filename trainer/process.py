@@ -5,6 +5,7 @@ import os
 import sys
 
 from commons.adapters.services import GalleryClient, SensoryClient
+from commons.auth import key_from_env
 from commons.errors import DiceboxError
 from commons.genome import genome_from_json
 from commons.settings import settings_from_env
@@ -30,8 +31,9 @@ def _train(settings: Settings) -> None:
         seed=settings.seed,
         promote=settings.promote == "auto",
     )
-    sensory = SensoryClient(create_caller(settings.sensory_url))
-    gallery = GalleryClient(create_caller(settings.classification_url))
+    key = key_from_env(os.environ)
+    sensory = SensoryClient(create_caller(settings.sensory_url, key))
+    gallery = GalleryClient(create_caller(settings.classification_url, key))
     with open_trainer(sensory, gallery, settings.sensory_url, settings.data) as trainer:
         published = trainer.train(request, _print_progress)
     print(json.dumps({**vars(published), "metrics": published.metrics.model_dump()}), flush=True)

@@ -14,6 +14,7 @@ import httpx
 import stamina
 from pydantic import BaseModel
 
+from commons.auth import KeyInfo, KeyList, KeyRequest, NewKey
 from commons.errors import (
     ConflictError,
     DiceboxError,
@@ -23,6 +24,7 @@ from commons.errors import (
     NotFoundError,
     StorageFullError,
     TooLargeError,
+    UnauthorizedError,
     UnavailableError,
 )
 from commons.messages import (
@@ -48,10 +50,12 @@ from commons.network_card import NetworkCard
 SENSORY = "/api/sensory/v1"
 EVOLUTION = "/api/evolution/v1"
 CLASSIFICATION = "/api/classification/v1"
+ADMIN = "/api/admin/v1"
 
 _ERRORS: MappingProxyType[int, type[DiceboxError]] = MappingProxyType(
     {
         400: InvalidInputError,
+        401: UnauthorizedError,
         403: ForbiddenError,
         404: NotFoundError,
         409: ConflictError,
@@ -273,3 +277,24 @@ class GalleryClient:
             headers={"Content-Type": "application/octet-stream"},
         )
         return Classification.model_validate_json(reply.content)
+
+
+class AdminClient:
+    """Keys."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def create_key(self, request: KeyRequest) -> NewKey:
+        """Make a key; not repeated on failure, for a second one would be another key."""
+        reply = self._caller.call_once("POST", f"{ADMIN}/keys", **_send_json(request))
+        return NewKey.model_validate_json(reply.content)
+
+    def keys(self) -> list[KeyInfo]:
+        """Return all keys, newest first."""
+        return KeyList.model_validate_json(self._caller.call("GET", f"{ADMIN}/keys").content).keys
+
+    def revoke_key(self, key: str) -> KeyInfo:
+        """Revoke a key by its id."""
+        reply = self._caller.call("DELETE", f"{ADMIN}/keys/{quote(key, safe='')}")
+        return KeyInfo.model_validate_json(reply.content)

@@ -1,14 +1,17 @@
 """What every service's Flask app has: OpenAPI, problem+json errors, health and readiness."""
 
 import logging
-from collections.abc import Callable, Mapping
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from flask import Response, json, redirect
+from flask import Response, json, redirect, request
 from flask_openapi3 import Info, OpenAPI
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
+from commons.adapters.key_guard import KeyGuard, check_origin
+from commons.auth import COOKIE, Scope
 from commons.errors import (
     ConflictError,
     DiceboxError,
@@ -18,11 +21,13 @@ from commons.errors import (
     NotFoundError,
     StorageFullError,
     TooLargeError,
+    UnauthorizedError,
     UnavailableError,
 )
 
 _STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
     (InvalidInputError, 400),
+    (UnauthorizedError, 401),
     (ForbiddenError, 403),
     (NotFoundError, 404),
     (ConflictError, 409),
@@ -31,7 +36,42 @@ _STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
     (UnavailableError, 503),
     (StorageFullError, 507),
 )
+# What flask-openapi3 serves the documents with.
+_DOCUMENTATION = frozenset({"openapi", "swagger"})
 _LOG = logging.getLogger(__name__)
+
+
+# Where a view finds in the WSGI environment who calls, and the name of their key.
+CALLER = "dicebox.caller"
+WHO = "dicebox.who"
+# Of a route that anybody may call.
+PUBLIC: list[dict[str, list[Any]]] = [{}]
+SECURITY_SCHEMES: dict[str, Any] = {
+    "key": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, `dbx_...`. The words at a route are scopes; `admin` has all.",
+    },
+    "cookie": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": COOKIE,
+        "description": "What `POST /api/admin/v1/login` trades a key for; Origin must be our own.",
+    },
+}
+
+
+class ServiceScopes(NamedTuple):
+    """What a route needs that says nothing itself: one of these, by its method."""
+
+    read: tuple[Scope, ...]
+    write: tuple[Scope, ...]
+
+
+def needs(*scopes: Scope) -> list[dict[str, list[Any]]]:
+    """Return a route's `security`: a key with any one of these scopes, or any key at all."""
+    names: Sequence[list[Any]] = [[scope] for scope in scopes] or [[]]
+    return [{scheme: scope} for scheme in SECURITY_SCHEMES for scope in names]
 
 
 class Problem(BaseModel):
@@ -48,6 +88,8 @@ def create_web_app(
     prefix: str,
     *,
     ready: Callable[[], Mapping[str, str]],
+    guard: KeyGuard,
+    scopes: ServiceScopes,
     max_body_bytes: int = 64 * 1024 * 1024,
 ) -> OpenAPI:
     """Return an app with documentation, `healthz` and `readyz` under `prefix`, and no routes yet.
@@ -56,6 +98,8 @@ def create_web_app(
         title: Name in the documentation.
         prefix: Path of the service, such as `/api/sensory/v1`.
         ready: Returns what is missing, name to reason; empty when the service is ready.
+        guard: Asks for keys.
+        scopes: What routes need that do not say it by `security=needs(...)` or `PUBLIC`.
         max_body_bytes: A longer request body is refused with 413.
     """
     app = OpenAPI(
@@ -63,6 +107,7 @@ def create_web_app(
         info=Info(title=title, version="1"),
         doc_prefix=prefix,
         doc_url="/openapi.json",
+        security_schemes=SECURITY_SCHEMES,
         validation_error_status=400,
         validation_error_model=Problem,
         validation_error_callback=_answer_validation_error,
@@ -72,20 +117,64 @@ def create_web_app(
     app.register_error_handler(DiceboxError, _answer_own_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_surprise)
+    _ask_for_keys(app, guard, scopes)
 
     # Where people look for it; the page itself comes with flask-openapi3-swagger.
     app.add_url_rule(f"{prefix}/docs", "docs", lambda: redirect(f"{prefix}/swagger"))
 
-    @app.get(f"{prefix}/healthz", summary="The process lives")
+    @app.get(f"{prefix}/healthz", summary="The process lives", security=PUBLIC)
     def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
-    @app.get(f"{prefix}/readyz", summary="The service can do its work, or what is missing")
+    @app.get(
+        f"{prefix}/readyz",
+        summary="The service can do its work, or what is missing",
+        security=PUBLIC,
+    )
     def readyz() -> tuple[dict[str, Any], int]:
         missing = dict(ready())
         return {"ready": not missing, "missing": missing}, 503 if missing else 200
 
     return app
+
+
+def _ask_for_keys(app: OpenAPI, guard: KeyGuard, scopes: ServiceScopes) -> None:
+    """Have every request pass the guard, by what the OpenAPI document says of its route."""
+    needed: dict[tuple[str, str], tuple[Scope, ...] | None] = {}
+
+    def needed_by(method: str, rule: str) -> tuple[Scope, ...] | None:
+        operation = getattr(app.paths.get(_document_path(rule)), method.lower(), None)
+        if operation is None or not operation.security:
+            return scopes.read if method == "GET" else scopes.write
+        return scopes_of(operation.security)
+
+    @app.before_request
+    def admit() -> None:
+        rule = request.url_rule
+        if rule is None or request.blueprint in _DOCUMENTATION or rule.endpoint == "docs":
+            return
+        method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
+        place = (method, rule.rule)
+        if place not in needed:
+            needed[place] = needed_by(*place)
+        of_route = needed[place]
+        if of_route is not None:
+            caller = guard.admit(request.environ, of_route)
+            request.environ[CALLER] = caller
+            request.environ[WHO] = caller.key.name if caller.key else None
+        elif "HTTP_ORIGIN" in request.environ:
+            check_origin(request.environ)
+
+
+def scopes_of(security: Sequence[Mapping[str, Sequence[Any]]]) -> tuple[Scope, ...] | None:
+    """Return the scopes of a route's `security`, any of which will do; nothing if it is public."""
+    if list(security) == PUBLIC:
+        return None
+    return tuple(scope for one in security for scope in one.get("key", ()))
+
+
+def _document_path(rule: str) -> str:
+    return re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule)
 
 
 def answer(message: BaseModel, status: int = 200) -> Response:
@@ -104,6 +193,13 @@ def _answer_own_error(error: DiceboxError) -> Response:
     response = problem(status, error.kind, error.kind.replace("-", " "), str(error))
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
+    elif isinstance(error, UnauthorizedError):
+        wrong = ', error="invalid_token"' if error.kind == "invalid-key" else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="dicebox"{wrong}'
+    elif isinstance(error, ForbiddenError) and error.scope is not None:
+        response.headers["WWW-Authenticate"] = (
+            f'Bearer realm="dicebox", error="insufficient_scope", scope="{error.scope}"'
+        )
     return response
 
 

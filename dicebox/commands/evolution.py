@@ -1,7 +1,10 @@
 """`dicebox evolve`, `dicebox train` and `dicebox runs`."""
 
 import json
+import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,6 +185,7 @@ def train(
     )
     with (
         connect_to_workers(place) as client,
+        _shown_to_workers(client.key),
         open_trainer(client.sensory, client.gallery, client.url, place.data) as trainer,
         training_bar(progress_console()) as report,
     ):
@@ -223,6 +227,14 @@ def runs(place: Place, as_json: bool) -> None:
             datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     Console().print(table)
+
+
+@contextmanager
+def _shown_to_workers(key: str | None) -> Iterator[None]:
+    """Have the worker processes that start meanwhile find the key where they look for it."""
+    if key is not None:
+        os.environ["DICEBOX_KEY"] = key
+    yield
 
 
 def _watch_or_stop(client: Client, run: Run, console: Console) -> tuple[Run, bool]:

@@ -5,6 +5,7 @@ import threading
 
 import click
 
+from commons.adapters.key_guard import KeyPolicy
 from dicebox.commands.options import (
     LONGEST_S,
     as_json,
@@ -34,12 +35,19 @@ _port = click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="A loopback address: without keys only this machine is served.",
+    help="Where to listen; other than a loopback address only if there is a key.",
 )
 @_port
+@click.option(
+    "--keys",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "required"]),
+    help="auto asks this machine for a key once the first one is made.",
+)
 @as_json
 @click.pass_obj
-def up(place: Place, host: str, port: int, as_json: bool) -> None:
+def up(place: Place, host: str, port: int, keys: KeyPolicy, as_json: bool) -> None:
     """Serve page, API and workers of one data folder until Ctrl-C.
 
     Prints the address when every service is ready. What the services log is in `logs/` of the
@@ -47,7 +55,7 @@ def up(place: Place, host: str, port: int, as_json: bool) -> None:
     """
     if place.url:
         raise click.UsageError("up serves a data folder: leave --url ($DICEBOX_URL) out")
-    with House(DataFolder(place.data), host=host, port=port) as house:
+    with House(DataFolder(place.data), host=host, port=port, keys=keys) as house:
         if as_json:
             print_json({"url": house.url, "data": str(place.data.absolute())})
         else:

@@ -37,7 +37,9 @@ def service(tmp_path: Path) -> ClassificationService:
 
 @pytest.fixture
 def http(service: ClassificationService) -> httpx.Client:
-    with httpx.Client(transport=httpx.WSGITransport(service.app), base_url="http://test") as client:
+    with httpx.Client(
+        transport=httpx.WSGITransport(service.app), base_url="http://localhost"
+    ) as client:
         yield client
 
 

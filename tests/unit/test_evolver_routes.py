@@ -15,7 +15,9 @@ from tests.evolver_builders import request
 @pytest.fixture
 def http(tmp_path: Path) -> Iterator[httpx.Client]:
     app = create_app(Settings(data=tmp_path))
-    with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://test") as client:
+    with httpx.Client(
+        transport=httpx.WSGITransport(app=app), base_url="http://localhost"
+    ) as client:
         yield client
 
 

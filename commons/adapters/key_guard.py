@@ -1,0 +1,267 @@
+"""Decides whether a request may pass: the one place where keys are asked for.
+
+It reads the WSGI environment and nothing else, so that it serves Flask's views and bare
+callables alike. A good key is remembered for some seconds: the hot routes ask no table.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+import httpx
+
+from commons.adapters.services import ADMIN
+from commons.auth import (
+    COOKIE,
+    SCOPES,
+    Caller,
+    KeyFinder,
+    KeyInfo,
+    PresentedKey,
+    Scope,
+    allows,
+    present_key,
+)
+from commons.errors import ForbiddenError, UnauthorizedError, UnavailableError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+KeyPolicy = Literal["auto", "required"]
+_REMEMBERED_S = 5.0
+# So long a good key stays good while nobody can be asked: an update of the sensory service
+# must not stop the classification service.
+_GRACE_S = 120.0
+_MOST_REMEMBERED = 4096
+_KEYLESS_S = 1.0
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class KeyGuard:
+    """Lets a request pass, or says why not.
+
+    Args:
+        keys: Who knows the keys.
+        required: Whether everybody needs one. If not, requests from this very machine need
+            none until the first key is made, as long as their Host and Origin are of this
+            machine too: a page of another site in a browser here is refused.
+    """
+
+    def __init__(
+        self,
+        keys: KeyFinder,
+        *,
+        required: bool,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._keys = keys
+        self._required = required
+        self._monotonic = monotonic
+        self._now = now
+        self._lock = threading.Lock()
+        self._remembered: dict[str, tuple[KeyInfo | None, float]] = {}
+        self._keys_exist = required
+        self._asked_at = -_KEYLESS_S
+
+    def admit(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller:
+        """Return who calls, if they may: one of the needed scopes is enough, none needs none.
+
+        Raises:
+            UnauthorizedError: There is no key, or it is not good.
+            ForbiddenError: The key lacks the scope, or the request comes from another site.
+            UnavailableError: Nobody can be asked about the key.
+        """
+        text, from_cookie = _presented_text(environ)
+        if text is None:
+            return self._without_key(environ)
+        if from_cookie:
+            check_origin(environ)
+        presented = present_key(text)
+        key = self._find(presented) if presented is not None else None
+        if key is None or not key.is_good_at(self._now()):
+            raise UnauthorizedError("this key is unknown, expired or revoked", kind="invalid-key")
+        if not allows(key.scopes, needed):
+            raise ForbiddenError(
+                f"expected a key with the scope {' or '.join(needed)}, "
+                f"this one has {', '.join(key.scopes)}",
+                kind="missing-scope",
+                scope=needed[0],
+            )
+        return Caller(key, key.scopes)
+
+    def is_keyless(self) -> bool:
+        """Say whether this machine needs no key yet."""
+        if not self._keys_exist and self._monotonic() - self._asked_at >= _KEYLESS_S:
+            # A key is never deleted, only revoked: once there was one, keys are asked for.
+            self._keys_exist = self._keys.exists()
+            self._asked_at = self._monotonic()
+        return not self._keys_exist
+
+    def forget(self) -> None:
+        """Ask about every key again: one was made, revoked or traded here."""
+        with self._lock:
+            self._remembered.clear()
+        self._asked_at = self._monotonic() - _KEYLESS_S
+
+    def _without_key(self, environ: "WSGIEnvironment") -> Caller:
+        if not _comes_from_here(environ) or not self.is_keyless():
+            raise UnauthorizedError(
+                "expected a key as `Authorization: Bearer dbx_...`; the dicebox command takes it "
+                "from DICEBOX_KEY or DICEBOX_KEY_FILE"
+            )
+        check_local(environ)
+        return Caller(None, SCOPES)
+
+    def _find(self, presented: PresentedKey) -> KeyInfo | None:
+        now = self._monotonic()
+        key, until = self._remembered.get(presented.sha256, (None, -_GRACE_S))
+        if now < until:
+            return key
+        try:
+            key = self._keys.find(presented)
+        except UnavailableError:
+            if key is not None and now < until + _GRACE_S:
+                return key
+            raise
+        with self._lock:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered.clear()
+            self._remembered[presented.sha256] = (key, now + _REMEMBERED_S)
+        return key
+
+
+class RemoteKeys:
+    """`commons.auth.KeyFinder` that asks the admin API.
+
+    It sends the sha256 of a key, never the key. The answer needs no key of its own: who knows
+    the sha256 of 256 random bits has seen the key or the table.
+    """
+
+    def __init__(self, http: httpx.Client) -> None:
+        self._http = http
+
+    def find(self, presented: PresentedKey) -> KeyInfo | None:
+        """Return the key if it is good."""
+        reply = self._send("POST", "/introspect", presented.model_dump())
+        if reply.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if not reply.is_success:
+            raise UnavailableError(f"the admin API answered {reply.status_code} about a key")
+        return KeyInfo.model_validate_json(reply.content)
+
+    def exists(self) -> bool:
+        """Say whether a key is needed where the admin API is."""
+        return not self._send("GET", "/whoami").is_success
+
+    def _send(self, method: str, path: str, body: object = None) -> httpx.Response:
+        try:
+            return self._http.request(method, ADMIN + path, json=body)
+        except httpx.TransportError as error:
+            raise UnavailableError(f"the admin API cannot be reached: {error}") from error
+
+
+class NoKeys:
+    """`commons.auth.KeyFinder` of a service that stands alone: there are no keys."""
+
+    def find(self, presented: PresentedKey) -> KeyInfo | None:
+        """Return nothing."""
+        return None
+
+    def exists(self) -> bool:
+        """Say no."""
+        return False
+
+
+class OpenGuard(KeyGuard):
+    """Lets everything pass: for a command that opens its own data folder in its own process."""
+
+    def __init__(self) -> None:
+        super().__init__(NoKeys(), required=False)
+
+    def admit(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller:
+        """Return somebody who may do everything."""
+        return Caller(None, SCOPES)
+
+
+def create_guard(admin_url: str | None, policy: KeyPolicy) -> KeyGuard:
+    """Return the guard of a service that does not host the admin API; nothing is asked yet."""
+    if admin_url is None:
+        return KeyGuard(NoKeys(), required=policy == "required")
+    http = httpx.Client(base_url=admin_url, timeout=httpx.Timeout(5.0, connect=2.0))
+    return KeyGuard(RemoteKeys(http), required=policy == "required")
+
+
+def check_origin(environ: "WSGIEnvironment") -> None:
+    """Refuse what a page of another site makes a browser send along with our cookie.
+
+    Raises:
+        ForbiddenError: The Origin is another one than the Host, or missing where there must be one.
+    """
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is None:
+        if (
+            environ["REQUEST_METHOD"] in _SAFE
+            or environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
+        ):
+            return
+        raise ForbiddenError("expected an Origin header beside the cookie", kind="foreign-origin")
+    if _authority(origin) != environ.get("HTTP_HOST", ""):
+        raise ForbiddenError(
+            f"expected Origin to be this site, got {origin[:100]!r}", kind="foreign-origin"
+        )
+
+
+def check_local(environ: "WSGIEnvironment") -> None:
+    """Refuse a name that was rebound to this machine, and pages of other sites.
+
+    Raises:
+        ForbiddenError: Host or Origin is not of this machine.
+    """
+    for name in ("HTTP_HOST", "HTTP_ORIGIN"):
+        value = environ.get(name)
+        if value is not None and not _is_local(value):
+            raise ForbiddenError(
+                f"expected {name[5:].title()} to be of this machine, got {value[:100]!r}",
+                kind="foreign-origin",
+            )
+
+
+def _presented_text(environ: "WSGIEnvironment") -> tuple[str | None, bool]:
+    """Return the key of a request, and whether it came as a cookie."""
+    header: str | None = environ.get("HTTP_AUTHORIZATION")
+    if header is not None:
+        scheme, _, text = header.partition(" ")
+        return (text.strip() if scheme.lower() == "bearer" else ""), False
+    if COOKIE not in environ.get("HTTP_COOKIE", ""):
+        return None, False
+    try:
+        morsel = SimpleCookie(environ["HTTP_COOKIE"]).get(COOKIE)
+    except CookieError:
+        return None, False
+    return (morsel.value, True) if morsel is not None else (None, False)
+
+
+def _comes_from_here(environ: "WSGIEnvironment") -> bool:
+    """Say whether peer and, behind a proxy, client are this machine."""
+    peer = environ.get("REMOTE_ADDR", "")
+    forwarded = str(environ.get("HTTP_X_FORWARDED_FOR", peer)).rpartition(",")[2].strip()
+    return peer in _LOOPBACK and forwarded in _LOOPBACK
+
+
+def _is_local(value: str) -> bool:
+    try:
+        return urlsplit(value if "//" in value else f"//{value}").hostname in _LOOPBACK
+    except ValueError:
+        return False
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""

@@ -1,0 +1,71 @@
+"""Keys as a person uses them: made by a command, needed by a house, shown by commands."""
+
+import signal
+import stat
+
+import httpx
+import pytest
+
+from tests.builders import png_bytes
+from tests.dicebox_processes import Dicebox, ended, until
+
+pytestmark = pytest.mark.e2e
+DATASETS = "/api/sensory/v1/datasets"
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def test_a_house_with_a_key_serves_other_machines_and_asks_everybody(dicebox: Dicebox) -> None:
+    made = dicebox.run("keys", "create", "me", "--scope", "sensory:read", "--json").json
+    process, url = dicebox.up("--host", "0.0.0.0")
+    assert httpx.get(f"{url}/").status_code == 200
+    assert httpx.get(url + DATASETS).status_code == 401
+    named = {**bearer(made["key"]), "Host": "dicebox.example"}
+    assert httpx.get(url + DATASETS, headers=named).status_code == 200
+    # Commands on the folder have a key of their own, for this user alone.
+    file = dicebox.data / "house.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    listed = dicebox.run("keys", "list", "--json").json["keys"]
+    assert [key["name"] for key in listed] == ["me"]
+    # A command that knows the address alone shows what its environment has.
+    refused = dicebox.run("--url", url, "keys", "list")
+    assert refused.code == 1
+    assert "DICEBOX_KEY" in refused.err
+    forbidden = dicebox.run("--url", url, "keys", "list", DICEBOX_KEY=made["key"])
+    assert forbidden.code == 1
+    assert "admin" in forbidden.err
+    assert dicebox.run("keys", "revoke", made["id"]).code == 0
+    until(lambda: httpx.get(url + DATASETS, headers=named).status_code == 401)
+    process.send_signal(signal.SIGINT)
+    assert ended(process).code == 0
+    assert not file.exists()
+    for log in (dicebox.data / "logs").iterdir():
+        assert made["key"] not in log.read_text()
+
+
+def test_a_house_that_requires_keys_breeds_with_one_of_its_own(dicebox: Dicebox) -> None:
+    _, url = dicebox.up("--keys", "required")
+    assert httpx.get(url + DATASETS).status_code == 401
+    folder = dicebox.data.parent / "images"
+    for category, first in (("dark", 0), ("light", 100)):
+        (folder / category).mkdir(parents=True)
+        for number in range(20):
+            picture = png_bytes(seed=first + number)
+            (folder / category / f"{number}.png").write_bytes(picture)
+    assert dicebox.run("import", folder, "--dataset", "shades").code == 0
+    bred = dicebox.run("evolve", "--dataset", "shades", "--seconds", 10, "--workers", 1, "--json")
+    assert bred.code == 0, bred.err
+    assert bred.json["network"]
+
+
+def test_a_house_on_this_machine_asks_for_a_key_once_there_is_one(dicebox: Dicebox) -> None:
+    _, url = dicebox.up()
+    assert httpx.get(url + DATASETS).status_code == 200
+    key = dicebox.run("keys", "create", "me", "--scope", "admin", "--days", 1, "--json").json["key"]
+    assert httpx.get(url + DATASETS).status_code == 401
+    assert httpx.get(url + DATASETS, headers=bearer(key)).status_code == 200
+    health = httpx.get(f"{url}/api/admin/v1/health", headers=bearer(key)).json()["services"]
+    assert [service["ready"] for service in health] == [True] * 3
+    assert dicebox.run("--url", url, "runs", DICEBOX_KEY=key).code == 0
