@@ -1,0 +1,328 @@
+"""The commands that need no worker, as one types them: results, exit codes, one line of error."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from commons.adapters.file_blobs import FileBlobs
+from commons.errors import DiceboxError, UnavailableError
+from commons.messages import FreezeRequest
+from dicebox.command import dicebox, run
+from dicebox.connect import Place, connect
+from tests.builders import bomb_png, png_bytes, png_files, truncated
+from tests.onnx_builders import always, network_card
+
+COMMANDS = list(dicebox.commands)
+
+
+class Shell:
+    """Runs commands on one data folder in this process."""
+
+    def __init__(self, data: Path, capture: pytest.CaptureFixture[str]) -> None:
+        self.data = data
+        self._capture = capture
+
+    def __call__(self, *arguments: object) -> tuple[int, str, str]:
+        """Return exit code, standard output and standard error."""
+        code = run(["--data", str(self.data), *map(str, arguments)])
+        out, err = self._capture.readouterr()
+        return code, out, err
+
+
+@pytest.fixture
+def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(tmp_path / "data", capsys)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    file = tmp_path / "picture.png"
+    file.write_bytes(png_bytes())
+    return file
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    for seed, category in enumerate(("cat", "dog")):
+        folder = tmp_path / "pets" / category
+        folder.mkdir(parents=True)
+        for name, data in png_files(5, seed=seed):
+            (folder / name).write_bytes(data)
+    return tmp_path / "pets"
+
+
+def publish(data: Path, *, dataset: str = "digits", index: int = 1, promote: bool = True) -> str:
+    """Register a network that always says the same, and return its id."""
+    card = network_card(FileBlobs(data / "blobs"), always(index), dataset=dataset)
+    with connect(Place(data)) as client:
+        network = client.gallery.register(card)
+        if promote:
+            client.gallery.promote(dataset, network)
+    return network
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
+def test_every_command_has_help_in_lines_that_fit(command: list[str], shell: Shell) -> None:
+    code, out, _ = shell(*command, "--help")
+    assert code == 0
+    assert out.startswith("Usage: dicebox")
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_the_help_keeps_its_examples_in_lines_and_its_commands_in_their_order(shell: Shell) -> None:
+    _, out, _ = shell("--help")
+    assert "  A first look:        dicebox demo\n" in out
+    places = [out.index(f"\n  {name} ") for name in ("demo", "up", "import", "evolve", "classify")]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["--nonsense"],
+        ["evolve"],
+        ["evolve", "--dataset", "Not A Name"],
+        ["evolve", "--dataset", "a", "--seconds", "0"],
+        ["evolve", "--dataset", "a", "--seconds", "nan"],
+        ["evolve", "--dataset", "a", "--shape", "28x28"],
+        ["evolve", "--dataset", "a", "--population", "1"],
+        ["evolve", "--dataset", "a", "--taxonomy", "/nowhere.toml"],
+        ["train", "--dataset", "a"],
+        ["train", "--dataset", "a", "--genome", "/nowhere.json"],
+        ["import", "/nowhere", "--dataset", "a"],
+        ["classify"],
+        ["classify", "/nowhere.png"],
+        ["up", "--port", "65536"],
+        ["--url", "nonsense", "networks"],
+        ["--url", "http://127.0.0.1:9", "up"],
+        ["--data", __file__, "networks"],
+    ],
+)
+def test_wrong_usage_is_one_line_that_names_the_help_and_ends_with_2(
+    shell: Shell, arguments: list[str]
+) -> None:
+    code, out, err = shell(*arguments)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("dicebox: ")
+    assert "--help)" in err
+    assert not shell.data.exists()
+
+
+def failing(error: BaseException):
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    return fail
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (DiceboxError("the run\n  ended"), 1, "dicebox: the run ended"),
+        (UnavailableError("again later"), 1, "dicebox: again later"),
+        (PermissionError(13, "Permission denied", "/data/x"), 1, "/data/x: Permission denied"),
+        (OSError("something else"), 1, "dicebox: the system: something else"),
+        (KeyboardInterrupt(), 130, "dicebox: interrupted"),
+        (ZeroDivisionError("oh"), 1, "this is a bug in Dicebox: ZeroDivisionError: oh (test_"),
+    ],
+)
+def test_every_error_is_one_line_without_a_traceback(
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    line: str,
+) -> None:
+    monkeypatch.setattr(dicebox.commands["runs"], "callback", failing(error))
+    ended, out, err = shell("runs")
+    assert (ended, out) == (code, "")
+    assert line in err
+    assert err.strip().count("\n") == 0
+
+
+def test_the_traceback_of_a_bug_is_there_for_whoever_asks(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dicebox.commands["runs"], "callback", failing(ZeroDivisionError("oh")))
+    monkeypatch.setenv("DICEBOX_TRACEBACK", "1")
+    _, _, err = shell("runs")
+    assert "Traceback" in err
+
+
+def test_importing_a_tree_counts_what_is_new_and_what_was_there(shell: Shell, pets: Path) -> None:
+    code, out, err = shell("import", pets, "--dataset", "pets")
+    assert (code, err) == (0, "")
+    assert out.startswith("10 images stored in pets, 0 were there already")
+    code, out, _ = shell("import", pets, "--dataset", "pets", "--json")
+    assert code == 0
+    expected = {"dataset": "pets", "stored": 0, "duplicates": 10, "relabeled": 0, "refused": []}
+    assert json.loads(out) == expected
+
+
+def test_importing_keeps_the_splits_of_the_tree(shell: Shell, pets: Path, tmp_path: Path) -> None:
+    for level in ("train", "test"):
+        for seed, category in enumerate(("cat", "dog")):
+            folder = tmp_path / "tree" / level / category
+            folder.mkdir(parents=True)
+            for name, data in png_files(10, seed=10 * len(level) + seed):
+                (folder / name).write_bytes(data)
+    assert shell("import", tmp_path / "tree", "--dataset", "pets")[0] == 0
+    with connect(Place(shell.data)) as client:
+        counts = client.sensory.freeze("pets", FreezeRequest()).counts
+    assert counts["test"] == 20
+    assert counts["train"] + counts["validation"] == 20
+    assert counts["validation"] > 0
+
+
+def test_what_is_no_image_is_named_and_refused_and_the_others_are_stored(
+    shell: Shell, pets: Path
+) -> None:
+    bad = {
+        "notes.txt": b"no image",
+        "half.png": truncated(png_bytes((64, 64, 3))),
+        "bomb.png": bomb_png(),
+        "void.png": b"",
+    }
+    for name, data in bad.items():
+        (pets / "cat" / name).write_bytes(data)
+    code, out, err = shell("import", pets, "--dataset", "pets", "--json")
+    assert code == 1
+    report = json.loads(out)
+    assert report["stored"] == 10
+    assert {fault["file"] for fault in report["refused"]} == {f"cat/{name}" for name in bad}
+    assert err.count("\n") == len(bad)
+    assert all(f"refused cat/{name}: " in err for name in bad)
+
+
+def test_of_very_many_refusals_the_first_are_named(shell: Shell, pets: Path) -> None:
+    for number in range(25):
+        (pets / "cat" / f"{number}.txt").write_text("no image")
+    _, _, err = shell("import", pets, "--dataset", "pets")
+    assert err.count("refused cat/") == 20
+    assert err.endswith("and 5 more\n")
+
+
+def test_an_empty_folder_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, out, err = shell("import", tmp_path / "empty", "--dataset", "pets")
+    assert (code, out) == (1, "")
+    assert err.startswith("dicebox: expected one folder a category with images in it")
+
+
+def test_a_category_that_could_be_a_path_stores_nothing(shell: Shell, pets: Path) -> None:
+    (pets / "a\\..\\etc").mkdir()
+    (pets / "a\\..\\etc" / "1.png").write_bytes(png_bytes())
+    code, _, err = shell("import", pets, "--dataset", "pets")
+    assert code == 1
+    assert "rename the folder" in err
+    assert not shell.data.exists()
+
+
+def test_a_fresh_folder_says_how_to_begin(shell: Shell, picture: Path) -> None:
+    assert shell("networks")[:2] == (
+        0,
+        "No network yet: `dicebox evolve --dataset NAME` breeds one.\n",
+    )
+    assert shell("runs")[:2] == (0, "No run yet: `dicebox evolve --dataset NAME` starts one.\n")
+    assert json.loads(shell("networks", "--json")[1]) == {"networks": []}
+    assert json.loads(shell("runs", "--json")[1]) == {"runs": []}
+    code, out, err = shell("classify", picture)
+    assert (code, out) == (1, "")
+    assert err == f"{picture}: no network yet: `dicebox evolve --dataset NAME` breeds one\n"
+    code, out, _ = shell("classify", picture, "--json")
+    assert code == 1
+    assert json.loads(out)["files"][0]["kind"] == "no-network"
+
+
+def test_networks_are_listed_with_their_figures(shell: Shell) -> None:
+    network = publish(shell.data)
+    other = publish(shell.data, dataset="pets", index=0, promote=False)
+    _, out, _ = shell("networks")
+    assert f"{network[:12]}  digits   yes" in out
+    assert "90.00 %" in out
+    _, out, _ = shell("networks", "--dataset", "pets", "--json")
+    (entry,) = json.loads(out)["networks"]
+    assert (entry["network"], entry["champion"]) == (other, False)
+
+
+def test_the_champion_or_the_network_that_is_named_answers(shell: Shell, picture: Path) -> None:
+    network = publish(shell.data)
+    other = publish(shell.data, dataset="pets", index=0, promote=False)
+    code, out, err = shell("classify", picture)
+    assert (code, out, err) == (0, f"{picture}: bright 1.000, dark 0.000\n", "")
+    _, out, _ = shell("classify", picture, picture, "--top", 1, "--json")
+    answers = json.loads(out)["files"]
+    assert [(a["network"], len(a["answers"])) for a in answers] == [(network, 1)] * 2
+    assert shell("classify", picture, "--network", other[:6])[1].startswith(f"{picture}: dark")
+    assert shell("classify", picture, "--dataset", "pets")[0] == 1
+
+
+def test_a_network_that_is_not_there_or_not_named_enough_is_told(
+    shell: Shell, picture: Path
+) -> None:
+    publish(shell.data)
+    publish(shell.data, dataset="pets", index=0)
+    code, _, err = shell("classify", picture, "--network", "nothing")
+    assert (code, "`dicebox networks` lists them" in err) == (1, True)
+    code, _, err = shell("classify", picture, "--network", "")
+    assert code == 1  # two champions, and none is named
+    assert "dataset" in err
+
+
+def test_a_file_that_is_no_image_costs_the_others_nothing(
+    shell: Shell, picture: Path, tmp_path: Path
+) -> None:
+    publish(shell.data)
+    bad = tmp_path / "half.png"
+    bad.write_bytes(truncated(png_bytes((64, 64, 3))))
+    code, out, err = shell("classify", bad, picture)
+    assert code == 1
+    assert out.startswith(f"{picture}: bright")
+    assert err.startswith(f"{bad}: the image is damaged")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("taxonomy.toml", "no toml", "is no TOML or JSON"),
+        ("taxonomy.json", "{", "is no TOML or JSON"),
+        ("taxonomy.json", "[]", "to hold an object, got list"),
+    ],
+)
+def test_a_taxonomy_that_is_none_is_told_before_anything_starts(
+    shell: Shell, tmp_path: Path, name: str, text: str, said: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    code, _, err = shell("evolve", "--dataset", "pets", "--taxonomy", tmp_path / name)
+    assert (code, said in err) == (1, True)
+    assert not shell.data.exists()
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", '{"features": 3}', '{"misspelt": 1}'])
+def test_a_genome_that_is_none_is_told_before_anything_starts(
+    shell: Shell, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "genome.json").write_text(text)
+    code, _, err = shell("train", "--dataset", "pets", "--genome", tmp_path / "genome.json")
+    assert (code, "is no genome" in err, err.count("\n")) == (1, True, 1)
+    assert not shell.data.exists()
+
+
+def test_the_command_starts_without_flask_and_without_tensorflow() -> None:
+    listed = "import sys, dicebox.command; print(*sorted(sys.modules))"
+    modules = subprocess.run(
+        [sys.executable, "-c", listed], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert "click" in modules
+    assert not {"flask", "sqlalchemy", "onnxruntime", "keras", "tensorflow"} & set(modules)
+
+
+def test_whoever_has_read_enough_of_the_output_gets_no_complaint(tmp_path: Path) -> None:
+    pipeline = f"{sys.executable} -m dicebox --data {tmp_path}/data runs --json | true"
+    ended = subprocess.run(pipeline, shell=True, check=True, capture_output=True, text=True)  # noqa: S602
+    assert (ended.stdout, ended.stderr) == ("", "")

@@ -1,0 +1,177 @@
+"""What a person sees of a run, a training and the demo's result."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from commons.messages import (
+    Answer,
+    Category,
+    Classification,
+    Run,
+    RunProgress,
+    RunRequest,
+    Snapshot,
+    WorkerActivity,
+)
+from commons.training import TrainProgress
+from dicebox.demo import DemoResult, show_result
+from dicebox.held_out import HeldOutResult
+from dicebox.run_display import render_run, training_bar, watch_run
+
+GENOME = "conv 3x3 8 relu | dense 10"
+
+
+def console(*, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=100, highlight=False, force_terminal=terminal)
+
+
+def text(of: Console) -> str:
+    return of.file.getvalue()
+
+
+def a_run(state: str = "running", **progress: object) -> Run:
+    return Run(
+        id="r1",
+        state=state,
+        request=RunRequest(dataset="digits"),
+        snapshot="5" * 64,
+        shape=(8, 8, 1),
+        created=0.0,
+        progress=RunProgress(**progress),
+        network="a" * 64,
+    )
+
+
+class Following:
+    """A client whose run is in another state whenever it is asked."""
+
+    def __init__(self, *states: Run) -> None:
+        self.evolution = self
+        self._states = list(states)
+
+    def run(self, _run: str) -> Run:
+        return self._states.pop(0)
+
+
+SEARCHING = {
+    "phase": "searching",
+    "seconds": 20.0,
+    "seconds_left": 40.0,
+    "births": 7,
+    "evaluated": 5,
+    "failed": 1,
+    "best": 0.985,
+    "median": 0.9,
+    "best_genome": GENOME,
+    "candidates_per_minute": 15.0,
+    "workers": [
+        WorkerActivity(
+            name="worker-1", individual=7, genome=GENOME, epoch=3, epochs=40, accuracy=0.5
+        ),
+        WorkerActivity(name="worker-2"),
+    ],
+}
+
+
+def test_the_live_picture_tells_everything_that_is_known() -> None:
+    seen = console()
+    seen.print(render_run(a_run(**SEARCHING)))
+    for words in (
+        "digits 8x8x1",
+        "run r1",
+        "searching, 40 s left",
+        "born 7",
+        "trained 5",
+        "failed 1",
+        "best 98.50 %",
+        "median 90.00 %",
+        "15.0 a minute",
+        "#7",
+        "epoch 3/40",
+        "idle",
+        GENOME,
+    ):
+        assert words in text(seen), words
+
+
+def test_a_run_that_just_starts_has_a_picture_too() -> None:
+    seen = console()
+    seen.print(render_run(a_run().model_copy(update={"shape": None})))
+    assert "digits ?" in text(seen)
+    assert "best -" in text(seen)
+
+
+def test_where_there_is_no_terminal_a_phase_is_a_line() -> None:
+    seen = console()
+    states = [
+        a_run(phase="preparing"),
+        a_run(**SEARCHING),
+        a_run(**SEARCHING),
+        a_run("complete", phase="done", best=0.99),
+    ]
+    end = watch_run(Following(*states), "r1", seen)
+    assert end.state == "complete"
+    lines = text(seen).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["preparing", "searching", "done"]
+    assert lines[1].endswith("40 s left, 5 trained of 7 born, best 98.50 %, median 90.00 %")
+
+
+def test_on_a_terminal_the_last_picture_stays() -> None:
+    seen = console(terminal=True)
+    watch_run(Following(a_run(**SEARCHING), a_run("complete", phase="done")), "r1", seen)
+    assert "done, 0 s left" in text(seen)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_training_is_a_bar_or_a_line_an_epoch(terminal: bool) -> None:
+    seen = console(terminal=terminal)
+    with training_bar(seen) as report:
+        for epoch in (1, 2):
+            report(TrainProgress(epoch=epoch, epochs=2, loss=0.5, accuracy=0.75, seconds=3.0))
+    assert "75.00 % of validation" in text(seen)
+    if not terminal:
+        assert text(seen).splitlines()[0].startswith("epoch 1 of 2: ")
+
+
+def test_the_result_of_the_demo_shows_and_carries_what_was_measured() -> None:
+    zero, one = Category(id="c0", name="zero"), Category(id="c1", name="one")
+    answer = Classification(
+        image="b" * 64,
+        dataset="digits",
+        network="a" * 64,
+        answers=[Answer(category=zero, probability=0.9), Answer(category=one, probability=0.1)],
+        seconds=0.001,
+    )
+    held_out = HeldOutResult(
+        "a" * 64,
+        ["zero", "one"],
+        [[3, 0], [1, 4]],
+        [("one", answer), ("zero", answer)],
+        1.25,
+    )
+    snapshot = Snapshot(
+        id="5" * 64,
+        dataset="digits",
+        categories=[zero, one],
+        counts={"test": 8},
+        median_shape=(8, 8, 1),
+        created=0.0,
+    )
+    run = a_run("complete", evaluated=5, failed=1, best=0.985, seconds=58.0)
+    result = DemoResult(run, snapshot, held_out, 61.5)
+    seen = console()
+    show_result(result, seen)
+    assert "87.50 % of 8 held-out test images right over HTTP (1 wrong), median 1.2 ms" in text(
+        seen
+    )
+    assert "wrong  image bbbbbbbb is one: zero 0.900, one 0.100" in text(seen)
+    assert "right  image bbbbbbbb is zero" in text(seen)
+    figures = result.as_json()
+    assert {name: figures[name] for name in ("test_accuracy", "candidates", "seconds")} == {
+        "test_accuracy": 7 / 8,
+        "candidates": 5,
+        "seconds": 61.5,
+    }
+    assert figures["champion"] == "a" * 64

@@ -1,0 +1,159 @@
+"""An ImageFolder tree: which files go where, and what is refused before anything is sent."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from commons.adapters.services import Caller, SensoryClient
+from commons.errors import InvalidInputError
+from dicebox.image_folder import CategoryFolder, ImportReport, read_tree, upload_folder
+from sensory_service.app import Settings, create_app
+from tests.builders import png_bytes, png_files
+
+SMALL_BODY = 20_000
+
+
+def grow(root: Path, *files: str) -> Path:
+    """Make files and return the root."""
+    for file in files:
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def found(root: Path) -> list[tuple[str, str | None, list[str]]]:
+    """Return what was read, files by name."""
+    return [(f.category, f.split, [file.name for file in f.files]) for f in read_tree(root)]
+
+
+def test_one_folder_a_category_in_the_order_of_names(tmp_path: Path) -> None:
+    root = grow(tmp_path, "dog/2.png", "dog/1.png", "cat/1.png")
+    assert found(root) == [("cat", None, ["1.png"]), ("dog", None, ["1.png", "2.png"])]
+
+
+def test_a_level_of_splits_is_kept_and_its_other_names_are_known(tmp_path: Path) -> None:
+    root = grow(tmp_path, "Training/cat/1", "val/cat/2", "test/cat/3")
+    assert found(root) == [
+        ("cat", "train", ["1"]),
+        ("cat", "test", ["3"]),
+        ("cat", "validation", ["2"]),
+    ]
+
+
+def test_without_a_validation_level_the_freeze_draws_one_from_training(tmp_path: Path) -> None:
+    root = grow(tmp_path, "train/cat/1", "test/cat/2")
+    assert found(root) == [("cat", "test", ["2"]), ("cat", None, ["1"])]
+
+
+def test_a_category_that_is_named_like_a_split_among_others_is_a_category(tmp_path: Path) -> None:
+    root = grow(tmp_path, "test/1", "other/1")
+    assert [(category, split) for category, split, _ in found(root)] == [
+        ("other", None),
+        ("test", None),
+    ]
+
+
+def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
+    root = grow(tmp_path, "cat/1", "cat/.DS_Store", "cat/.thumbs/1", ".git/config", "cat/in/2")
+    assert found(root) == [("cat", None, ["1", "2"])]
+
+
+def test_empty_categories_and_loose_files_are_passed_over(tmp_path: Path) -> None:
+    root = grow(tmp_path, "cat/1", "README")
+    (root / "dog").mkdir()
+    assert found(root) == [("cat", None, ["1"])]
+
+
+@pytest.mark.parametrize("files", [[], ["loose.png"], ["cat/.hidden"], ["train/loose.png"]])
+def test_a_folder_without_categories_is_refused(tmp_path: Path, files: list[str]) -> None:
+    with pytest.raises(InvalidInputError, match="one folder a category with images"):
+        read_tree(grow(tmp_path / "root", *files, "beside"))
+    with pytest.raises(InvalidInputError, match="one folder a category"):
+        read_tree(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "bell\x07", " ", "x" * 121])
+def test_a_folder_whose_name_no_category_can_bear_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidInputError, match="rename the folder"):
+        read_tree(grow(tmp_path, "cat/1", f"{name}/1"))
+
+
+def test_a_folder_whose_name_is_no_text_is_named(tmp_path: Path) -> None:
+    grow(tmp_path, "cat/1", "bad\udcff/1")
+    with pytest.raises(InvalidInputError, match="rename the folder"):
+        read_tree(tmp_path)
+
+
+def test_odd_names_that_are_text_are_categories(tmp_path: Path) -> None:
+    names = ["..evil", "x'; DROP TABLE image", "Ünïcode 猫"]
+    root = grow(tmp_path, *(f"a{name}/1" for name in names))
+    assert [category for category, _, _ in found(root)] == sorted(f"a{name}" for name in names)
+
+
+@pytest.fixture
+def sensory(tmp_path: Path) -> Iterator[SensoryClient]:
+    """Give the real service, which takes few bytes at once."""
+    app = create_app(Settings(data=tmp_path / "data", max_body_bytes=SMALL_BODY))
+    transport = httpx.WSGITransport(app=app)
+    with httpx.Client(transport=transport, base_url="http://localhost") as http:
+        yield SensoryClient(Caller(http))
+
+
+def upload(sensory: SensoryClient, folder: CategoryFolder) -> tuple[list[int], ImportReport]:
+    report, counts = ImportReport(), []
+    for count, reply in upload_folder(sensory, "pets", folder):
+        counts.append(count)
+        report.add(reply)
+    return counts, report
+
+
+def folder_of(root: Path, files: list[tuple[str, bytes]]) -> CategoryFolder:
+    for name, data in files:
+        (root / name).write_bytes(data)
+    return CategoryFolder("cat", None, sorted(root.iterdir()))
+
+
+@pytest.fixture
+def cats(tmp_path: Path) -> Path:
+    (tmp_path / "cats").mkdir()
+    return tmp_path / "cats"
+
+
+def test_a_large_category_goes_in_several_requests(
+    sensory: SensoryClient, cats: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(cats, png_files(8))
+    monkeypatch.setattr("dicebox.image_folder._MOST_FILES", 3)
+    counts, report = upload(sensory, folder)
+    assert (counts, report.stored, report.refused) == ([3, 3, 2], 8, [])
+    monkeypatch.setattr("dicebox.image_folder._MOST_BYTES", len(folder.files[0].read_bytes()) + 1)
+    counts, report = upload(sensory, folder)
+    assert (counts, report.duplicates) == ([2, 2, 2, 2], 8)
+
+
+def test_what_is_there_already_is_counted_as_that(sensory: SensoryClient, cats: Path) -> None:
+    folder = folder_of(cats, png_files(3))
+    upload(sensory, folder)
+    _, again = upload(sensory, folder)
+    assert (again.stored, again.duplicates, again.relabeled) == (0, 3, 0)
+
+
+def test_a_file_above_the_limit_of_the_service_costs_the_others_nothing(
+    sensory: SensoryClient, cats: Path
+) -> None:
+    files = [("a.png", png_bytes(seed=1)), ("b.png", bytes(SMALL_BODY)), ("c.png", png_bytes())]
+    counts, report = upload(sensory, folder_of(cats, files))
+    assert (counts, report.stored) == ([3], 2)
+    (fault,) = report.refused
+    assert (fault["file"], "20,000 bytes" in fault["detail"]) == ("cats/b.png", True)
+
+
+def test_a_file_whose_name_is_no_text_is_sent_all_the_same(
+    sensory: SensoryClient, cats: Path
+) -> None:
+    _, report = upload(sensory, folder_of(cats, [("\udcff.png", png_bytes()), ("\udcfe", b"x")]))
+    assert report.stored == 1
+    assert "udcfe" in report.refused[0]["file"]
