@@ -71,10 +71,13 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
                 searching.append(run)
             if seen.mark == request.evaluations and not stopped:
                 # What comes after the search is not measured here.
+                # The finalist that dies of it has its worker replaced, which is not counted either.
                 stopped.append(len(seen.samples))
+                starts.update(seen.trainers)
                 client.evolution.stop(run.id)
 
         stopped: list[int] = []
+        starts: set[int] = set()
         run = drive_run(client, request, seen, watch)
         results = search_results(running.data, run.id, run.progress.births)
     if not searching or not stopped:
@@ -86,7 +89,7 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
     return (
         run,
         seen.samples[: stopped[0]],
-        overheads(results, seconds * _WORKERS, len(seen.trainers)),
+        overheads(results, seconds * _WORKERS, len(starts)),
     )
 
 
