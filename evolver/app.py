@@ -43,6 +43,9 @@ class Settings(commons.settings.Settings):
         workers: Trainings at once of a run that does not say; default: one a processor core.
         threads: Threads of one worker; default: the cores divided among the workers.
         worker_memory_bytes: A worker above this resident size is replaced after its training.
+        worker_jobs: A worker is replaced after so many trainings: what TensorFlow keeps of every
+            new layer size, a third of a megabyte a candidate, goes with it. A start costs about
+            three seconds.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
         key: What the runner shows to the other services; its workers read it from the same
@@ -56,6 +59,7 @@ class Settings(commons.settings.Settings):
     workers: int | None = Field(default=None, ge=1, le=256)
     threads: int | None = Field(default=None, ge=1)
     worker_memory_bytes: int | None = Field(default=None, ge=1)
+    worker_jobs: int | None = Field(default=40, ge=1)
     keys: KeyPolicy = "auto"
     admin_url: str | None = None
     key: SecretStr | None = None
@@ -98,6 +102,7 @@ def create_runner(settings: Settings) -> Runner:
             folder=(settings.data / "work").absolute(),
             threads=settings.threads or max(1, cores // workers),
             worker_memory_bytes=settings.worker_memory_bytes,
+            worker_jobs=settings.worker_jobs,
         )
         try:
             yield engine

@@ -48,6 +48,7 @@ class LocalEngine:
         folder: For logs, progress and the cache shared by the workers; safe to lose.
         threads: How many threads the numeric libraries of one worker may use.
         worker_memory_bytes: A worker above this resident size is replaced after its job.
+        worker_jobs: A worker is replaced after so many jobs, however small it is.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class LocalEngine:
         folder: Path,
         threads: int = 1,
         worker_memory_bytes: int | None = None,
+        worker_jobs: int | None = None,
         clock: Clock | None = None,
     ) -> None:
         if workers < 1:
@@ -80,7 +82,7 @@ class LocalEngine:
                     log=str(folder / "logs" / f"worker-{number}.log"),
                     threads=threads,
                 ),
-                worker_memory_bytes,
+                _Lifetime(worker_jobs, worker_memory_bytes),
                 self._clock,
             )
             for number in range(1, workers + 1)
@@ -129,7 +131,7 @@ class LocalEngine:
 
     @property
     def recycled(self) -> int:
-        """Return how many workers were replaced because they had grown too large."""
+        """Return how many workers were replaced because they had grown too large or old."""
         return sum(slot.recycled for slot in self._slots)
 
     def close(self) -> None:
@@ -176,13 +178,27 @@ class LocalEngine:
             job.future.set_result(result)
 
 
+@dataclass(frozen=True)
+class _Lifetime:
+    """After how many jobs, or above which resident size, a worker is replaced."""
+
+    jobs: int | None
+    memory_bytes: int | None
+
+    def is_over(self, jobs: int, resident_bytes: int) -> bool:
+        too_old = self.jobs is not None and jobs >= self.jobs
+        too_large = self.memory_bytes is not None and resident_bytes > self.memory_bytes
+        return too_old or too_large
+
+
 class _Slot:
     """One worker process at a time, and the thread of the engine that feeds it."""
 
-    def __init__(self, place: WorkerPlace, memory_bytes: int | None, clock: Clock) -> None:
+    def __init__(self, place: WorkerPlace, lifetime: _Lifetime, clock: Clock) -> None:
         self.place = place
         self.recycled = 0
-        self._memory_bytes = memory_bytes
+        self._lifetime = lifetime
+        self._jobs_of_process = 0
         self._clock = clock
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
@@ -223,7 +239,7 @@ class _Slot:
         except ProcessExpired as error:
             outcome, reason = _end_of_process(error.exitcode)
         else:
-            self._recycle_if_large(reply.resident_bytes)
+            self._recycle_if_worn(reply.resident_bytes)
             return reply.result
         finally:
             with self._lock:
@@ -273,13 +289,20 @@ class _Slot:
     def _end_pool(self) -> None:
         with self._lock:
             pool, self._pool = self._pool, None
+            self._jobs_of_process = 0
         if pool is not None:
             pool.stop()
             pool.join()
 
-    def _recycle_if_large(self, resident_bytes: int) -> None:
-        if self._memory_bytes is not None and resident_bytes > self._memory_bytes:
-            _LOG.info("%s: replaced at %d MB", self.place.name, resident_bytes // 2**20)
+    def _recycle_if_worn(self, resident_bytes: int) -> None:
+        self._jobs_of_process += 1
+        if self._lifetime.is_over(self._jobs_of_process, resident_bytes):
+            _LOG.info(
+                "%s: replaced after %d jobs at %d MB",
+                self.place.name,
+                self._jobs_of_process,
+                resident_bytes // 2**20,
+            )
             self.recycled += 1
             self._end_pool()
 

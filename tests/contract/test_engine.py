@@ -199,6 +199,19 @@ def test_a_worker_that_grew_too_large_is_replaced_between_jobs(tmp_path: Path) -
     assert engine.recycled == 2
 
 
+def test_a_worker_is_replaced_after_its_number_of_jobs(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=1, blobs_url=str(tmp_path / "b"), folder=tmp_path, worker_jobs=2)
+    processes = []
+    for n in range(5):
+        value = engine.submit(job("double", job_id=f"d/{n}", number=n)).result(WAIT_S).value
+        assert value is not None
+        processes.append(value["process"])
+    engine.close()
+    assert len(set(processes)) == 3
+    assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]
+    assert engine.recycled == 2
+
+
 def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys\n"
