@@ -2,7 +2,6 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -14,7 +13,7 @@ from commons.messages import FreezeRequest, Run, RunRequest, Snapshot
 from dicebox.client import Client
 from dicebox.digits import digit_files
 from dicebox.held_out import HeldOutResult, classify_held_out
-from dicebox.run_display import watch_run
+from dicebox.run_display import started_run, watch_run
 
 DATASET = "digits"
 _UPLOADS_AT_ONCE = 4
@@ -61,7 +60,8 @@ def run_demo(client: Client, request: RunRequest, console: Console) -> DemoResul
     counts = ", ".join(f"{count} {split}" for split, count in snapshot.counts.items())
     console.print(f"Froze snapshot {snapshot.id[:12]}: {counts}.")
     request = request.model_copy(update={"dataset": DATASET, "snapshot": snapshot.id})
-    run = _watch(client, client.evolution.start(request), console)
+    with started_run(client, request) as started_one:
+        run = watch_run(client, started_one.id, console)
     if run.state != "complete" or run.network is None:
         raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
     _wait_for_champion(client, run.network)
@@ -109,16 +109,6 @@ def _upload(client: Client, console: Console) -> None:
         f"Sent {len(images)} labeled PNG files in {seconds:.1f} s"
         f" ({len(images) / seconds:.0f} a second, {known} were there already)."
     )
-
-
-def _watch(client: Client, run: Run, console: Console) -> Run:
-    try:
-        return watch_run(client, run.id, console)
-    except KeyboardInterrupt:
-        # Beside a running `up` it would go on for nobody.
-        with suppress(DiceboxError):
-            client.evolution.stop(run.id)
-        raise
 
 
 def _wait_for_champion(client: Client, network: str) -> None:

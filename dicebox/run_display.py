@@ -1,9 +1,10 @@
 """Runs and trainings as they go, on a terminal."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -13,7 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from commons.messages import Run, WorkerActivity
+from commons.errors import DiceboxError
+from commons.messages import Run, RunRequest, WorkerActivity
 from commons.training import TrainProgress
 from dicebox.client import Client
 
@@ -33,6 +35,35 @@ def watch_run(client: Client, run_id: str, console: Console) -> Run:
         return _follow(client, run_id, _line_printer(console))
     with Live(console=console, refresh_per_second=8, transient=False) as live:
         return _follow(client, run_id, lambda run: live.update(render_run(run)))
+
+
+@contextmanager
+def started_run(client: Client, request: RunRequest) -> Iterator[Run]:
+    """Start a run and give it; Ctrl-C in the block, or while it starts, has it stopped."""
+    run: Run | None = None
+    try:
+        with _ctrl_c_afterwards():
+            run = client.evolution.start(request)
+        yield run
+    except KeyboardInterrupt:
+        if run is not None:
+            # Nobody would wait for it, and it would keep the next one waiting.
+            with suppress(DiceboxError):
+                client.evolution.stop(run.id)
+        raise
+
+
+@contextmanager
+def _ctrl_c_afterwards() -> Iterator[None]:
+    """Put off a Ctrl-C to the end of the block, where it is known what was begun."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from commons.errors import DiceboxError, InvalidInputError
 from commons.genome import Genome, genome_from_json
-from commons.messages import ImageShape, Run
+from commons.messages import ImageShape, Run, RunRequest
 from commons.training import Budget
 from dicebox.client import Client
 from dicebox.commands.options import (
@@ -31,7 +31,7 @@ from dicebox.commands.options import (
     workers_option,
 )
 from dicebox.connect import Place, connect, connect_to_workers
-from dicebox.run_display import progress_console, training_bar, watch_run
+from dicebox.run_display import progress_console, started_run, training_bar, watch_run
 from trainer.app import open_trainer
 from trainer.standalone import TrainingRequest
 
@@ -109,7 +109,7 @@ def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any
     request = given(options)
     console = progress_console()
     with connect_to_workers(place) as client:
-        run, interrupted = _watch_or_stop(client, client.evolution.start(request), console)
+        run, interrupted = _watch_or_stop(client, request, console)
     if interrupted and run.network is None:
         raise KeyboardInterrupt
     if run.network is None:
@@ -237,13 +237,16 @@ def _shown_to_workers(key: str | None) -> Iterator[None]:
     yield
 
 
-def _watch_or_stop(client: Client, run: Run, console: Console) -> tuple[Run, bool]:
+def _watch_or_stop(client: Client, request: RunRequest, console: Console) -> tuple[Run, bool]:
     """Return the run at its end, and whether Ctrl-C had it stopped."""
+    run: Run | None = None
     try:
-        return watch_run(client, run.id, console), False
+        with started_run(client, request) as run:
+            return watch_run(client, run.id, console), False
     except KeyboardInterrupt:
+        if run is None:
+            raise
         console.print(f"Stopping run {run.id}; Ctrl-C again leaves at once.")
-        client.evolution.stop(run.id)
         return watch_run(client, run.id, console), True
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.dicebox_processes import Dicebox, Ended
 
-DEMO_SECONDS = 20
+# Two workers must import TensorFlow and train one candidate each, also where others work too.
+DEMO_SECONDS = 40
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ from tests.dicebox_processes import Dicebox, ended, is_ready, until
 from tests.e2e.test_demo import read_until
 
 pytestmark = pytest.mark.e2e
-SMALL = ("--seconds", 25, "--evaluations", 1, "--workers", 1)
+SMALL = ("--seconds", 40, "--evaluations", 1, "--workers", 1)
 
 
 @pytest.fixture

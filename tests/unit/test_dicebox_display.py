@@ -1,6 +1,7 @@
 """What a person sees of a run, a training and the demo's result."""
 
 import io
+import signal
 
 import pytest
 from rich.console import Console
@@ -18,7 +19,7 @@ from commons.messages import (
 from commons.training import TrainProgress
 from dicebox.demo import DemoResult, show_result
 from dicebox.held_out import HeldOutResult
-from dicebox.run_display import render_run, training_bar, watch_run
+from dicebox.run_display import render_run, started_run, training_bar, watch_run
 
 GENOME = "conv 3x3 8 relu | dense 10"
 
@@ -175,3 +176,45 @@ def test_the_result_of_the_demo_shows_and_carries_what_was_measured() -> None:
         "seconds": 61.5,
     }
     assert figures["champion"] == "a" * 64
+
+
+class Starting:
+    """A client to which Ctrl-C happens at a moment of a run's life; records what was stopped."""
+
+    def __init__(self, moment: str) -> None:
+        self.evolution = self
+        self.stopped: list[str] = []
+        self._moment = moment
+
+    def start(self, _request: RunRequest) -> Run:
+        self.reach("starting")
+        return a_run("queued")
+
+    def stop(self, run: str) -> None:
+        self.stopped.append(run)
+
+    def reach(self, moment: str) -> None:
+        if moment == self._moment:
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("moment", ["starting", "watching"])
+def test_ctrl_c_has_the_run_stopped_also_while_it_is_being_started(moment: str) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    client = Starting(moment)
+    try:
+        with (
+            pytest.raises(KeyboardInterrupt),
+            started_run(client, RunRequest(dataset="digits")),
+        ):
+            client.reach("watching")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert client.stopped == ["r1"]
+
+
+def test_a_run_that_is_not_interrupted_is_not_stopped() -> None:
+    client = Starting("never")
+    with started_run(client, RunRequest(dataset="digits")) as run:
+        assert run.id == "r1"
+    assert client.stopped == []
