@@ -3,7 +3,8 @@
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 from flask import Response, json, redirect, request
 from flask_openapi3 import Info, OpenAPI
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from commons.adapters.key_guard import KeyGuard, check_origin
+from commons.adapters.openapi_document import DOCUMENTATION, DocumentedApp, protect_pages
 from commons.auth import COOKIE, Scope
 from commons.errors import (
     ConflictError,
@@ -36,8 +38,6 @@ _STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
     (UnavailableError, 503),
     (StorageFullError, 507),
 )
-# What flask-openapi3 serves the documents with.
-_DOCUMENTATION = frozenset({"openapi", "swagger"})
 _LOG = logging.getLogger(__name__)
 
 
@@ -83,6 +83,19 @@ class Problem(BaseModel):
     detail: str
 
 
+class Life(BaseModel):
+    """The process lives."""
+
+    status: Literal["alive"]
+
+
+class Readiness(BaseModel):
+    """Whether the service can do its work, and what is missing with the reason."""
+
+    ready: bool
+    missing: dict[str, str]
+
+
 def create_web_app(
     title: str,
     prefix: str,
@@ -102,7 +115,7 @@ def create_web_app(
         scopes: What routes need that do not say it by `security=needs(...)` or `PUBLIC`.
         max_body_bytes: A longer request body is refused with 413.
     """
-    app = OpenAPI(
+    app = DocumentedApp(
         title.replace(" ", "_"),
         info=Info(title=title, version="1"),
         doc_prefix=prefix,
@@ -113,6 +126,8 @@ def create_web_app(
         validation_error_callback=_answer_validation_error,
         static_folder=None,
     )
+    app.complete_security = partial(_complete_security, scopes)
+    protect_pages(app)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.register_error_handler(DiceboxError, _answer_own_error)
     app.register_error_handler(HTTPException, _answer_http_error)
@@ -122,7 +137,9 @@ def create_web_app(
     # Where people look for it; the page itself comes with flask-openapi3-swagger.
     app.add_url_rule(f"{prefix}/docs", "docs", lambda: redirect(f"{prefix}/swagger"))
 
-    @app.get(f"{prefix}/healthz", summary="The process lives", security=PUBLIC)
+    @app.get(
+        f"{prefix}/healthz", summary="The process lives", security=PUBLIC, responses={200: Life}
+    )
     def healthz() -> dict[str, str]:
         return {"status": "alive"}
 
@@ -130,6 +147,7 @@ def create_web_app(
         f"{prefix}/readyz",
         summary="The service can do its work, or what is missing",
         security=PUBLIC,
+        responses={200: Readiness, 503: Readiness},
     )
     def readyz() -> tuple[dict[str, Any], int]:
         missing = dict(ready())
@@ -151,7 +169,7 @@ def _ask_for_keys(app: OpenAPI, guard: KeyGuard, scopes: ServiceScopes) -> None:
     @app.before_request
     def admit() -> None:
         rule = request.url_rule
-        if rule is None or request.blueprint in _DOCUMENTATION or rule.endpoint == "docs":
+        if rule is None or request.blueprint in DOCUMENTATION or rule.endpoint == "docs":
             return
         method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
         place = (method, rule.rule)
@@ -171,6 +189,11 @@ def scopes_of(security: Sequence[Mapping[str, Sequence[Any]]]) -> tuple[Scope, .
     if list(security) == PUBLIC:
         return None
     return tuple(scope for one in security for scope in one.get("key", ()))
+
+
+def _complete_security(scopes: ServiceScopes, method: str, operation: dict[str, Any]) -> None:
+    if not operation.get("security"):
+        operation["security"] = needs(*(scopes.read if method == "get" else scopes.write))
 
 
 def _document_path(rule: str) -> str:

@@ -1,0 +1,86 @@
+"""The OpenAPI documents: valid, complete, and true to what the services answer."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from dicebox.front import create_front
+
+SERVICES = ("sensory", "admin", "evolution", "classification")
+PUBLIC = {"healthz", "readyz", "login", "logout", "introspect"}
+
+
+@pytest.fixture(scope="module")
+def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    front = create_front(tmp_path_factory.mktemp("house"), watch=False)
+    transport = httpx.WSGITransport(front)
+    with httpx.Client(transport=transport, base_url="http://localhost") as client:
+        yield client
+
+
+def document(http: httpx.Client, service: str) -> dict[str, Any]:
+    return dict(http.get(f"/api/{service}/v1/openapi.json").raise_for_status().json())
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            yield method, path, operation
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_document_is_valid_openapi_3_1(http: httpx.Client, service: str) -> None:
+    found = document(http, service)
+    assert found["openapi"].startswith("3.1.")
+    assert list(OpenAPIV31SpecValidator(found).iter_errors()) == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_operation_says_what_it_needs_and_how_it_fails(
+    http: httpx.Client, service: str
+) -> None:
+    found = document(http, service)
+    assert set(found["components"]["securitySchemes"]) == {"key", "cookie"}
+    identifiers = [operation["operationId"] for _, _, operation in operations(found)]
+    assert len(set(identifiers)) == len(identifiers)
+    for method, path, operation in operations(found):
+        where = f"{method} {path}"
+        assert operation["summary"], where
+        assert any(status.startswith("2") for status in operation["responses"]), where
+        assert "application/problem+json" in operation["responses"]["default"]["content"], where
+        is_public = operation["security"] == [{}]
+        assert is_public == (path.rsplit("/", 1)[1] in PUBLIC), where
+        assert is_public == ("401" not in operation["responses"]), where
+        if method in ("post", "put") and path.rsplit("/", 1)[1] not in ("stop", "logout"):
+            assert operation["requestBody"]["content"], where
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_route_is_in_the_document(http: httpx.Client, service: str, tmp_path: Path) -> None:
+    paths = set(document(http, service)["paths"])
+    assert f"/api/{service}/v1/healthz" in paths
+    for path in paths:
+        assert path.startswith(f"/api/{service}/v1/")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_documentation_runs_nothing_but_its_own(http: httpx.Client, service: str) -> None:
+    page = http.get(f"/api/{service}/v1/docs", follow_redirects=True)
+    policy = page.headers["Content-Security-Policy"]
+    assert "unsafe" not in policy
+    assert "default-src 'none'" in policy
+    inline = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+    assert inline
+    for script in inline:
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    for address in re.findall(r'(?:src|href)="([^"]+)"', page.text):
+        assert "//" not in address
+        assert http.get(str(page.url.join(address))).status_code == 200
