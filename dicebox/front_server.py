@@ -33,8 +33,8 @@ def create() -> "WSGIApplication":
     # Forked from granian's parent, this process has the handlers of that one, which do nothing
     # here; granian sets those of its workers when the application is there.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    # granian's parent is told to end by the house; a killed one takes its worker along.
-    end_with_parent(signal.SIGTERM)
+    # A killed parent takes its worker along.
+    end_with_parent(signal.SIGKILL)
     import sensory_service.app  # noqa: PLC0415 - granian's parent needs none of it
     from dicebox.front import create_front  # noqa: PLC0415
 
@@ -48,6 +48,10 @@ def create() -> "WSGIApplication":
 
 def main() -> None:
     """Serve until a signal ends it."""
+    # The threads of a killed house end one by one, and each sends the signal of its death: a
+    # second SIGTERM in the handler of the first would have granian wait for ever. Nothing is
+    # lost with a kill, for what was answered is durable.
+    end_with_parent(signal.SIGKILL)
     settings = settings_from_env(FrontSettings, os.environ)
     Server(
         "dicebox.front_server:create",

@@ -3,16 +3,16 @@
 import os
 import signal
 import sys
-import threading
 
 from commons.errors import DiceboxError
 from sensory_service.app import Settings, create_batch_processor
 
 if __name__ == "__main__":
-    stop = threading.Event()
+    # No event: a second signal that comes while the first one sets it would find its lock taken.
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: signals.append(number))
     try:
-        create_batch_processor(Settings.from_env(os.environ)).run(stop.is_set)
+        create_batch_processor(Settings.from_env(os.environ)).run(lambda: bool(signals))
     except DiceboxError as error:
         sys.exit(f"batch processor: {error}")

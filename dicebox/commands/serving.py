@@ -1,7 +1,7 @@
 """`dicebox up` and `dicebox demo`."""
 
+import queue
 import signal
-import threading
 
 import click
 
@@ -109,7 +109,8 @@ def demo(
 
 def wait_for_signal() -> None:
     """Return when SIGTERM or Ctrl-C comes."""
-    ended = threading.Event()
+    # An event would deadlock where a second signal comes while the first one sets it.
+    came = queue.SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    ended.wait()
+        signal.signal(number, lambda number, _: came.put(number))
+    came.get()
