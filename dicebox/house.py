@@ -209,10 +209,16 @@ class House:
         self._data.retract()
         if self._watcher.is_alive():
             self._watcher.join()
-        # The front last: the others still talk to it while they finish.
-        for child in reversed(self._children):
-            _end_process(child.process)
-        self._children = []
+        try:
+            # The front last: the others still talk to it while they finish.
+            for child in reversed(self._children):
+                _end_process(child.process)
+        finally:
+            # Who is out of patience interrupts the end too, and leaves nothing all the same.
+            for child in self._children:
+                child.process.kill()
+                child.process.wait()
+            self._children = []
         self._data.release()
 
 
