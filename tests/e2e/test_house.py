@@ -179,6 +179,18 @@ def test_ctrl_c_at_any_moment_of_the_start_leaves_no_process_and_no_broken_folde
     assert ended(process).code == 0
 
 
+def test_a_second_ctrl_c_hastens_the_end_and_leaves_no_process_either(dicebox: Dicebox) -> None:
+    for pause in (0.0, 0.05, 0.2):
+        process = dicebox.start("up", "--port", 0)
+        until(lambda: len(dicebox.processes()) >= 4)
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(pause)  # the moment is what is tested
+        os.killpg(process.pid, signal.SIGINT)
+        end = ended(process, timeout_s=30)
+        assert (end.code, end.err.strip()) == (130, "dicebox: interrupted"), pause
+        until(dicebox.left_nothing, timeout_s=5)
+
+
 def test_a_service_that_cannot_start_is_named_with_its_reason(dicebox: Dicebox) -> None:
     dicebox.data.mkdir()
     (dicebox.data / "sensory.sqlite3").write_bytes(b"this is no database, whatever it is" * 100)
