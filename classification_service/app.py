@@ -19,6 +19,7 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
+from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.web_app import ServiceScopes, create_web_app
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -97,14 +98,16 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     loader = Loader(FileBlobs(settings.data / "blobs"), load_onnx)
     gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
     gallery.refresh()
+    metrics = ServiceMetrics(PREFIX)
     app = create_web_app(
         "Dicebox classification",
         PREFIX,
         ready=gallery.missing,
         guard=guard or create_guard(settings.admin_url, settings.keys),
         scopes=SCOPES,
+        metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
     )
     networks = Networks(tables, loader, gallery, clock)
-    app.register_api(create_blueprint(networks, Classifier(gallery, clock)))
+    app.register_api(create_blueprint(networks, Classifier(gallery, clock), metrics.count))
     return ClassificationService(app, gallery, settings.refresh_s)

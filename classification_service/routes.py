@@ -1,5 +1,6 @@
 """The HTTP face: parse, one call, answer."""
 
+from collections.abc import Callable
 from functools import cache
 from typing import Any, ClassVar
 
@@ -16,6 +17,7 @@ from commons.messages import Champion, Classification, DatasetName, Message, Pro
 from commons.network_card import NetworkCard
 
 PREFIX = "/api/classification/v1"
+Count = Callable[[str, str], None]
 
 
 class ImageBytes(RawModel):
@@ -96,16 +98,16 @@ class Champions(Message):
     champions: list[Champion]
 
 
-def create_blueprint(networks: Networks, classifier: Classifier) -> APIBlueprint:
-    """Return the routes over the two use cases."""
+def create_blueprint(networks: Networks, classifier: Classifier, count: Count) -> APIBlueprint:
+    """Return the routes over the two use cases; `count` gets an event and a word about it."""
     routes = APIBlueprint("classification", __name__, url_prefix=PREFIX)
-    _add_classify(routes, classifier)
+    _add_classify(routes, classifier, count)
     _add_networks(routes, networks)
     _add_champions(routes, networks)
     return routes
 
 
-def _add_classify(routes: APIBlueprint, classifier: Classifier) -> None:
+def _add_classify(routes: APIBlueprint, classifier: Classifier, count: Count) -> None:
     @routes.post(
         "/classify",
         summary="What an image shows",
@@ -114,7 +116,9 @@ def _add_classify(routes: APIBlueprint, classifier: Classifier) -> None:
     )
     def classify(query: ClassifyQuery, raw: ImageBytes) -> Response:
         data = raw.get_data(cache=False)
-        return answer(classifier.classify(data, query.dataset, query.network, query.top))
+        said = classifier.classify(data, query.dataset, query.network, query.top)
+        count("classification", said.network)
+        return answer(said)
 
 
 def _add_networks(routes: APIBlueprint, networks: Networks) -> None:

@@ -10,6 +10,7 @@ from granian.constants import Interfaces
 from granian.server import Server
 
 from commons.adapters.parent_death import end_with_parent
+from commons.adapters.shared_counts import share_counts
 from commons.errors import DiceboxError
 from commons.settings import Settings, settings_from_env
 
@@ -35,6 +36,9 @@ def create() -> "WSGIApplication":
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     # A killed parent takes its worker along.
     end_with_parent(signal.SIGKILL)
+    from commons.adapters.request_log import configure_logs  # noqa: PLC0415
+
+    configure_logs()
     import sensory_service.app  # noqa: PLC0415 - granian's parent needs none of it
     from dicebox.front import create_front  # noqa: PLC0415
 
@@ -53,6 +57,7 @@ def main() -> None:
     # lost with a kill, for what was answered is durable.
     end_with_parent(signal.SIGKILL)
     settings = settings_from_env(FrontSettings, os.environ)
+    share_counts(settings.data / "metrics")
     Server(
         "dicebox.front_server:create",
         address=settings.host,

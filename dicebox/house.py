@@ -38,8 +38,8 @@ _MODULES = (_FRONT, "sensory_service.batch_processor", "evolver")
 _LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 # Where this machine finds itself when the house listens on all of its addresses.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not listened on
-# What granian says of itself; the reason of an end stands above it.
-_CHATTER = ("[INFO]", "[WARNING]", "[ERROR]")
+# What granian says of itself, and lines about requests; the reason of an end stands above it.
+_CHATTER = ("[INFO]", "[WARNING]", "[ERROR]", '{"time"')
 _LOG = logging.getLogger(__name__)
 
 

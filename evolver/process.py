@@ -6,6 +6,7 @@ import signal
 import sys
 from types import FrameType
 
+from commons.adapters.request_log import configure_logs
 from commons.errors import DiceboxError
 from commons.settings import settings_from_env
 from evolver.app import Settings, create_runner
@@ -13,9 +14,7 @@ from evolver.app import Settings, create_runner
 
 def main() -> None:
     """Drive queued runs until SIGTERM or Ctrl-C; then the present one is `interrupted`."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    for talkative in ("httpx", "alembic"):
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    configure_logs()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:

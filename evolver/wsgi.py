@@ -4,10 +4,12 @@ import os
 
 from flask_openapi3 import OpenAPI
 
+from commons.adapters.request_log import configure_logs
 from commons.settings import settings_from_env
 from evolver.app import Settings, create_app
 
 
 def create() -> OpenAPI:
     """Return the app of this process."""
+    configure_logs()
     return create_app(settings_from_env(Settings, os.environ))

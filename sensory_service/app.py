@@ -17,6 +17,7 @@ from commons.adapters.database import create_database, migrate, reading, sqlite_
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.hosted_keys import HostedKeys, open_keys
 from commons.adapters.key_guard import KeyPolicy
+from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.services import ADMIN
 from commons.adapters.table_queue import TableQueue
 from commons.adapters.web_app import ServiceScopes, create_web_app
@@ -25,6 +26,7 @@ from commons.errors import DiceboxError
 from commons.ports import Blobs, Clock, Queue
 from commons.settings import FromJson
 from sensory_service.adapters.dataset_tables import DatasetTables
+from sensory_service.adapters.figures import orders_by_state, waiting_shards
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.label_tables import LabelTables
 from sensory_service.adapters.order_tables import OrderTables
@@ -161,16 +163,18 @@ def create_app(
         _new_id,
     )
     room = WaitingRoom(on.clock, settings.waiting_slots, settings.longest_wait_s)
+    metrics = _metrics(on)
     app = create_web_app(
         "Sensory service",
         PREFIX,
         ready=lambda: _missing(on),
         guard=keys.guard,
         scopes=SCOPES,
+        metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
     )
     app.config["MAX_FORM_PARTS"] = settings.max_upload_files
-    app.register_api(image_routes(PREFIX, images))
+    app.register_api(image_routes(PREFIX, images, metrics.count))
     labels = LabelDesk(LabelTables(on.database), catalog, on.clock, _new_id)
     app.register_api(label_routes(PREFIX, labels, Thumbnails(catalog, on.blobs)))
     app.register_api(snapshot_routes(PREFIX, SnapshotStore(datasets, snapshots, on.clock)))
@@ -201,6 +205,19 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
 
 def _tasks(on: Platform, settings: Settings) -> ShardTasks:
     return ShardTasks(on.queue, ShardTables(on.database), on.clock, settings.reissue_after_s)
+
+
+def _metrics(on: Platform) -> ServiceMetrics:
+    """Return what this service counts; its orders and shards are read from the tables."""
+    return ServiceMetrics(
+        PREFIX,
+        {
+            ("dicebox_orders", "Batch orders", "state"): lambda: orders_by_state(on.database),
+            ("dicebox_queue_depth", "Shards still to be made", "queue"): lambda: waiting_shards(
+                on.database
+            ),
+        },
+    )
 
 
 def _services(settings: Settings) -> dict[str, httpx.Client]:

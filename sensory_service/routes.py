@@ -1,5 +1,7 @@
 """The HTTP face of the service: parse, one call, answer."""
 
+from collections.abc import Callable
+
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, RawModel
 from pydantic import Field
@@ -29,6 +31,7 @@ from sensory_service.waiting import WaitingRoom
 
 # Where in the WSGI environment the guard of the keys leaves the caller's name.
 WHO = "dicebox.who"
+Count = Callable[[str, str, int], None]
 _FOR_EVER = "private, max-age=31536000, immutable"
 
 
@@ -113,8 +116,8 @@ class NextShardQuery(Message):
     wait_s: float = Field(default=0.0, ge=0.0)
 
 
-def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
-    """Return the routes of datasets, images and labels."""
+def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
+    """Return the routes of datasets, images and labels; `count` gets every upload's outcome."""
     routes = APIBlueprint("images", __name__, url_prefix=prefix)
 
     @routes.post(
@@ -126,10 +129,15 @@ def image_routes(prefix: str, images: ImageStore) -> APIBlueprint:
         if request.mimetype == "multipart/form-data":
             files = [(file.filename or "", file.read()) for file in request.files.getlist("files")]
             reply = images.store_many(path.dataset, files, query.category, query.split, who_asks())
+            again = sum(one.duplicate for one in reply.stored)
+            count("upload", "new", len(reply.stored) - again)
+            count("upload", "duplicate", again)
+            count("upload", "refused", len(reply.refused))
             return answer(reply)
         stored = images.store(
             path.dataset, request.get_data(), query.category, query.split, who_asks()
         )
+        count("upload", "duplicate" if stored.duplicate else "new", 1)
         return answer(stored, 200 if stored.duplicate else 201)
 
     @routes.get("/datasets", summary="All datasets with counts", responses={200: DatasetList})

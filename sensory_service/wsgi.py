@@ -2,6 +2,8 @@
 
 import os
 
+from commons.adapters.request_log import configure_logs
 from sensory_service.app import Settings, create_app
 
+configure_logs()
 app = create_app(Settings.from_env(os.environ))

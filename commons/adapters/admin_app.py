@@ -15,9 +15,9 @@ from flask_openapi3 import APIBlueprint, OpenAPI
 from pydantic import Field
 
 from commons.adapters.key_guard import KeyGuard
+from commons.adapters.request_log import CALLER
 from commons.adapters.services import ADMIN
 from commons.adapters.web_app import (
-    CALLER,
     PUBLIC,
     ServiceScopes,
     answer,

@@ -8,11 +8,14 @@ from typing import Any, Literal, NamedTuple
 
 from flask import Response, json, redirect, request
 from flask_openapi3 import Info, OpenAPI
+from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from commons.adapters.key_guard import KeyGuard, check_origin
+from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.openapi_document import DOCUMENTATION, DocumentedApp, protect_pages
+from commons.adapters.request_log import CALLER, follow_requests, request_id
 from commons.auth import COOKIE, Scope
 from commons.errors import (
     ConflictError,
@@ -41,8 +44,7 @@ _STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
 _LOG = logging.getLogger(__name__)
 
 
-# Where a view finds in the WSGI environment who calls, and the name of their key.
-CALLER = "dicebox.caller"
+# Where a view finds in the WSGI environment the name of the key.
 WHO = "dicebox.who"
 # Of a route that anybody may call.
 PUBLIC: list[dict[str, list[Any]]] = [{}]
@@ -75,12 +77,16 @@ def needs(*scopes: Scope) -> list[dict[str, list[Any]]]:
 
 
 class Problem(BaseModel):
-    """RFC 9457: `type` is the word for programs, `detail` the sentence for people."""
+    """RFC 9457: `type` is the word for programs, `detail` the sentence for people.
+
+    `request_id` is what the service's log calls this request.
+    """
 
     type: str
     title: str
     status: int
     detail: str
+    request_id: str | None = None
 
 
 class Life(BaseModel):
@@ -103,6 +109,7 @@ def create_web_app(
     ready: Callable[[], Mapping[str, str]],
     guard: KeyGuard,
     scopes: ServiceScopes,
+    metrics: ServiceMetrics | None = None,
     max_body_bytes: int = 64 * 1024 * 1024,
 ) -> OpenAPI:
     """Return an app with documentation, `healthz` and `readyz` under `prefix`, and no routes yet.
@@ -113,6 +120,7 @@ def create_web_app(
         ready: Returns what is missing, name to reason; empty when the service is ready.
         guard: Asks for keys.
         scopes: What routes need that do not say it by `security=needs(...)` or `PUBLIC`.
+        metrics: Where the service counts; default: requests alone.
         max_body_bytes: A longer request body is refused with 413.
     """
     app = DocumentedApp(
@@ -132,6 +140,8 @@ def create_web_app(
     app.register_error_handler(DiceboxError, _answer_own_error)
     app.register_error_handler(HTTPException, _answer_http_error)
     app.register_error_handler(Exception, _answer_surprise)
+    counts = metrics or ServiceMetrics(prefix)
+    follow_requests(app, counts)
     _ask_for_keys(app, guard, scopes)
 
     # Where people look for it; the page itself comes with flask-openapi3-swagger.
@@ -152,6 +162,14 @@ def create_web_app(
     def readyz() -> tuple[dict[str, Any], int]:
         missing = dict(ready())
         return {"ready": not missing, "missing": missing}, 503 if missing else 200
+
+    @app.get(
+        f"{prefix}/metrics",
+        summary="Figures for Prometheus; any key will do",
+        security=needs(),
+    )
+    def figures() -> Response:
+        return Response(counts.text(), content_type=CONTENT_TYPE_LATEST)
 
     return app
 
@@ -207,8 +225,12 @@ def answer(message: BaseModel, status: int = 200) -> Response:
 
 def problem(status: int, kind: str, title: str, detail: str) -> Response:
     """Return an `application/problem+json` response."""
-    body = Problem(type=kind, title=title, status=status, detail=detail)
-    return Response(body.model_dump_json(), status, mimetype="application/problem+json")
+    body = Problem(
+        type=kind, title=title, status=status, detail=detail, request_id=request_id() or None
+    )
+    return Response(
+        body.model_dump_json(exclude_none=True), status, mimetype="application/problem+json"
+    )
 
 
 def _answer_own_error(error: DiceboxError) -> Response:

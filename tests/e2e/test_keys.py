@@ -1,5 +1,7 @@
 """Keys as a person uses them: made by a command, needed by a house, shown by commands."""
 
+import json
+import os
 import signal
 import stat
 
@@ -7,7 +9,7 @@ import httpx
 import pytest
 
 from tests.builders import png_bytes
-from tests.dicebox_processes import Dicebox, ended, until
+from tests.dicebox_processes import Dicebox, ended, is_ready, until
 
 pytestmark = pytest.mark.e2e
 DATASETS = "/api/sensory/v1/datasets"
@@ -69,3 +71,30 @@ def test_a_house_on_this_machine_asks_for_a_key_once_there_is_one(dicebox: Diceb
     health = httpx.get(f"{url}/api/admin/v1/health", headers=bearer(key)).json()["services"]
     assert [service["ready"] for service in health] == [True] * 3
     assert dicebox.run("--url", url, "runs", DICEBOX_KEY=key).code == 0
+
+
+def test_a_house_counts_in_one_place_and_logs_one_json_line_a_request(dicebox: Dicebox) -> None:
+    _, url = dicebox.up()
+    for _ in range(3):
+        reply = httpx.get(f"{url}{DATASETS}?hush=1", headers={"X-Request-ID": "asked-here"})
+        assert reply.headers["X-Request-ID"] == "asked-here"
+    line = f'dicebox_requests_total{{method="GET",route="{DATASETS}",'
+    counted = httpx.get(f"{url}/api/sensory/v1/metrics").text
+    (found,) = (sample for sample in counted.splitlines() if sample.startswith(line))
+    assert found.endswith(" 3.0")
+    assert "/api/evolution" not in counted
+    log = (dicebox.data / "logs" / "dicebox.front_server.log").read_text()
+    lines = [json.loads(text) for text in log.splitlines() if text.startswith("{")]
+    assert sum(one.get("request_id") == "asked-here" for one in lines) == 3
+    assert "hush" not in log
+    # Another worker goes on counting where the one before was killed.
+    # It was forked from its parent, and so has the same command line and a later number.
+    fronts = (pid for pid, line in dicebox.processes().items() if "dicebox.front_server" in line)
+    worker = max(fronts)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: worker not in dicebox.processes())
+    until(lambda: is_ready(url))
+    httpx.get(url + DATASETS)
+    again = httpx.get(f"{url}/api/sensory/v1/metrics").text
+    (found,) = (sample for sample in again.splitlines() if sample.startswith(line))
+    assert float(found.rpartition(" ")[2]) >= 4.0

@@ -1,0 +1,119 @@
+"""Prometheus figures of a service: its requests, what it counts, and what its tables say.
+
+Several processes may serve one address, and a scrape reaches any one of them. So counts go to
+files that all of them share (`prometheus_client`'s multiprocess mode, see
+`commons.adapters.shared_counts`) and the answer is their sum; what
+can be read from the tables is read at the scrape, where it is the same for all.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from flask import request
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from commons.adapters.shared_counts import FOLDER
+from commons.errors import DiceboxError
+
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# Name, help and label of a gauge, to the function that reads its values by label.
+Gauges = Mapping[tuple[str, str, str], Callable[[], Mapping[str, float]]]
+
+
+class ServiceMetrics:
+    """What one service counts; `service` is a label of all of it.
+
+    Args:
+        service: Path of the service, which tells it from others in the same process.
+        gauges: What is read from the tables at a scrape.
+    """
+
+    def __init__(self, service: str, gauges: Gauges | None = None) -> None:
+        self._service = service
+        self._registry = CollectorRegistry()
+        self._gauges = _GaugeCollector(service, gauges or {})
+        self._requests = Counter(
+            "dicebox_requests",
+            "Requests answered",
+            ("service", "method", "route", "status"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "dicebox_request_seconds",
+            "Seconds from the first line of a request to its answer",
+            ("service", "method", "route"),
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._events = Counter(
+            "dicebox_events",
+            "What a service did: images by how their upload ended, classifications by network",
+            ("service", "event", "label"),
+            registry=self._registry,
+        )
+
+    def count(self, event: str, label: str, times: int = 1) -> None:
+        """Count something that the service did, such as a classification by a network."""
+        self._events.labels(self._service, event, label).inc(times)
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` is its rule, so that there are only so many."""
+        self._requests.labels(self._service, method, route, str(status)).inc()
+        self._seconds.labels(self._service, method, route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return the figures of all processes in Prometheus' text form."""
+        registry = CollectorRegistry()
+        registry.register(self._gauges)
+        if os.environ.get(FOLDER):
+            registry.register(_OfService(self._service))
+            return generate_latest(registry)
+        return generate_latest(self._registry) + generate_latest(registry)
+
+
+def route_of_request() -> str:
+    """Return the rule of the present request: an address that nobody serves makes no figure."""
+    return request.url_rule.rule if request.url_rule is not None else "none"
+
+
+class _GaugeCollector(Collector):
+    """Reads gauges at a scrape; what cannot be read is left out, the rest stays."""
+
+    def __init__(self, service: str, gauges: Gauges) -> None:
+        self._service = service
+        self._gauges = gauges
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the gauges."""
+        for (name, explanation, label), read in self._gauges.items():
+            family = GaugeMetricFamily(name, explanation, labels=("service", label))
+            try:
+                values = read()
+            except DiceboxError:
+                continue
+            for value_of, value in values.items():
+                family.add_metric((self._service, value_of), value)
+            yield family
+
+
+class _OfService(Collector):
+    """The sums over all processes, without what other services of theirs counted."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of one service."""
+        for metric in MultiProcessCollector(CollectorRegistry()).collect():  # type: ignore[no-untyped-call]
+            metric.samples = [
+                sample for sample in metric.samples if sample.labels["service"] == self._service
+            ]
+            yield metric

@@ -1,0 +1,38 @@
+"""Figures for Prometheus, read from the tables: the same whichever process is asked."""
+
+from sqlalchemy import Engine, case, func, select
+
+from commons.adapters.database import reading
+from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
+
+
+def orders_by_state(database: Engine) -> dict[str, float]:
+    """Return the number of batch orders in each state."""
+    ready = (
+        select(ORDER_SHARD.c.batch_order, func.count(SHARD.c.sha256).label("ready"))
+        .select_from(ORDER_SHARD.join(SHARD, ORDER_SHARD.c.shard == SHARD.c.id))
+        .group_by(ORDER_SHARD.c.batch_order)
+        .subquery()
+    )
+    state = case(
+        (BATCH_ORDER.c.ended.is_not(None), BATCH_ORDER.c.ended),
+        (ready.c.ready == BATCH_ORDER.c.shards, "complete"),
+        (ready.c.ready > 0, "running"),
+        else_="accepted",
+    ).label("state")
+    query = (
+        select(state, func.count())
+        .select_from(BATCH_ORDER.outerjoin(ready, ready.c.batch_order == BATCH_ORDER.c.id))
+        .group_by(state)
+    )
+    counts: dict[str, float] = dict.fromkeys(("accepted", "running", "complete"), 0.0)
+    with reading(database) as connection:
+        counts.update({row[0]: float(row[1]) for row in connection.execute(query)})
+    return counts
+
+
+def waiting_shards(database: Engine) -> dict[str, float]:
+    """Return how many shards still have to be made: what the queue is there for."""
+    query = select(func.count()).select_from(SHARD).where(SHARD.c.sha256.is_(None))
+    with reading(database) as connection:
+        return {"shards": float(connection.execute(query).scalar_one())}
