@@ -12,9 +12,12 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import make_server
 
+from commons.adapters.clock import SystemClock
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
+from commons.auth import KeyRequest
 from dicebox.front import create_front
+from sensory_service.app import Settings, create_keys
 from tests.builders import png_bytes, png_files
 from tests.onnx_builders import always, network_card
 
@@ -240,3 +243,59 @@ def test_the_curve_rises_with_every_record_and_leaves_failures_out(page):
         return [points.map((point) => point.isRecord), best, line.length];
     }"""
     assert page.evaluate(asked) == [[True, True, False], 0.9, 4]
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """Give the address of a house that asks for a key, and a key."""
+    settings = Settings(data=tmp_path, keys="required")
+    request = KeyRequest(name="a person", scopes=("sensory:read", "evolve", "classify"))
+    key = create_keys(settings, SystemClock()).desk.create(request).key
+    front = create_front(tmp_path, watch=False, settings=settings)
+    server = make_server("127.0.0.1", 0, front, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}", key
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_page_asks_for_a_key_and_forgets_it_at_logout(browser, locked):
+    url, key = locked
+    context = browser.new_context()
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#login")).to_be_visible()
+    page.fill("#login input", "dbx_wrong")
+    page.click("#login button")
+    expect(page.locator("#login-said")).to_contain_text("unknown, expired or revoked")
+    page.fill("#login input", key)
+    page.click("#login button")
+    expect(page.locator("#logout")).to_be_visible()
+    expect(page.locator("#login")).to_be_hidden()
+    expect(page.locator("#dataset-counts")).to_contain_text("dicebox demo")
+    (cookie,) = context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert cookie["value"] != key
+    assert page.evaluate("document.cookie") == ""
+    page.click("#logout")
+    expect(page.locator("#login")).to_be_visible()
+    assert context.cookies() == []
+    context.close()
+    assert faults == []
+
+
+def test_the_documentation_works_under_its_strict_policy(browser, house):
+    context = browser.new_context()
+    page = context.new_page()
+    blocked: list[str] = []
+    page.on("console", lambda line: blocked.append(line.text) if "Content Sec" in line.text else 0)
+    for service in ("sensory", "evolution", "classification", "admin"):
+        page.goto(f"{house.url}/api/{service}/v1/docs")
+        expect(page.locator(".opblock").first).to_be_visible()
+    context.close()
+    # One style attribute of Swagger UI's own is refused, and not missed; nothing else is.
+    assert not [text for text in blocked if not text.startswith("Applying inline style")]

@@ -1,8 +1,16 @@
-// The three services, by the paths they share behind one address.
+// The services, by the paths they share behind one address.
 
 const SENSORY = "api/sensory/v1";
 const EVOLUTION = "api/evolution/v1";
 const CLASSIFICATION = "api/classification/v1";
+const ADMIN = "api/admin/v1";
+
+// Called whenever a service asks for a key.
+let askForKey = () => {};
+
+export function onUnauthorized(callback) {
+  askForKey = callback;
+}
 
 // What a service answered instead: `kind` for programs, `message` for people. Status 0 means
 // that nothing answered at all.
@@ -35,7 +43,9 @@ async function call(method, path, { query = {}, json, body, signal } = {}) {
     throw new Problem(0, "unreachable", "The service does not answer.");
   }
   if (response.ok) return response.status === 204 ? null : response.json();
-  throw await problemOf(response);
+  const problem = await problemOf(response);
+  if (problem.status === 401 && path !== `${ADMIN}/login`) askForKey();
+  throw problem;
 }
 
 async function problemOf(response) {
@@ -48,6 +58,12 @@ async function problemOf(response) {
 }
 
 const part = encodeURIComponent;
+
+export const admin = {
+  whoami: () => call("GET", `${ADMIN}/whoami`),
+  login: (key) => call("POST", `${ADMIN}/login`, { json: { key } }),
+  logout: () => call("POST", `${ADMIN}/logout`),
+};
 
 export const sensory = {
   datasets: async () => (await call("GET", `${SENSORY}/datasets`)).datasets,

@@ -5,6 +5,7 @@ import { classifyView } from "./classify.js";
 import { collectView } from "./collect.js";
 import { choose, dataset, datasets, learn, onDataset } from "./dataset.js";
 import { el, show } from "./dom.js";
+import { login } from "./login.js";
 import { poll } from "./poll.js";
 import { runsView } from "./runs.js";
 
@@ -45,4 +46,5 @@ onDataset(() => {
 
 window.addEventListener("hashchange", navigate);
 navigate();
+login();
 refresh.now();
