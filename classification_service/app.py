@@ -15,10 +15,11 @@ from classification_service.gallery import Gallery
 from classification_service.loading import Loader
 from classification_service.networks import Networks
 from classification_service.routes import PREFIX, create_blueprint
+from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
-from commons.adapters.database import create_database, migrate, sqlite_url
-from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
+from commons.adapters.local_tables import tables_url
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.web_app import ServiceScopes, create_web_app
 
@@ -33,7 +34,9 @@ class Settings(commons.settings.Settings):
 
     Args:
         data: Holds `blobs` and, without a database URL, `classification.sqlite3`.
-        database_url: A database of its own instead of the file in `data`.
+        database_url: PostgreSQL instead of the file in `data`.
+        blobs_url: Another folder of the blobs, or `s3://bucket/prefix`.
+        replicas: Machines that run this service at once; more than one need the database.
         refresh_s: How often the watcher reads the champion pointers.
         max_body_bytes: A longer request body is refused.
         spare_networks: How many networks besides the champions stay in memory.
@@ -45,6 +48,8 @@ class Settings(commons.settings.Settings):
 
     data: Path
     database_url: str | None = None
+    blobs_url: str | None = None
+    replicas: int = Field(default=1, ge=1)
     refresh_s: float = Field(default=0.5, gt=0.0)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     spare_networks: int = Field(default=8, ge=0)
@@ -91,11 +96,12 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
         UnavailableError: The database cannot be reached.
     """
     settings.data.mkdir(parents=True, exist_ok=True)
-    url = settings.database_url or sqlite_url(settings.data / "classification.sqlite3")
+    file = settings.data / "classification.sqlite3"
+    url = tables_url(settings.database_url, file, settings.replicas)
     database = create_database(url)
     migrate(database, _MIGRATIONS)
     tables, clock = SqlGalleryTables(database), SystemClock()
-    loader = Loader(FileBlobs(settings.data / "blobs"), load_onnx)
+    loader = Loader(open_blobs(settings.blobs_url or str(settings.data / "blobs")), load_onnx)
     gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
     gallery.refresh()
     metrics = ServiceMetrics(PREFIX)

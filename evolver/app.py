@@ -13,9 +13,10 @@ from sqlalchemy import Engine as Database
 
 import commons.settings
 from commons.adapters.clock import SystemClock
-from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_engine import LocalEngine
+from commons.adapters.local_tables import tables_url
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
@@ -37,7 +38,9 @@ class Settings(commons.settings.Settings):
     Args:
         data: Holds `blobs`, the engine's `work` folder and, without a database URL,
             `evolver.sqlite3`.
-        database_url: A database of its own instead of the file in `data`.
+        database_url: PostgreSQL instead of the file in `data`.
+        blobs_url: Another folder of the blobs, or `s3://bucket/prefix`.
+        replicas: Machines that run this service at once; more than one need the database.
         sensory_url: Base address under which the sensory service answers.
         classification_url: The same of the classification service.
         workers: Trainings at once of a run that does not say; default: one a processor core.
@@ -54,6 +57,8 @@ class Settings(commons.settings.Settings):
 
     data: Path
     database_url: str | None = None
+    blobs_url: str | None = None
+    replicas: int = Field(default=1, ge=1)
     sensory_url: str = "http://127.0.0.1:8000"
     classification_url: str = "http://127.0.0.1:8000"
     workers: int | None = Field(default=None, ge=1, le=256)
@@ -98,7 +103,7 @@ def create_runner(settings: Settings) -> Runner:
     def open_engine(workers: int) -> Iterator[Engine]:
         engine = LocalEngine(
             workers=workers,
-            blobs_url=str((settings.data / "blobs").absolute()),
+            blobs_url=settings.blobs_url or str((settings.data / "blobs").absolute()),
             folder=(settings.data / "work").absolute(),
             threads=settings.threads or max(1, cores // workers),
             worker_memory_bytes=settings.worker_memory_bytes,
@@ -124,9 +129,8 @@ def create_runner(settings: Settings) -> Runner:
 
 def _database(settings: Settings) -> Database:
     settings.data.mkdir(parents=True, exist_ok=True)
-    database = create_database(
-        settings.database_url or sqlite_url(settings.data / "evolver.sqlite3")
-    )
+    file = settings.data / "evolver.sqlite3"
+    database = create_database(tables_url(settings.database_url, file, settings.replicas))
     migrate(database, MIGRATIONS)
     return database
 

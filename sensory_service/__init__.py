@@ -17,9 +17,9 @@ Under `/api/sensory/v1`:
 Queue `sensory.shards`: one task a shard, `{"shard": <id>}`, for any number of
 `python -m sensory_service.batch_processor`. The processors belong to this service and share
 its tables: they read a shard's rows there and record its hash there, so a task is only a
-reminder. The order's own queue of descriptors is for processors that cannot reach the tables;
-it would end in the same `ShardCatalog.record`.
+reminder. The queue is on RabbitMQ with `DICEBOX_BROKER_URL`, else in the tables.
 
 Settings: `sensory_service.app.Settings`, from `DICEBOX_<NAME>`. The data folder holds
-`blobs/images/ab/cd/<sha256>`, `blobs/shards/ab/<sha256>`, `sensory.sqlite3`, `queue.sqlite3`.
+`blobs/images/ab/cd/<sha256>`, `blobs/shards/ab/<sha256>` without `DICEBOX_BLOBS_URL`, and
+`sensory.sqlite3`, `queue.sqlite3`, `keys.sqlite3` without `DICEBOX_DATABASE_URL`.
 """

@@ -12,11 +12,12 @@ from sqlalchemy import Engine
 
 from commons import settings as common_settings
 from commons.adapters.admin_app import Beside, create_admin_app
+from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
-from commons.adapters.database import create_database, migrate, reading, sqlite_url
-from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.database import create_database, migrate, reading
 from commons.adapters.hosted_keys import HostedKeys, open_keys
 from commons.adapters.key_guard import KeyPolicy
+from commons.adapters.local_tables import tables_url
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.services import ADMIN
 from commons.adapters.table_queue import TableQueue
@@ -38,7 +39,7 @@ from sensory_service.label_routes import label_routes
 from sensory_service.labels import LabelDesk
 from sensory_service.orders import OrderDesk
 from sensory_service.routes import image_routes, order_routes, snapshot_routes
-from sensory_service.shard_tasks import ShardTasks
+from sensory_service.shard_tasks import SHARD_QUEUE, ShardTasks
 from sensory_service.shards import ShardMaker
 from sensory_service.snapshots import SnapshotStore
 from sensory_service.thumbnails import Thumbnails
@@ -55,6 +56,10 @@ class Settings(common_settings.Settings):
 
     Args:
         data: Folder of the blobs and the local tables; made when it is not there.
+        database_url: PostgreSQL in place of the local tables; from a file, it holds a password.
+        broker_url: RabbitMQ in place of the queue in the tables; likewise.
+        blobs_url: Another folder, or `s3://bucket/prefix`.
+        replicas: Machines that run this service at once; more than one need the database.
         max_body_bytes: Largest request, and so the largest image.
         max_upload_files: Most files of one multipart request.
         upload_threads: Files of one request that are checked and written at once.
@@ -62,6 +67,7 @@ class Settings(common_settings.Settings):
         longest_wait_s: A client that asks for more waits this long.
         task_lease_s: A shard task without an answer for this long goes to another processor.
         reissue_after_s: A shard without a result for this long gets a new task.
+        reconcile_every_s: A batch processor looks that often for such shards.
         decode_threads: Images that a batch processor decodes at once.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_key: An admin key that is good from the start; from a file, it is a secret.
@@ -70,6 +76,10 @@ class Settings(common_settings.Settings):
     """
 
     data: Path = Path("dicebox-data")
+    database_url: str | None = None
+    broker_url: str | None = None
+    blobs_url: str | None = None
+    replicas: int = Field(default=1, ge=1)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     max_upload_files: int = Field(default=10_000, ge=1)
     upload_threads: int = Field(default=8, ge=1)
@@ -77,6 +87,7 @@ class Settings(common_settings.Settings):
     longest_wait_s: float = Field(default=20.0, ge=0.0)
     task_lease_s: float = Field(default=60.0, gt=0.0)
     reissue_after_s: float = Field(default=120.0, gt=0.0)
+    reconcile_every_s: float = Field(default=15.0, gt=0.0)
     decode_threads: int = Field(default=2, ge=1)
     keys: KeyPolicy = "auto"
     admin_key: str | None = None
@@ -107,14 +118,36 @@ class Platform:
 
 
 def create_platform(settings: Settings, clock: Clock) -> Platform:
-    """Return the embedded platform in the data folder, its tables made and up to date."""
+    """Return what the settings name, or the embedded part; tables are made and up to date.
+
+    Raises:
+        InvalidInputError: An address is none, or local tables would be shared by machines.
+        StorageFullError: No space is left for the tables.
+        UnavailableError: The database cannot be reached; the broker is waited for later.
+    """
     settings.data.mkdir(parents=True, exist_ok=True)
-    database = create_database(sqlite_url(settings.data / "sensory.sqlite3"))
+    database = create_database(_tables_url(settings, "sensory"))
+    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    queue = _create_queue(settings, clock)
     migrate(database, MIGRATIONS)
-    queue_database = create_database(sqlite_url(settings.data / "queue.sqlite3"))
-    queue = TableQueue(queue_database, clock, lease_s=settings.task_lease_s)
+    return Platform(database, blobs, queue, clock)
+
+
+def _create_queue(settings: Settings, clock: Clock) -> Queue:
+    if settings.broker_url:
+        # Without a broker nobody needs pika, which is in an extra of its own.
+        from commons.adapters.rabbit_queue import RabbitQueue  # noqa: PLC0415
+
+        return RabbitQueue(settings.broker_url, clock)
+    database = create_database(_tables_url(settings, "queue"))
+    queue = TableQueue(database, clock, lease_s=settings.task_lease_s)
     queue.create_tables()
-    return Platform(database, FileBlobs(settings.data / "blobs"), queue, clock)
+    return queue
+
+
+def _tables_url(settings: Settings, name: str) -> str:
+    file = settings.data / f"{name}.sqlite3"
+    return tables_url(settings.database_url, file, settings.replicas)
 
 
 def create_keys(settings: Settings, clock: Clock, *, is_open: bool = False) -> HostedKeys:
@@ -127,7 +160,7 @@ def create_keys(settings: Settings, clock: Clock, *, is_open: bool = False) -> H
     if settings.admin_key is not None:
         given.append(stored_key(settings.admin_key, "DICEBOX_ADMIN_KEY", ("admin",), clock.now()))
     settings.data.mkdir(parents=True, exist_ok=True)
-    url = sqlite_url(settings.data / "keys.sqlite3")
+    url = _tables_url(settings, "keys")
     return open_keys(url, clock, settings.keys, given, is_open=is_open)
 
 
@@ -200,7 +233,13 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
         on.blobs,
         threads=settings.decode_threads,
     )
-    return BatchProcessor(on.queue, maker, _tasks(on, settings), on.clock)
+    return BatchProcessor(
+        on.queue,
+        maker,
+        _tasks(on, settings),
+        on.clock,
+        reconcile_every_s=settings.reconcile_every_s,
+    )
 
 
 def _tasks(on: Platform, settings: Settings) -> ShardTasks:
@@ -241,6 +280,10 @@ def _missing(on: Platform) -> dict[str, str]:
             connection.exec_driver_sql("SELECT 1 FROM dataset LIMIT 1")
     except DiceboxError as error:
         missing["tables"] = str(error)
+    try:
+        on.queue.publish(SHARD_QUEUE, [])
+    except DiceboxError as error:
+        missing["queue"] = str(error)
     try:
         on.blobs.exists("images/none")
     except DiceboxError as error:

@@ -317,6 +317,10 @@ class ShardCatalog(Protocol):
         """Fail the open orders that wait for a shard; a later order tries again."""
         ...
 
+    def unsent(self, shards: Sequence[int]) -> None:
+        """Say that the tasks of shards did not go out, so that they are overdue at once."""
+        ...
+
     def overdue(self, issued_before: float, now: float) -> list[int]:
         """Return the wanted shards without a result whose task went out before a time.
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from commons.errors import DiceboxError
 from commons.ports import Clock, Queue
 from sensory_service.ports import ShardCatalog
 
@@ -24,10 +25,17 @@ class ShardTasks:
         self._reissue_after_s = reissue_after_s
 
     def send(self, shards: Sequence[int]) -> None:
-        """Publish one task a shard; the same shard twice is harmless."""
-        self._queue.publish(
-            SHARD_QUEUE, [json.dumps({"shard": shard}).encode() for shard in shards]
-        )
+        """Publish one task a shard; the same shard twice is harmless.
+
+        Raises:
+            UnavailableError: The queue cannot be reached; the tasks count as lost.
+            StorageFullError: No space is left in it; likewise.
+        """
+        try:
+            self._queue.publish(SHARD_QUEUE, [_body(shard) for shard in shards])
+        except DiceboxError:
+            self._shards.unsent(shards)
+            raise
 
     def shard_of(self, body: bytes) -> int | None:
         """Return the shard that a task names, or nothing if it is no task."""

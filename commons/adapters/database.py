@@ -1,4 +1,4 @@
-"""Connects to a service's tables and brings them to the newest version."""
+"""Connects to a service's tables, in SQLite or PostgreSQL, and keeps them at the newest version."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +10,17 @@ import alembic.config
 import alembic.context
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from commons.errors import StorageFullError, UnavailableError
+from commons.errors import InvalidInputError, StorageFullError, UnavailableError
 
-_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE")
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "53100")
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_EXPECTED = "expected a database like postgresql://user:password@host:5432/name"
+_MIGRATION_LOCK = 0x64696365  # any number: all who make tables ask for this one
+_CONNECT_S = 5
 
 
 def sqlite_url(file: Path) -> str:
@@ -27,13 +32,37 @@ def create_database(url: str) -> Engine:
     """Return an engine for tables; nothing is opened yet.
 
     SQLite (local disks only) works in WAL mode with full synchronisation: what is committed
-    survives a crash of the machine, and readers never wait for the writer.
+    survives a crash of the machine, and readers never wait for the writer. PostgreSQL is asked
+    through psycopg; a connection that was lost since its last use is replaced unnoticed.
+
+    Args:
+        url: `sqlite:///file` or `postgresql://user:password@host:port/name`.
+
+    Raises:
+        InvalidInputError: The URL is none of these.
     """
-    engine = sqlalchemy.create_engine(url)
-    if engine.dialect.name == "sqlite":
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise InvalidInputError(f"{_EXPECTED}, got no URL") from error
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        engine = sqlalchemy.create_engine(parsed)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    return engine
+        return engine
+    if kind != "postgresql":
+        raise InvalidInputError(f"{_EXPECTED}, got a database of the kind {kind}")
+    try:
+        return sqlalchemy.create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_S},
+        )
+    except ImportError as error:
+        raise InvalidInputError(
+            f"PostgreSQL needs the extra dicebox[cluster]: {error.name} is not installed"
+        ) from error
 
 
 @contextmanager
@@ -43,8 +72,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
     Raises:
         UnavailableError: The database cannot be reached.
     """
+    options: dict[str, Any] = {"reading": True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with _translated(), engine.connect() as connection:
-        yield connection.execution_options(reading=True)
+        yield connection.execution_options(**options)
 
 
 @contextmanager
@@ -59,6 +91,27 @@ def writing(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def one_at_a_time(engine: Engine) -> Iterator[Connection]:
+    """Give a connection as `writing` does, to one process after the other; to make tables."""
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
+            connection.execute(sqlalchemy.select(lock))
+        yield connection
+
+
+def version_table(engine: Engine, migrations: Path) -> str:
+    """Return the table that says how far a folder of scripts was run.
+
+    A SQLite file belongs to one folder of scripts; a database on a server may hold several.
+    """
+    if engine.dialect.name == "sqlite":
+        return "alembic_version"
+    name = migrations.parent.name if migrations.name == "migrations" else migrations.name
+    return f"alembic_version_{name}"
+
+
 def migrate(engine: Engine, migrations: Path) -> None:
     """Bring the tables to the newest version of the Alembic scripts in a folder.
 
@@ -66,15 +119,20 @@ def migrate(engine: Engine, migrations: Path) -> None:
     """
     config = alembic.config.Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
-    with writing(engine) as connection:
+    config.attributes["version_table"] = version_table(engine, migrations)
+    with one_at_a_time(engine) as connection:
         config.attributes["connection"] = connection
         alembic.command.upgrade(config, "head")
 
 
 def run_migrations() -> None:
     """Run what Alembic asks for; the whole of every service's `migrations/env.py`."""
-    connection = alembic.context.config.attributes["connection"]
-    alembic.context.configure(connection=connection, render_as_batch=True)
+    attributes = alembic.context.config.attributes
+    alembic.context.configure(
+        connection=attributes["connection"],
+        version_table=attributes["version_table"],
+        render_as_batch=True,
+    )
     with alembic.context.begin_transaction():
         alembic.context.run_migrations()
 
@@ -101,10 +159,13 @@ def _begin_sqlite(connection: Connection) -> None:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except DatabaseError as error:
-        name = getattr(error.orig, "sqlite_errorname", None)
-        if name in _FULL:
+    except PoolTimeoutError as error:
+        raise UnavailableError("all connections to the database are in use") from error
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorname", getattr(error.orig, "sqlstate", None))
+        if code in _FULL:
             raise StorageFullError("no space is left for the database") from error
-        if not isinstance(error, OperationalError) and name not in _DAMAGED:
+        known = isinstance(error, OperationalError) or error.connection_invalidated
+        if not known and code not in _DAMAGED:
             raise
         raise UnavailableError(f"the database failed: {error.orig}") from error

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.blobs import open_blobs
 from commons.adapters.parent_death import end_with_parent
 from commons.errors import JobFailedError, NotFoundError
 from commons.jobs import JobContext, JobFunction, JobResult, JobSpec, Outcome
@@ -62,7 +62,7 @@ def start_worker(place: WorkerPlace) -> None:
 def run_job(spec_json: str) -> str:
     """Run a job in this process and return its `JobReply` as JSON."""
     spec = JobSpec.model_validate_json(spec_json)
-    blobs = FileBlobs(Path(_place.blobs_url))
+    blobs = open_blobs(_place.blobs_url)
     result = stored_result(blobs, spec.id)
     if result is None:
         result = _run(spec, blobs)

@@ -1,4 +1,4 @@
-"""The embedded queue: a table in the local SQLite, durable, for several processes."""
+"""The queue without a broker: a table in SQLite or PostgreSQL, for several processes."""
 
 import uuid
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import sqlalchemy
 from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, String, Table
 
-from commons.adapters.database import writing
+from commons.adapters.database import one_at_a_time, writing
 from commons.ports import Clock, Delivery
 
 _POLL_S = 0.05
@@ -51,7 +51,7 @@ class TableQueue:
 
     def create_tables(self) -> None:
         """Make the table unless it is there."""
-        with writing(self._database) as connection:
+        with one_at_a_time(self._database) as connection:
             _METADATA.create_all(connection)
 
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:

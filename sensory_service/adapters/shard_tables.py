@@ -1,5 +1,7 @@
 """Shards in tables, as the batch processors see them."""
 
+from collections.abc import Sequence
+
 import sqlalchemy
 from sqlalchemy import Exists, exists, select
 
@@ -54,6 +56,11 @@ class ShardTables:
                 .where(BATCH_ORDER.c.id.in_(waiting), BATCH_ORDER.c.ended.is_(None))
                 .values(ended="failed", reason=reason)
             )
+
+    def unsent(self, shards: Sequence[int]) -> None:
+        """Say that the tasks of shards did not go out, so that they are overdue at once."""
+        with writing(self._database) as connection:
+            connection.execute(SHARD.update().where(SHARD.c.id.in_(shards)).values(issued=0.0))
 
     def overdue(self, issued_before: float, now: float) -> list[int]:
         """Return the wanted shards without a result whose task went out before a time."""

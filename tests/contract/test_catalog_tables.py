@@ -1,15 +1,14 @@
-"""What the tables of the sensory service promise; another database joins `databases`."""
+"""What the tables of the sensory service promise; on every database of `tests.databases`."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from commons.adapters.database import create_database, migrate, reading, sqlite_url, writing
+from commons.adapters.database import migrate, reading, version_table, writing
 from commons.errors import ConflictError, GoneError, NotFoundError
 from commons.messages import Category, OrderRequest, Snapshot, Split, StoredImage
 from sensory_service.adapters.dataset_tables import DatasetTables
@@ -21,20 +20,12 @@ from sensory_service.adapters.tables import LABEL_EVENT, METADATA
 from sensory_service.app import MIGRATIONS
 from sensory_service.ports import Filter, ImageRecord, ManifestLine, Relabel, Upload
 from sensory_service.shard_layout import cut
+from tests.databases import database_urls, opened_database
 
 
-def sqlite_database(folder: Path) -> Iterator[sqlalchemy.Engine]:
-    database = create_database(sqlite_url(folder / "sensory.sqlite3"))
-    yield database
-    database.dispose()
-
-
-databases = {"sqlite": sqlite_database}
-
-
-@pytest.fixture(params=databases)
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sqlalchemy.Engine]:
-    for database in databases[request.param](tmp_path):
+@pytest.fixture(params=database_urls)
+def database(request: pytest.FixtureRequest) -> Iterator[sqlalchemy.Engine]:
+    for database in opened_database(request):
         migrate(database, MIGRATIONS)
         yield database
 
@@ -76,7 +67,9 @@ def events(database: sqlalchemy.Engine, number: int) -> list[str | None]:
 
 def test_the_migrations_make_the_tables_of_the_code(database: sqlalchemy.Engine) -> None:
     with reading(database) as connection:
-        assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        options = {"version_table": version_table(database, MIGRATIONS)}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, METADATA) == []
 
 
 def test_migrating_twice_and_at_once_changes_nothing(database: sqlalchemy.Engine) -> None:

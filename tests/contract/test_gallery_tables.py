@@ -8,21 +8,21 @@ import pytest
 import classification_service
 from classification_service.adapters.tables import SqlGalleryTables
 from classification_service.ports import GalleryTables, RegisteredNetwork
-from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.database import migrate
 from commons.adapters.file_blobs import FileBlobs
 from commons.errors import NotFoundError
 from commons.network_card import network_id
+from tests.databases import database_urls, opened_database
 from tests.onnx_builders import network_card
 
 MIGRATIONS = Path(classification_service.__file__).parent / "migrations"
 
 
-@pytest.fixture(params=["sqlite"])
-def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[GalleryTables]:
-    database = create_database(sqlite_url(tmp_path / "classification.sqlite3"))
-    migrate(database, MIGRATIONS)
-    yield SqlGalleryTables(database)
-    database.dispose()
+@pytest.fixture(params=database_urls)
+def tables(request: pytest.FixtureRequest) -> Iterator[GalleryTables]:
+    for database in opened_database(request):
+        migrate(database, MIGRATIONS)
+        yield SqlGalleryTables(database)
 
 
 @pytest.fixture

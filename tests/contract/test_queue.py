@@ -8,27 +8,47 @@ from pathlib import Path
 
 import pytest
 
+from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, sqlite_url
+from commons.adapters.rabbit_queue import RabbitQueue
 from commons.adapters.table_queue import TableQueue
-from commons.ports import Queue
+from commons.ports import Delivery, Queue
+from tests.databases import postgres, sqlite
 from tests.sensory_house import ManualClock
 
 ATTEMPTS = 3
+Database = Callable[[pytest.FixtureRequest], str]
 
 
 @dataclass(frozen=True)
 class Case:
     """A queue whose messages go to the dead letters after `ATTEMPTS` deliveries.
 
-    `forget` makes what was delivered and not answered come again, as if its receiver died.
+    `forget` makes what was delivered and not answered come again, as if its receiver died;
+    within `soon_s` seconds it is there.
     """
 
     queue: Queue
     forget: Callable[[], None]
+    soon_s: float = 0.0
+
+    def receive(self, name: str) -> Delivery:
+        delivery = self.queue.receive(name, self.soon_s)
+        assert delivery is not None
+        return delivery
+
+    def bodies(self, name: str, count: int) -> list[bytes]:
+        """Return the next messages, and all others that are there."""
+        found = []
+        for _ in range(count):
+            delivery = self.receive(name)
+            found.append(delivery.body)
+            self.queue.acknowledge(delivery)
+        return found + bodies(self.queue, name)
 
 
-def table_case(folder: Path) -> Iterator[Case]:
-    database = create_database(sqlite_url(folder / "queue.sqlite3"))
+def table_case(request: pytest.FixtureRequest, url: Database = sqlite) -> Iterator[Case]:
+    database = create_database(url(request))
     clock = ManualClock()
     queue = TableQueue(database, clock, lease_s=60.0, attempts=ATTEMPTS)
     queue.create_tables()
@@ -36,12 +56,29 @@ def table_case(folder: Path) -> Iterator[Case]:
     database.dispose()
 
 
-cases = {"table": table_case}
+def postgres_case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    yield from table_case(request, postgres)
+
+
+def rabbit_case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    broker = request.getfixturevalue("rabbit")
+    queue = RabbitQueue(broker.url, SystemClock(), attempts=ATTEMPTS)
+    for name in ("work", "work.dead", "play"):
+        queue.delete(name)
+    yield Case(queue, queue.close, soon_s=5.0)
+    queue.close()
+
+
+cases: list[object] = [
+    table_case,
+    pytest.param(postgres_case, marks=pytest.mark.integration),
+    pytest.param(rabbit_case, marks=pytest.mark.integration),
+]
 
 
 @pytest.fixture(params=cases)
-def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    yield from cases[request.param](tmp_path)
+def case(request: pytest.FixtureRequest) -> Iterator[Case]:
+    yield from request.param(request)
 
 
 @pytest.fixture
@@ -87,54 +124,71 @@ def test_a_delivered_message_is_not_delivered_to_another_receiver(queue: Queue) 
 
 def test_an_acknowledged_message_never_comes_again(case: Case) -> None:
     case.queue.publish("work", [b"1"])
-    delivery = case.queue.receive("work", 0.0)
-    assert delivery is not None
-    case.queue.acknowledge(delivery)
+    case.queue.acknowledge(case.receive("work"))
     case.forget()
-    assert case.queue.receive("work", 0.0) is None
+    assert case.queue.receive("work", 0.2) is None
+
+
+def test_a_message_that_is_acknowledged_twice_takes_no_other_with_it(case: Case) -> None:
+    case.queue.publish("work", [b"1", b"2"])
+    delivery = case.receive("work")
+    case.queue.acknowledge(delivery)
+    case.queue.acknowledge(delivery)
+    case.queue.reject(delivery)
+    assert case.bodies("work", 1) == [b"2"]
+    assert case.queue.receive("work.dead", 0.2) is None
 
 
 def test_a_message_whose_receiver_died_comes_again_and_counts_the_attempts(case: Case) -> None:
     case.queue.publish("work", [b"1"])
-    first = case.queue.receive("work", 0.0)
+    first = case.receive("work")
     case.forget()
-    second = case.queue.receive("work", 0.0)
-    assert first is not None
-    assert second is not None
+    second = case.receive("work")
     assert (first.attempt, second.attempt) == (1, 2)
     assert second.body == b"1"
 
 
 def test_a_late_acknowledgement_does_not_take_a_message_from_its_new_receiver(case: Case) -> None:
     case.queue.publish("work", [b"1"])
-    late = case.queue.receive("work", 0.0)
+    late = case.receive("work")
     case.forget()
-    assert case.queue.receive("work", 0.0) is not None
-    assert late is not None
+    case.receive("work")
     case.queue.acknowledge(late)
     case.forget()
-    assert case.queue.receive("work", 0.0) is not None
+    assert case.receive("work").attempt == 3
+
+
+def test_a_late_rejection_does_not_take_a_message_from_its_new_receiver(case: Case) -> None:
+    case.queue.publish("work", [b"1"])
+    late = case.receive("work")
+    case.forget()
+    delivery = case.receive("work")
+    case.queue.reject(late)
+    case.queue.acknowledge(delivery)
+    assert case.queue.receive("work.dead", 0.2) is None
 
 
 def test_a_message_that_came_too_often_goes_to_the_dead_letters(case: Case) -> None:
     case.queue.publish("work", [b"poison", b"good"])
     for _ in range(ATTEMPTS):
-        delivery = case.queue.receive("work", 0.0)
-        assert delivery is not None
-        assert delivery.body == b"poison"
+        assert case.receive("work").body == b"poison"
         case.forget()
-    assert bodies(case.queue, "work") == [b"good"]
-    assert bodies(case.queue, "work.dead") == [b"poison"]
+    assert case.bodies("work", 1) == [b"good"]
+    assert case.bodies("work.dead", 1) == [b"poison"]
 
 
 def test_a_rejected_message_goes_to_the_dead_letters_at_once(case: Case) -> None:
     case.queue.publish("work", [b"1"])
-    delivery = case.queue.receive("work", 0.0)
-    assert delivery is not None
-    case.queue.reject(delivery)
+    case.queue.reject(case.receive("work"))
     case.forget()
     assert bodies(case.queue, "work") == []
-    assert bodies(case.queue, "work.dead") == [b"1"]
+    assert case.bodies("work.dead", 1) == [b"1"]
+
+
+def test_more_messages_than_one_window_come_all_and_in_order(queue: Queue) -> None:
+    sent = [b"%d" % number for number in range(600)]
+    queue.publish("work", sent)
+    assert bodies(queue, "work") == sent
 
 
 def test_deleting_a_queue_removes_its_messages_and_no_others(queue: Queue) -> None:

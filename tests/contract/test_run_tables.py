@@ -1,4 +1,4 @@
-"""One contract for the evolver's tables: in memory, and in SQLite."""
+"""One contract for the evolver's tables: in memory, and in each database."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +11,7 @@ from commons.errors import ConflictError, NotFoundError
 from commons.messages import Evaluation
 from evolver.adapters.tables import SqlJournal, SqlRuns
 from evolver.app import MIGRATIONS
+from tests.databases import database_urls
 from tests.evolver_builders import MemoryRuns, individual, queued_run
 
 
@@ -18,20 +19,21 @@ class SqlTables(SqlRuns, SqlJournal):
     """Both adapters over one database, as the in-memory one is both."""
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
+@pytest.fixture(params=["memory", *database_urls])
+def reopen(request: pytest.FixtureRequest) -> Callable[[], Any]:
     """Return a function that opens the same tables anew, as another process would."""
     if request.param == "memory":
         tables = MemoryRuns()
         return lambda: tables
+    url = request.param(request)
 
-    def open_sqlite() -> SqlTables:
-        database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
+    def open_tables() -> SqlTables:
+        database = create_database(url)
         migrate(database, MIGRATIONS)
         request.addfinalizer(database.dispose)
         return SqlTables(database)
 
-    return open_sqlite
+    return open_tables
 
 
 @pytest.fixture

@@ -11,7 +11,13 @@ import pytest
 
 from commons.adapters.clock import SystemClock
 from commons.adapters.decode import decode_image
-from commons.errors import ConflictError, GoneError, NotFoundError, StorageFullError
+from commons.errors import (
+    ConflictError,
+    GoneError,
+    NotFoundError,
+    StorageFullError,
+    UnavailableError,
+)
 from commons.messages import OrderRequest, ShardDescriptor
 from sensory_service.app import create_batch_processor
 from sensory_service.blob_names import image_blob
@@ -199,6 +205,28 @@ def test_an_order_stands_while_the_queue_cannot_be_reached(house: House) -> None
     house.platform.clock.sleep(121.0)
     assert cut_off.work() == 3
     assert cut_off.client.order_state(order.id).state == "complete"
+
+
+def test_tasks_that_could_not_be_sent_go_out_as_soon_as_the_queue_is_back(house: House) -> None:
+    queue = SilentQueue(house.platform.queue)
+    cut_off = house.with_parts(queue=queue)
+    order = cut_off.ordered(cut_off.frozen())
+    with pytest.raises(UnavailableError):
+        cut_off.processor.step()
+    queue.reachable = True
+    house.platform.clock.sleep(16.0)  # until the next look, far from the next issue
+    assert cut_off.work() == 3
+    assert cut_off.client.order_state(order.id).state == "complete"
+
+
+def test_a_queue_that_cannot_be_reached_is_named(house: House) -> None:
+    queue = SilentQueue(house.platform.queue)
+    cut_off = house.with_parts(queue=queue)
+    ready = cut_off.http.get(f"{BASE}/readyz")
+    assert ready.status_code == 503
+    assert ready.json()["missing"] == {"queue": "the queue does not answer"}
+    queue.reachable = True
+    assert cut_off.http.get(f"{BASE}/readyz").json() == {"ready": True, "missing": {}}
 
 
 def test_a_task_that_nobody_can_read_goes_to_the_dead_letters(house: House) -> None:
