@@ -16,9 +16,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, _leave)
     from dicebox.command import main as run  # noqa: PLC0415 - see above
 
-    if interruptible:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    run()
+    run(interruptible=interruptible)
 
 
 def _leave(_number: int, _frame: FrameType | None) -> None:

@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -87,19 +88,33 @@ for command in (demo, up, import_images, evolve, train, classify, networks, runs
     dicebox.add_command(command)
 
 
-def main() -> None:
+def main(*, interruptible: bool = False) -> None:
     """Run the command and end the process; an error is one line that says what to do.
 
     The exit code is 0 for success, 1 for failure, 2 for bad usage, 130 for Ctrl-C.
+
+    Args:
+        interruptible: From here on Ctrl-C is for the command to end in order.
     """
     logging.basicConfig(level=logging.WARNING, format="dicebox: %(message)s")
     # What is tried again is nobody's business before it fails for good.
     logging.getLogger("stamina").setLevel(logging.ERROR)
     _leave_proxies_out()
     signal.signal(signal.SIGTERM, _terminate)
-    code = run()
+    try:
+        if interruptible:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run()
+    except KeyboardInterrupt:  # once more, while the first one was being told
+        code = _tell("interrupted", _INTERRUPTED)
     # From here on there is nothing to interrupt, and Python would say so with a traceback.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code == _INTERRUPTED:
+        # An interrupt that comes in an `eval`, such as that of a named tuple, has CPython end
+        # itself by SIGINT at exit, although it was caught.
+        with suppress(OSError):
+            sys.stdout.flush()
+        os._exit(code)
     sys.exit(code)
 
 
@@ -115,11 +130,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     except (Exception, KeyboardInterrupt) as error:  # the outermost frame of the process
-        message, code = _explained(error)
-        click.echo(f"dicebox: {' '.join(message.split())}", err=True)
+        code = _tell(*_explained(error))
         if os.environ.get("DICEBOX_TRACEBACK"):
             traceback.print_exception(error)
     return code or 0
+
+
+def _tell(message: str, code: int) -> int:
+    click.echo(f"dicebox: {' '.join(message.split())}", err=True)
+    return code
 
 
 def _explained(error: BaseException) -> tuple[str, int]:

@@ -187,7 +187,8 @@ def test_a_second_ctrl_c_hastens_the_end_and_leaves_no_process_either(dicebox: D
         time.sleep(pause)  # the moment is what is tested
         os.killpg(process.pid, signal.SIGINT)
         end = ended(process, timeout_s=30)
-        assert (end.code, end.err.strip()) == (130, "dicebox: interrupted"), pause
+        assert (end.code, end.last_words) == (130, "dicebox: interrupted"), pause
+        assert "Traceback" not in end.err
         until(dicebox.left_nothing, timeout_s=5)
 
 
