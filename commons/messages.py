@@ -147,6 +147,31 @@ class MergeRequest(Message):
     into: str
 
 
+class ImportedFile(Message):
+    """What became of one file of an import; `kind` and `detail` say why it was refused."""
+
+    file: str
+    outcome: Literal["stored", "duplicate", "relabeled", "refused"]
+    image: Sha256 | None = None
+    kind: str | None = None
+    detail: str | None = None
+
+
+class ImportSummary(Message):
+    """The last line of an import; one that is not `complete` says why and may be sent again."""
+
+    complete: bool
+    stored: int
+    duplicates: int
+    relabeled: int
+    refused: int
+    kind: str | None = None
+    detail: str | None = None
+
+
+ExportFormat = Literal["imagefolder", "coco"]
+
+
 class LabelRequest(Message):
     """Another category for an image, by name and made when new; null takes its label away."""
 
@@ -179,12 +204,100 @@ class Snapshot(Message):
     created: float
 
 
+class SnapshotState(Message):
+    """What became of a snapshot since it was frozen.
+
+    `purged` of its images were erased, and orders of it fail; `packed` says that its images can
+    be read from packs.
+    """
+
+    id: Sha256
+    purged: int
+    packed: bool
+
+
+class Erasure(Message):
+    """What held an image that was erased; the snapshots are marked and can not be ordered."""
+
+    image: Sha256
+    packs: int
+    shards: int
+    snapshots: list[Sha256]
+
+
+class CheckFault(Message):
+    """Something wrong in the storage, by the name of the blob or image."""
+
+    kind: Literal["missing", "damaged", "orphan", "leftover", "unfinished"]
+    name: str
+    detail: str
+
+
+class CheckReport(Message):
+    """What a look at all hashes with a prefix found."""
+
+    prefix: str
+    checked: int
+    faults: list[CheckFault]
+
+
 class SnapshotImage(Message):
     """One line of a snapshot's manifest; `category` is the index, not the id."""
 
     image: Sha256
     category: int
     split: Split
+
+
+class SnapshotChange(Message):
+    """An image that two snapshots differ in, with its category (id) in each."""
+
+    kind: Literal["added", "removed", "relabeled"]
+    image: Sha256
+    before: str | None = None
+    after: str | None = None
+
+
+class SnapshotDiff(Message):
+    """What changed from one snapshot to another.
+
+    The numbers count all changes; `changes` are the first of each kind. A category that was
+    renamed stands in both lists of categories, with the same id.
+    """
+
+    before: Sha256
+    after: Sha256
+    added: int
+    removed: int
+    relabeled: int
+    categories_added: list[Category]
+    categories_removed: list[Category]
+    changes: list[SnapshotChange]
+
+
+class SmallBatchRequest(Message):
+    """Some images of one split, drawn by a seed.
+
+    Args:
+        shape: Default: the median shape of the snapshot.
+        noise: Chance to rotate each picture by up to 10 degrees, and to scale it by 0.7 to 1.5.
+    """
+
+    size: int = Field(default=32, ge=1, le=4096)
+    split: Split = "train"
+    shape: ImageShape | None = None
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    resize: ResizePolicy = "fit"
+    noise: float = Field(default=0.0, ge=0.0, le=1.0)
+
+
+class SmallBatch(Message):
+    """A small batch as JSON: `images` are uint8 pixels of `shape` (n, h, w, c) in base64."""
+
+    shape: tuple[int, int, int, int]
+    images: str
+    labels: list[int]
+    hashes: list[Sha256]
 
 
 class SnapshotImages(Message):

@@ -21,6 +21,7 @@ from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.serving import demo, up
+from dicebox.commands.storage import fsck, purge
 from dicebox.connect import Place
 
 _FAILED = 1
@@ -84,7 +85,19 @@ def dicebox(context: click.Context, data: Path, url: str | None) -> None:
     context.obj = Place(data, url, key_from_env(os.environ))
 
 
-for command in (demo, up, import_images, evolve, train, classify, networks, runs, keys):
+for command in (
+    demo,
+    up,
+    import_images,
+    evolve,
+    train,
+    classify,
+    networks,
+    runs,
+    keys,
+    fsck,
+    purge,
+):
     dicebox.add_command(command)
 
 

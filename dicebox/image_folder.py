@@ -9,17 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from commons.adapters.services import SensoryClient
 from commons.errors import InvalidInputError, TooLargeError
+from commons.image_tree import SPLIT_NAMES
 from commons.messages import CategoryName, Split, UploadFault, UploadReply
 
-_SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 _CATEGORY = TypeAdapter[str](CategoryName)
 _MOST_FILES = 128
 _MOST_BYTES = 16 * 1024 * 1024
@@ -63,8 +55,8 @@ def read_tree(root: Path) -> list[CategoryFolder]:
     if not root.is_dir():
         raise InvalidInputError(f"expected a folder with one folder a category, got {root}")
     tops = _folders(root)
-    if tops and all(top.name.lower() in _SPLIT_NAMES for top in tops):
-        splits = {top: _SPLIT_NAMES[top.name.lower()] for top in tops}
+    if tops and all(top.name.lower() in SPLIT_NAMES for top in tops):
+        splits = {top: SPLIT_NAMES[top.name.lower()] for top in tops}
         # Without a validation level the freeze draws one from the training images; an image
         # that comes with a split would stay in it.
         drawn = "validation" not in splits.values()
@@ -90,14 +82,19 @@ def upload_folder(
     """Upload a category in requests of some files; yield how many each had, and its answer."""
     files = iter(folder.files)
     while batch := _next_batch(files):
-        yield len(batch), _upload(sensory, dataset, folder, batch)
+        yield len(batch), upload_files(sensory, dataset, folder.category, folder.split, batch)
 
 
-def _upload(
-    sensory: SensoryClient, dataset: str, folder: CategoryFolder, batch: list[tuple[str, bytes]]
+def upload_files(
+    sensory: SensoryClient,
+    dataset: str,
+    category: str,
+    split: Split | None,
+    batch: list[tuple[str, bytes]],
 ) -> UploadReply:
+    """Upload files of one category; one that is too large for the service is refused alone."""
     try:
-        return sensory.upload(dataset, batch, folder.category, folder.split)
+        return sensory.upload(dataset, batch, category, split)
     except TooLargeError as error:
         if len(batch) == 1:
             name, data = batch[0]
@@ -105,7 +102,7 @@ def _upload(
             fault = UploadFault(file=name, kind=error.kind, detail=detail)
             return UploadReply(stored=[], refused=[fault])
     # One of them is too large, and costs the others nothing.
-    replies = [_upload(sensory, dataset, folder, [file]) for file in batch]
+    replies = [upload_files(sensory, dataset, category, split, [file]) for file in batch]
     return UploadReply(
         stored=[image for reply in replies for image in reply.stored],
         refused=[fault for reply in replies for fault in reply.refused],

@@ -15,6 +15,7 @@ from commons.adapters.admin_app import Beside, create_admin_app
 from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, reading
+from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.hosted_keys import HostedKeys, open_keys
 from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.local_tables import tables_url
@@ -26,22 +27,35 @@ from commons.auth import StoredKey, stored_key
 from commons.errors import DiceboxError
 from commons.ports import Blobs, Clock, Queue
 from commons.settings import FromJson
+from sensory_service.adapters.blob_tables import BlobTables
 from sensory_service.adapters.dataset_tables import DatasetTables
+from sensory_service.adapters.erasure_tables import ErasureTables
 from sensory_service.adapters.figures import orders_by_state, waiting_shards
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.label_tables import LabelTables
 from sensory_service.adapters.order_tables import OrderTables
+from sensory_service.adapters.pack_tables import PackTables
 from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.adapters.snapshot_tables import SnapshotTables
+from sensory_service.archive_routes import archive_routes
+from sensory_service.batch_routes import batch_routes
 from sensory_service.consumer import BatchProcessor
+from sensory_service.differences import SnapshotComparison
+from sensory_service.erasure import Eraser
+from sensory_service.exports import SnapshotExport
 from sensory_service.images import ImageStore
+from sensory_service.imports import ImageImport
+from sensory_service.inspection import Inspector
 from sensory_service.label_routes import label_routes
 from sensory_service.labels import LabelDesk
 from sensory_service.orders import OrderDesk
+from sensory_service.packs import ImageReader, PackMaker
 from sensory_service.routes import image_routes, order_routes, snapshot_routes
 from sensory_service.shard_tasks import SHARD_QUEUE, ShardTasks
 from sensory_service.shards import ShardMaker
+from sensory_service.small_batches import SmallBatches
 from sensory_service.snapshots import SnapshotStore
+from sensory_service.storage_routes import storage_routes
 from sensory_service.thumbnails import Thumbnails
 from sensory_service.waiting import WaitingRoom
 
@@ -49,6 +63,7 @@ PREFIX = "/api/sensory/v1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("sensory:read", "train"), write=("sensory:write",))
 _HEALTH_S = 3.0
+_OLD_S = 3600.0  # no write takes so long
 
 
 class Settings(common_settings.Settings):
@@ -61,6 +76,7 @@ class Settings(common_settings.Settings):
         blobs_url: Another folder, or `s3://bucket/prefix`.
         replicas: Machines that run this service at once; more than one need the database.
         max_body_bytes: Largest request, and so the largest image.
+        max_import_bytes: Largest archive; it needs as much room in the data folder meanwhile.
         max_upload_files: Most files of one multipart request.
         upload_threads: Files of one request that are checked and written at once.
         waiting_slots: Requests that may wait for a shard at once; fewer than server threads.
@@ -81,6 +97,7 @@ class Settings(common_settings.Settings):
     blobs_url: str | None = None
     replicas: int = Field(default=1, ge=1)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_import_bytes: int = Field(default=1 << 40, ge=1)
     max_upload_files: int = Field(default=10_000, ge=1)
     upload_threads: int = Field(default=8, ge=1)
     waiting_slots: int = Field(default=4, ge=1)
@@ -210,8 +227,23 @@ def create_app(
     app.register_api(image_routes(PREFIX, images, metrics.count))
     labels = LabelDesk(LabelTables(on.database), catalog, on.clock, _new_id)
     app.register_api(label_routes(PREFIX, labels, Thumbnails(catalog, on.blobs)))
-    app.register_api(snapshot_routes(PREFIX, SnapshotStore(datasets, snapshots, on.clock)))
+    packs = PackTables(on.database)
+    store = SnapshotStore(datasets, snapshots, on.clock, _packer(on))
+    app.register_api(snapshot_routes(PREFIX, store))
+    batches = SmallBatches(snapshots, ImageReader(packs, on.blobs), settings.decode_threads)
+    app.register_api(batch_routes(PREFIX, SnapshotComparison(snapshots), batches))
     app.register_api(order_routes(PREFIX, orders, room))
+    archives = archive_routes(
+        PREFIX,
+        ImageImport(images, settings.max_body_bytes),
+        SnapshotExport(snapshots, catalog, ImageReader(packs, on.blobs), BlobTables(on.database)),
+        settings.data,
+        settings.max_import_bytes,
+    )
+    app.register_api(archives)
+    eraser = Eraser(ErasureTables(on.database), on.blobs, on.clock)
+    inspector = Inspector(BlobTables(on.database), on.blobs, lambda: _leftovers(on))
+    app.register_api(storage_routes(PREFIX, eraser, inspector))
     admin = create_admin_app(
         keys.desk,
         keys.guard,
@@ -230,6 +262,7 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
     maker = ShardMaker(
         ShardTables(on.database),
         SnapshotTables(on.database),
+        ImageReader(PackTables(on.database), on.blobs),
         on.blobs,
         threads=settings.decode_threads,
     )
@@ -238,8 +271,13 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
         maker,
         _tasks(on, settings),
         on.clock,
+        idle=_packer(on).pack_next,
         reconcile_every_s=settings.reconcile_every_s,
     )
+
+
+def _packer(on: Platform) -> PackMaker:
+    return PackMaker(PackTables(on.database), SnapshotTables(on.database), on.blobs, on.clock)
 
 
 def _tasks(on: Platform, settings: Settings) -> ShardTasks:
@@ -257,6 +295,11 @@ def _metrics(on: Platform) -> ServiceMetrics:
             ),
         },
     )
+
+
+def _leftovers(on: Platform) -> list[str]:
+    """Return the temporary files of writers that died, where blobs are files."""
+    return list(on.blobs.leftovers(_OLD_S)) if isinstance(on.blobs, FileBlobs) else []
 
 
 def _services(settings: Settings) -> dict[str, httpx.Client]:

@@ -20,6 +20,7 @@ class BatchProcessor:
         maker: Makes one shard.
         tasks: Reads tasks, and sends lost ones again.
         clock: Says when to look for lost tasks.
+        idle: Called when no task came; says whether there was something to do.
         attempts: A shard that failed this often for no known reason fails its orders.
         reconcile_every_s: Seconds between two looks for lost tasks.
     """
@@ -31,6 +32,7 @@ class BatchProcessor:
         tasks: ShardTasks,
         clock: Clock,
         *,
+        idle: Callable[[], bool] = lambda: False,
         attempts: int = 5,
         reconcile_every_s: float = 15.0,
     ) -> None:
@@ -38,6 +40,7 @@ class BatchProcessor:
         self._maker = maker
         self._tasks = tasks
         self._clock = clock
+        self._idle = idle
         self._attempts = attempts
         self._reconcile_every_s = reconcile_every_s
         self._next_look = 0.0
@@ -61,6 +64,8 @@ class BatchProcessor:
         delivery = self._queue.receive(SHARD_QUEUE, _RECEIVE_S)
         if delivery is not None:
             self._handle(delivery, stopped)
+        else:
+            self._idle()
         return delivery is not None
 
     def _handle(self, delivery: Delivery, stopped: Callable[[], bool]) -> None:

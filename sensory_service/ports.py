@@ -19,6 +19,7 @@ from commons.messages import (
     ShardDescriptor,
     Snapshot,
     SnapshotImage,
+    SnapshotState,
     Split,
     StoredImage,
 )
@@ -127,6 +128,15 @@ class ManifestLine(NamedTuple):
     image: str
     category: int
     split: Split
+
+
+class PackPlace(NamedTuple):
+    """Where the bytes of an image are: `size` bytes from `start` on in a pack."""
+
+    image: str
+    pack: str
+    start: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -263,6 +273,80 @@ class SnapshotCatalog(Protocol):
 
     def rows(self, snapshot: str, first: int, count: int) -> list[SnapshotImage]:
         """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
+        ...
+
+
+class PackCatalog(Protocol):
+    """Which image is where in which pack."""
+
+    def places(self, images: Sequence[str]) -> dict[str, PackPlace]:
+        """Return where those images are that are in packs."""
+        ...
+
+    def record(self, places: Sequence[PackPlace]) -> None:
+        """Say where images are; one that is in a pack already stays there."""
+        ...
+
+    def unpacked(self) -> str | None:
+        """Return the oldest snapshot that is not packed yet."""
+        ...
+
+    def finish(self, snapshot: str, at: float) -> None:
+        """Say that a snapshot is packed."""
+        ...
+
+
+class ErasureCatalog(Protocol):
+    """What holds an image, until its erasure is finished."""
+
+    def begin(self, image: str, who: str | None, at: float) -> None:
+        """Write down that an image is to be erased, and take it out of all datasets.
+
+        Raises:
+            NotFoundError: There never was such an image.
+        """
+        ...
+
+    def packs(self, image: str) -> dict[str, list[PackPlace]]:
+        """Return the packs with an image, each with all that is in it, in order."""
+        ...
+
+    def is_pack(self, pack: str) -> bool:
+        """Say whether any image is in a pack."""
+        ...
+
+    def replace_pack(self, pack: str, places: Sequence[PackPlace]) -> None:
+        """Say where the images of a pack are now, in one step."""
+        ...
+
+    def holders(self, image: str) -> tuple[list[str], list[str]]:
+        """Return the snapshots and the made shards that hold an image."""
+        ...
+
+    def finish(
+        self, image: str, snapshots: Sequence[str], shards: Sequence[str], at: float
+    ) -> None:
+        """Mark the snapshots, forget the shards and write down that it is done."""
+        ...
+
+
+class BlobCatalog(Protocol):
+    """Which blobs there should be."""
+
+    def hashes(self, kind: str, prefix: str) -> list[str]:
+        """Return the hashes of all `images`, `packs` or `shards` that start with some digits."""
+        ...
+
+    def snapshot(self, snapshot: str) -> SnapshotState:
+        """Return what became of a snapshot.
+
+        Raises:
+            NotFoundError: No snapshot has this id.
+        """
+        ...
+
+    def unfinished(self) -> list[str]:
+        """Return the images whose erasure began and did not end."""
         ...
 
 

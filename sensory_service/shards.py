@@ -11,7 +11,8 @@ from commons.adapters.decode import Pixels, decode_image
 from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.messages import SnapshotImage
 from commons.ports import Blobs
-from sensory_service.blob_names import image_blob, shard_blob
+from sensory_service.blob_names import shard_blob
+from sensory_service.packs import ImageReader
 from sensory_service.ports import ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan
 
@@ -35,15 +36,22 @@ class ShardMaker:
     Args:
         catalog: What the shards are, and where results are recorded.
         snapshots: The rows of a shard.
-        blobs: Images come from it, shards go to it.
+        reader: The images' bytes come from it.
+        blobs: Shards go to it.
         threads: Images decoded at once.
     """
 
     def __init__(
-        self, catalog: ShardCatalog, snapshots: SnapshotCatalog, blobs: Blobs, threads: int = 2
+        self,
+        catalog: ShardCatalog,
+        snapshots: SnapshotCatalog,
+        reader: ImageReader,
+        blobs: Blobs,
+        threads: int = 2,
     ) -> None:
         self._catalog = catalog
         self._snapshots = snapshots
+        self._reader = reader
         self._blobs = blobs
         self._threads = threads
 
@@ -79,18 +87,25 @@ class ShardMaker:
                 if stopped():
                     raise StoppedError
                 part = rows[start : start + _AT_ONCE]
-                decoded = pool.map(lambda row: self._pixels(row, plan), part)
+                data = self._read(part)
+                decoded = pool.map(
+                    lambda one: _pixels(one[0], one[1], plan), zip(part, data, strict=True)
+                )
                 images[start : start + len(part)] = list(decoded)
         return _packed(images, rows)
 
-    def _pixels(self, row: SnapshotImage, plan: ShardPlan) -> Pixels:
+    def _read(self, rows: Sequence[SnapshotImage]) -> list[bytes]:
         try:
-            data = self._blobs.get(image_blob(row.image))
-            return decode_image(data, plan.shape, plan.resize)
+            return self._reader.read([row.image for row in rows])
         except NotFoundError as error:
-            raise ShardFaultError(f"the bytes of image {row.image} are gone") from error
-        except (InvalidInputError, TooLargeError) as error:
-            raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
+            raise ShardFaultError(str(error)) from error
+
+
+def _pixels(row: SnapshotImage, data: bytes, plan: ShardPlan) -> Pixels:
+    try:
+        return decode_image(data, plan.shape, plan.resize)
+    except (InvalidInputError, TooLargeError) as error:
+        raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
 
 
 def _packed(images: Pixels, rows: Sequence[SnapshotImage]) -> bytes:

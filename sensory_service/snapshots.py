@@ -20,6 +20,7 @@ from commons.messages import (
     Split,
 )
 from commons.ports import Clock
+from sensory_service.packs import PackMaker
 from sensory_service.ports import DatasetCatalog, LabeledImage, ManifestLine, SnapshotCatalog
 from sensory_service.shard_layout import span_of
 from sensory_service.splits import Shares, assign_splits
@@ -35,12 +36,20 @@ class SnapshotStore:
         datasets: Categories and counts.
         catalog: Snapshots and splits.
         clock: Time of freezing.
+        packs: Makes the images quick to read.
     """
 
-    def __init__(self, datasets: DatasetCatalog, catalog: SnapshotCatalog, clock: Clock) -> None:
+    def __init__(
+        self,
+        datasets: DatasetCatalog,
+        catalog: SnapshotCatalog,
+        clock: Clock,
+        packs: PackMaker,
+    ) -> None:
         self._datasets = datasets
         self._catalog = catalog
         self._clock = clock
+        self._packs = packs
 
     def freeze(self, dataset: str, request: FreezeRequest) -> tuple[Snapshot, bool]:
         """Return a snapshot of what is labeled now, and whether it is new.
@@ -62,6 +71,8 @@ class SnapshotStore:
             created=self._clock.now(),
         )
         created = self._catalog.add(snapshot, lines)
+        if created:
+            self._packs.pack_new(snapshot.id)
         return self._catalog.get(snapshot.id), created
 
     def get(self, snapshot: str) -> Snapshot:

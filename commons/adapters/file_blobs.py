@@ -2,15 +2,86 @@
 
 import errno
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Protocol
 
 from commons.adapters.blob_name import checked_blob_name
 from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
 _TEMPORARY = ".temporary"  # starts with a dot, so no blob can be named like it
+
+
+class Files(Protocol):
+    """The file operations that decide what survives a crash; errors are `OSError`."""
+
+    def exists(self, path: Path) -> bool:
+        """Say whether there is such a file."""
+        ...
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder with those above it; one that is there is no error."""
+        ...
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a new file."""
+        ...
+
+    def sync_file(self, path: Path) -> None:
+        """Have the bytes of a file survive a crash, under every name it has."""
+        ...
+
+    def sync_folder(self, path: Path) -> None:
+        """Have the names in a folder survive a crash."""
+        ...
+
+    def link(self, path: Path, name: Path) -> bool:
+        """Give a file a second name, unless that is taken; say whether it was free."""
+        ...
+
+    def unlink(self, path: Path) -> None:
+        """Take a name away; one that is not there is no error."""
+        ...
+
+
+class LocalFiles:
+    """`Files` of the operating system."""
+
+    def exists(self, path: Path) -> bool:
+        """Say whether there is such a file."""
+        return path.exists()
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder with those above it."""
+        path.mkdir(parents=True, exist_ok=True)
+
+    def write(self, path: Path, data: bytes) -> None:
+        """Write a new file."""
+        with path.open("xb") as file:
+            file.write(data)
+
+    def sync_file(self, path: Path) -> None:
+        """Have the bytes of a file survive a crash."""
+        _sync(path, os.O_RDONLY)
+
+    def sync_folder(self, path: Path) -> None:
+        """Have the names in a folder survive a crash."""
+        _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+    def link(self, path: Path, name: Path) -> bool:
+        """Give a file a second name, unless that is taken."""
+        try:
+            os.link(path, name)
+        except FileExistsError:
+            return False
+        return True
+
+    def unlink(self, path: Path) -> None:
+        """Take a name away."""
+        path.unlink(missing_ok=True)
 
 
 class FileBlobs:
@@ -19,10 +90,15 @@ class FileBlobs:
     A blob is written beside the others under a temporary name, synced, linked to its own name
     (which fails when that exists: created once) and the folder is synced, so that after a
     crash it is whole or absent.
+
+    Args:
+        root: The folder.
+        files: How files are written; a test hands in a disk that forgets what was not synced.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, files: Files | None = None) -> None:
         self._root = root
+        self._files = LocalFiles() if files is None else files
         self._durable_folders: set[Path] = set()
 
     def put(self, name: str, data: bytes) -> bool:
@@ -30,19 +106,9 @@ class FileBlobs:
         path = self._path(name)
         with _translated(name):
             self._make_folder(path.parent)
-            if path.exists():
-                # Whoever linked it may not have synced the folder yet; it must hold for us too.
-                _sync_folder(path.parent)
-                return False
-            temporary = self._root / _TEMPORARY / uuid.uuid4().hex
-            self._make_folder(temporary.parent)
-            try:
-                _write_synced(temporary, data)
-                created = _link(temporary, path)
-            finally:
-                with suppress(FileNotFoundError):
-                    temporary.unlink()
-            _sync_folder(path.parent)
+            # Whoever linked it may not have synced the folder yet; it must hold for us too.
+            created = not self._files.exists(path) and self._create(path, data)
+            self._files.sync_folder(path.parent)
             return created
 
     def get(self, name: str) -> bytes:
@@ -65,7 +131,7 @@ class FileBlobs:
                 path.unlink()
             except FileNotFoundError:
                 return False
-            _sync_folder(path.parent)
+            self._files.sync_folder(path.parent)
             return True
 
     def names(self, prefix: str = "") -> Iterator[str]:
@@ -78,6 +144,25 @@ class FileBlobs:
                 if name.startswith(prefix):
                     yield name
 
+    def leftovers(self, older_than_s: float) -> Iterator[str]:
+        """Yield the temporary files of writers that died, by their age in seconds."""
+        folder = self._root / _TEMPORARY
+        for file in folder.iterdir() if folder.is_dir() else ():
+            with suppress(FileNotFoundError):
+                if time.time() - file.stat().st_mtime >= older_than_s:
+                    yield f"{_TEMPORARY}/{file.name}"
+
+    def _create(self, path: Path, data: bytes) -> bool:
+        temporary = self._root / _TEMPORARY / uuid.uuid4().hex
+        # Not synced: nothing of it needs to survive a crash.
+        self._files.make_folder(temporary.parent)
+        try:
+            self._files.write(temporary, data)
+            self._files.sync_file(temporary)
+            return self._files.link(temporary, path)
+        finally:
+            self._files.unlink(temporary)
+
     def _path(self, name: str) -> Path:
         return self._root / checked_blob_name(name)
 
@@ -87,34 +172,9 @@ class FileBlobs:
             return
         if folder != self._root:
             self._make_folder(folder.parent)
-            folder.mkdir(exist_ok=True)
-        else:
-            folder.mkdir(parents=True, exist_ok=True)
-        _sync_folder(folder.parent)
+        self._files.make_folder(folder)
+        self._files.sync_folder(folder.parent)
         self._durable_folders.add(folder)
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _link(temporary: Path, path: Path) -> bool:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -128,3 +188,11 @@ def _translated(name: str) -> Iterator[None]:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFullError(f"no space is left to store {name}") from error
         raise UnavailableError(f"the storage failed at {name}: {error}") from error
+
+
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -29,8 +29,10 @@ from commons.errors import (
 )
 from commons.messages import (
     Champion,
+    CheckReport,
     Classification,
     DatasetSummary,
+    Erasure,
     FreezeRequest,
     Individual,
     Order,
@@ -153,6 +155,15 @@ class SensoryClient:
     def image(self, sha256: str) -> bytes:
         """Return the bytes of an image as they were sent."""
         return self._caller.call("GET", f"{SENSORY}/images/{sha256}").content
+
+    def purge(self, sha256: str) -> Erasure:
+        """Erase an image for good; safe to repeat, which also finishes what was interrupted."""
+        reply = self._caller.call("DELETE", f"{SENSORY}/images/{quote(sha256, safe='')}")
+        return Erasure.model_validate_json(reply.content)
+
+    def check(self, prefix: str) -> CheckReport:
+        """Return what is wrong in the storage with the hashes that start with two digits."""
+        return self._get(CheckReport, f"/check/{prefix}")
 
     def freeze(self, dataset: str, request: FreezeRequest) -> Snapshot:
         """Return a snapshot of what is labeled now; the same content gives the same id."""

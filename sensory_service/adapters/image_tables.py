@@ -23,6 +23,7 @@ from sensory_service.adapters.tables import (
     IMAGE,
     LABEL_EVENT,
     MEMBERSHIP,
+    PURGED,
     REMOVED,
 )
 from sensory_service.labeling import Standing, after_upload, is_relabeled
@@ -46,6 +47,7 @@ class ImageTables:
             )
             rows = [asdict(image) | {"created": upload.at} for image in upload.images]
             insert_unless_there(connection, IMAGE, rows, ["sha256"])
+            _forget_erasures(connection, [image.sha256 for image in upload.images])
             changes = _plan(connection, dataset, upload, category.id if category else None)
             _write(connection, dataset, changes, upload.at, upload.who)
             names = _categories(connection, dataset)
@@ -74,12 +76,7 @@ class ImageTables:
     def remove(self, removal: Removal) -> None:
         """Take an image out of a dataset; one that was taken out before is no error."""
         with writing(self._database) as connection:
-            dataset = find_dataset(connection, removal.dataset).id
-            before = _standings(connection, dataset, [removal.image]).get(removal.image)
-            if before is None:
-                raise _unknown(removal.dataset, removal.image)
-            if not before.removed:
-                _take_out(connection, dataset, removal, before)
+            take_out(connection, removal)
 
     def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
         """Return at most `limit` images, newest first."""
@@ -146,6 +143,28 @@ def _write(
         )
         connection.execute(out, [{"which": image} for image in restored])
     _write_labels(connection, dataset, changes, at, who)
+
+
+def _forget_erasures(connection: Connection, images: Sequence[str]) -> None:
+    """Take the word back that the bytes of these images are gone."""
+    for start in range(0, len(images), _AT_ONCE):
+        some = images[start : start + _AT_ONCE]
+        done = (PURGED.c.image.in_(some), PURGED.c.done.is_not(None))
+        connection.execute(PURGED.delete().where(*done))
+
+
+def take_out(connection: Connection, removal: Removal) -> None:
+    """Take an image out of a dataset, if it is in it.
+
+    Raises:
+        NotFoundError: No such dataset, or the image was never in it.
+    """
+    dataset = find_dataset(connection, removal.dataset).id
+    before = _standings(connection, dataset, [removal.image]).get(removal.image)
+    if before is None:
+        raise _unknown(removal.dataset, removal.image)
+    if not before.removed:
+        _take_out(connection, dataset, removal, before)
 
 
 def _take_out(connection: Connection, dataset: int, removal: Removal, before: Standing) -> None:

@@ -1,0 +1,126 @@
+"""An archive as a tree of labeled images: what each of its files is, or why it is refused."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from commons.archives import Member, open_archive
+from commons.errors import DiceboxError, InvalidInputError, TooLargeError
+from commons.image_tree import (
+    CATEGORIES_FILE,
+    Place,
+    TreeRule,
+    category_names,
+    is_hidden,
+    parts_of,
+)
+
+_MOST_NAMES_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the tree: where it belongs and its bytes, or the fault it is refused for."""
+
+    path: str
+    place: Place | None = None
+    data: bytes = b""
+    fault: DiceboxError | None = None
+
+
+class ArchiveTree:
+    """Reads an archive twice: for its paths, which say what its folders mean, and its files.
+
+    Args:
+        file: A zip, tar or tar.gz that can seek.
+        size: Its bytes.
+
+    Raises:
+        InvalidInputError: No archive, a damaged one, or none with one folder a category.
+        TooLargeError: It unpacks to far more than pictures do.
+    """
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._archive = open_archive(file, size)
+        self._names: dict[str, str] = {}
+        self._inside = 0
+        self.files = 0
+        self._rule = TreeRule(self._paths(), self._names)
+        if not self._inside:
+            raise InvalidInputError("expected an archive with one folder a category, got no such")
+
+    def entries(self, most_bytes: int) -> Iterator[Entry]:
+        """Yield every file but the hidden ones; one above `most_bytes` is refused.
+
+        Raises:
+            InvalidInputError: The archive is damaged from here on.
+            TooLargeError: It unpacks to far more than pictures do.
+        """
+        labels = _Labels()
+        for member in self._archive.members():
+            path = _text(member.name)
+            if is_hidden(path) or parts_of(path) == (CATEGORIES_FILE,):
+                continue
+            try:
+                place = self._place(path)
+                data = member.read(most_bytes)
+                labels.check(data, place.category)
+            except (InvalidInputError, TooLargeError) as error:
+                if error.kind == "archive-bomb":
+                    raise
+                yield Entry(path, fault=error)
+            else:
+                yield Entry(path, place, data)
+
+    def _paths(self) -> Iterator[str]:
+        for member in self._archive.members():
+            path = _text(member.name)
+            if parts_of(path) == (CATEGORIES_FILE,):
+                self._names.update(_names(member))
+            elif not is_hidden(path):
+                self.files += 1
+                if member.fault is None and parts_of(path) is not None:
+                    self._inside += "/" in path
+                    yield path
+
+    def _place(self, path: str) -> Place:
+        if parts_of(path) is None:
+            raise InvalidInputError(
+                "expected a path inside the archive, got one that leads out of it",
+                kind="unsafe-path",
+            )
+        place = self._rule.place(path)
+        if place is None:
+            raise InvalidInputError(
+                "expected a folder named like the category, got none", kind="no-category"
+            )
+        return place
+
+
+class _Labels:
+    """Finds the same bytes in two categories: the first one counts, so a second import agrees."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        # Half of the hash: a million of them must fit in memory.
+        self._of: dict[bytes, int] = {}
+
+    def check(self, data: bytes, category: str) -> None:
+        number = self._numbers.setdefault(category, len(self._numbers))
+        first = self._of.setdefault(hashlib.sha256(data).digest()[:16], number)
+        if first != number:
+            other = list(self._numbers)[first]
+            raise InvalidInputError(
+                f"the same image is in {other[:100]!r} of this import, which counts",
+                kind="conflict",
+            )
+
+
+def _names(member: Member) -> dict[str, str]:
+    return category_names(member.read(_MOST_NAMES_BYTES))
+
+
+def _text(name: str) -> str:
+    """Return a member's name as text, also where it is no UTF-8."""
+    return name.encode(errors="backslashreplace").decode()[:1000]

@@ -1,0 +1,64 @@
+"""`dicebox purge` and `dicebox fsck`."""
+
+import click
+from rich.progress import track
+
+from dicebox.commands.options import as_json, print_json
+from dicebox.connect import Place, connect
+from dicebox.run_display import progress_console
+
+_SHOWN_FAULTS = 100
+
+
+@click.command(short_help="Erase an image for good.")
+@click.argument("image", metavar="SHA256")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@as_json
+@click.pass_obj
+def purge(place: Place, image: str, yes: bool, as_json: bool) -> None:
+    """Erase an image for good: its bytes, and every pack and shard that holds them.
+
+    Snapshots with it are marked and cannot be ordered any more; its history keeps its hash.
+    Copies in the caches of trainers and in backups are out of reach.
+    """
+    if not yes:
+        click.confirm(f"Erase {image} for good?", abort=True, err=True)
+    with connect(place) as client:
+        erasure = client.sensory.purge(image)
+    if as_json:
+        print_json(erasure.model_dump())
+    else:
+        click.echo(
+            f"{image} is erased, from {erasure.packs} packs and {erasure.shards} shards; "
+            f"{len(erasure.snapshots)} snapshots are marked"
+        )
+
+
+@click.command(short_help="Check that the storage holds what the tables say.")
+@as_json
+@click.pass_obj
+def fsck(place: Place, as_json: bool) -> None:
+    """Read every image, pack and shard and compare it with its hash and with the tables.
+
+    Finds what is missing or damaged, blobs that no table knows, old temporary files, and
+    erasures that were interrupted. Changes nothing. Ends with 1 if something is wrong.
+    """
+    console = progress_console()
+    checked, faults = 0, []
+    with connect(place) as client:
+        prefixes = [f"{number:02x}" for number in range(256)]
+        steps = track(prefixes, "Checking", console=console, disable=not console.is_terminal)
+        for prefix in steps:
+            report = client.sensory.check(prefix)
+            checked += report.checked
+            faults += report.faults
+    for fault in faults[:_SHOWN_FAULTS]:
+        click.echo(f"{fault.kind} {fault.name}: {fault.detail}", err=True)
+    if len(faults) > _SHOWN_FAULTS:
+        click.echo(f"and {len(faults) - _SHOWN_FAULTS} more", err=True)
+    if as_json:
+        print_json({"checked": checked, "faults": [fault.model_dump() for fault in faults]})
+    else:
+        click.echo(f"{checked} images, packs and shards checked, {len(faults)} faults")
+    if faults:
+        raise SystemExit(1)
