@@ -50,7 +50,9 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 
 def _surroundings(report: dict[str, Any]) -> list[str]:
     machine = report["machine"]
-    commit = (report["commit"] or "unknown")[:12] + (", changed since" if report["dirty"] else "")
+    commit = (report["commit"] or "unknown")[:12] + (
+        ", with uncommitted changes" if report["dirty"] else ""
+    )
     versions = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
     memory = machine["memory_bytes"] / _GB
     load = machine["load_before"]

@@ -103,12 +103,17 @@ def surroundings(name: str, quick: bool) -> dict[str, Any]:
     return {
         "benchmark": name,
         "quick": quick,
-        "command": " ".join(["python", "-m", f"benchmarks.{name}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", f"benchmarks.{name}", *map(_named, sys.argv[1:])]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         **commit(REPOSITORY),
         "machine": {**machine(), "load_before": load()},
         "versions": versions(),
     }
+
+
+def _named(argument: str) -> str:
+    """Return an argument without the folders of this machine."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def show(findings: Findings, console: Console) -> None:
