@@ -6,9 +6,17 @@ Under `/api/sensory/v1`:
     GET    /datasets, /datasets/{dataset}                counts
     GET    /datasets/{dataset}/images?category=&labeled=&cursor=&limit=
     PUT    /datasets/{dataset}/images/{sha256}/label     another category, or none
-    GET    /images/{sha256}                              the bytes as they were sent
+    GET    /datasets/{dataset}/images/{sha256}/history   who said what and when
+    DELETE /datasets/{dataset}/images/{sha256}           out of the dataset; the history stays
+    POST   /datasets/{dataset}/categories, …/{category}/merge; PUT …/{category}/name
+    POST   /datasets/{dataset}/imports                   a zip or tar of folders, streamed
+    GET    /images/{sha256}, /images/{sha256}/thumbnail  the bytes as they were sent, or small
+    DELETE /images/{sha256}                              erased for good (`dicebox purge`)
     POST   /datasets/{dataset}/snapshots                 freeze what is labeled
     GET    /snapshots/{id}, /snapshots/{id}/images?split=&cursor=&limit=
+    GET    /snapshots/{id}/batch, /snapshots/{id}/export, /snapshots/{id}/state
+    GET    /snapshots/{before}/diff/{after}
+    GET    /check/{prefix}                               one part of `dicebox fsck`
     POST   /orders                                       a snapshot in batches of one shape
     GET    /orders/{id}, /orders/{id}/shards/next?after=&wait_s=
     DELETE /orders/{id}

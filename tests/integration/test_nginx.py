@@ -238,6 +238,12 @@ def test_a_body_within_the_limit_arrives_and_a_longer_one_is_refused(site):
     connection.close()
 
 
+def test_an_archive_longer_than_the_limit_of_an_image_goes_through(site):
+    body = b"x" * (65 * 1024 * 1024)
+    reply = site.http.post("/api/sensory/v1/datasets/pets/imports", content=body)
+    assert reply.status_code == 200
+
+
 def test_nginx_itself_says_that_it_lives(site):
     assert site.http.get("/healthz").text == "alive\n"
 
