@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,13 @@ def run_out_of_memory(_arguments: dict[str, Any], _context: JobContext) -> dict[
 
 
 def die(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def litter_and_die(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    with tempfile.NamedTemporaryFile("w", suffix=".litter", delete=False) as file:
+        file.write("x")
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
 

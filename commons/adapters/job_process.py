@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -33,6 +34,7 @@ class WorkerPlace:
     blobs_url: str
     cache: str
     progress: str
+    temporary: str
     log: str
     threads: int
 
@@ -55,6 +57,8 @@ def start_worker(place: WorkerPlace) -> None:
         os.environ[name] = threads
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    # A killed worker leaves its temporary files (TensorFlow makes some) where the engine clears up.
+    os.environ["TMPDIR"] = tempfile.tempdir = place.temporary
     _write_output_to(Path(place.log))
     end_with_parent()
 

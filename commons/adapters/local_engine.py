@@ -8,7 +8,6 @@ crashed, out of memory, past its time) touches one job, and a slot knows what it
 import logging
 import multiprocessing
 import queue
-import shutil
 import signal
 import threading
 from collections import deque
@@ -24,6 +23,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 from commons.adapters import job_process
 from commons.adapters.clock import SystemClock
 from commons.adapters.job_process import WorkerPlace
+from commons.adapters.scratch_folder import ScratchFolder
 from commons.errors import UnavailableError
 from commons.jobs import JobEvent, JobResult, JobSpec, Outcome, WorkerInfo
 from commons.ports import Clock
@@ -45,7 +45,8 @@ class LocalEngine:
     Args:
         workers: How many jobs run at once.
         blobs_url: Where jobs find the blobs: a folder.
-        folder: For logs, progress and the cache shared by the workers; safe to lose.
+        folder: For logs, progress and the cache that the workers of all engines here share;
+            safe to lose.
         threads: How many threads the numeric libraries of one worker may use.
         worker_memory_bytes: A worker above this resident size is replaced after its job.
         worker_jobs: A worker is replaced after so many jobs, however small it is.
@@ -72,13 +73,15 @@ class LocalEngine:
         self._sequence = 0
         self._closed = False
         self._folder = folder
+        self._scratch = ScratchFolder(folder / "engines")
         self._slots = [
             _Slot(
                 WorkerPlace(
                     name=f"worker-{number}",
                     blobs_url=blobs_url,
                     cache=str(folder / "cache"),
-                    progress=str(folder / "progress" / f"worker-{number}.jsonl"),
+                    progress=str(self._scratch.path / f"worker-{number}.jsonl"),
+                    temporary=str(self._scratch.path),
                     log=str(folder / "logs" / f"worker-{number}.log"),
                     threads=threads,
                 ),
@@ -146,13 +149,14 @@ class LocalEngine:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
-        shutil.rmtree(self._folder / "progress", ignore_errors=True)
+        self._scratch.remove()
 
     def _start_threads(self) -> None:
         if self._threads:
             return
-        for folder in ("cache", "progress", "logs"):
+        for folder in ("cache", "logs"):
             (self._folder / folder).mkdir(parents=True, exist_ok=True)
+        self._scratch.make()
         # Where it starts with the first worker it unblocks what `_serve` blocks.
         resource_tracker.ensure_running()
         for slot in self._slots:

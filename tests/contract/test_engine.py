@@ -212,6 +212,28 @@ def test_a_worker_is_replaced_after_its_number_of_jobs(tmp_path: Path) -> None:
     assert engine.recycled == 2
 
 
+def test_two_engines_in_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
+    first, second = (
+        LocalEngine(workers=1, blobs_url=str(tmp_path / "b"), folder=tmp_path) for _ in range(2)
+    )
+    assert first.submit(job("double", job_id="a/1", number=1)).result(WAIT_S).outcome == "ok"
+    assert second.submit(job("double", job_id="a/2", number=2)).result(WAIT_S).outcome == "ok"
+    assert [event.job for event in first.events(0)] == ["a/1"]
+    second.close()
+    assert first.submit(job("double", job_id="a/3", number=3)).result(WAIT_S).outcome == "ok"
+    first.close()
+    assert [*(tmp_path / "engines").iterdir()] == []
+
+
+def test_what_a_killed_worker_left_lying_about_goes_with_the_engine(tmp_path: Path) -> None:
+    engine = LocalEngine(workers=1, blobs_url=str(tmp_path / "b"), folder=tmp_path)
+    result = engine.submit(job("litter_and_die")).result(WAIT_S)
+    assert result.outcome == "killed"
+    assert [file.read_text() for file in tmp_path.glob("engines/*/*.litter")] == ["x"]
+    engine.close()
+    assert [*(tmp_path / "engines").iterdir()] == []
+
+
 def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys\n"
@@ -230,8 +252,8 @@ def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path) -> None:
         [sys.executable, str(file), str(tmp_path)],
         env={**os.environ, "PYTHONPATH": os.getcwd()},
     )
-    progress = tmp_path / "progress" / "worker-1.jsonl"
-    eventually(lambda: progress.exists() and progress.read_text())
+    progress = eventually(lambda: [*tmp_path.glob("engines/*/worker-1.jsonl")])[0]
+    eventually(progress.read_text)
     worker = int(progress.read_text().split('"process": ')[1].split("}")[0])
     assert alive(worker)
     parent.kill()
@@ -245,3 +267,16 @@ def alive(process: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
+
+
+def test_an_engine_clears_up_after_one_that_was_killed(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, kept = (tmp_path / "engines" / f"{pid}-00000000" for pid in (ended.pid, os.getpid()))
+    left.mkdir(parents=True)
+    kept.mkdir()
+    engine = LocalEngine(workers=1, blobs_url=str(tmp_path / "b"), folder=tmp_path)
+    engine.submit(job("double", number=1)).result(WAIT_S)
+    engine.close()
+    assert not left.exists()
+    assert kept.exists()
