@@ -99,3 +99,17 @@ class JobFailedError(Exception):
         super().__init__(reason)
         self.outcome = outcome
         self.reason = reason
+
+
+# The one table by which services make HTTP answers of errors, and clients errors of answers.
+HTTP_STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
+    (InvalidInputError, 400),
+    (UnauthorizedError, 401),
+    (ForbiddenError, 403),
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (GoneError, 410),
+    (TooLargeError, 413),
+    (UnavailableError, 503),
+    (StorageFullError, 507),
+)

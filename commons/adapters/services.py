@@ -16,15 +16,8 @@ from pydantic import BaseModel
 
 from commons.auth import KeyInfo, KeyList, KeyRequest, NewKey
 from commons.errors import (
-    ConflictError,
+    HTTP_STATUS,
     DiceboxError,
-    ForbiddenError,
-    GoneError,
-    InvalidInputError,
-    NotFoundError,
-    StorageFullError,
-    TooLargeError,
-    UnauthorizedError,
     UnavailableError,
 )
 from commons.messages import (
@@ -54,19 +47,7 @@ EVOLUTION = "/api/evolution/v1"
 CLASSIFICATION = "/api/classification/v1"
 ADMIN = "/api/admin/v1"
 
-_ERRORS: MappingProxyType[int, type[DiceboxError]] = MappingProxyType(
-    {
-        400: InvalidInputError,
-        401: UnauthorizedError,
-        403: ForbiddenError,
-        404: NotFoundError,
-        409: ConflictError,
-        410: GoneError,
-        413: TooLargeError,
-        503: UnavailableError,
-        507: StorageFullError,
-    }
-)
+_ERRORS = MappingProxyType({status: kind for kind, status in HTTP_STATUS})
 MessageType = TypeVar("MessageType", bound=BaseModel)
 
 

@@ -18,29 +18,13 @@ from commons.adapters.openapi_document import DOCUMENTATION, DocumentedApp, prot
 from commons.adapters.request_log import CALLER, follow_requests, request_id
 from commons.auth import COOKIE, Scope
 from commons.errors import (
-    ConflictError,
+    HTTP_STATUS,
     DiceboxError,
     ForbiddenError,
-    GoneError,
-    InvalidInputError,
-    NotFoundError,
-    StorageFullError,
-    TooLargeError,
     UnauthorizedError,
     UnavailableError,
 )
 
-_STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
-    (InvalidInputError, 400),
-    (UnauthorizedError, 401),
-    (ForbiddenError, 403),
-    (NotFoundError, 404),
-    (ConflictError, 409),
-    (GoneError, 410),
-    (TooLargeError, 413),
-    (UnavailableError, 503),
-    (StorageFullError, 507),
-)
 _LOG = logging.getLogger(__name__)
 
 
@@ -234,7 +218,7 @@ def problem(status: int, kind: str, title: str, detail: str) -> Response:
 
 
 def _answer_own_error(error: DiceboxError) -> Response:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    status = next((status for kind, status in HTTP_STATUS if isinstance(error, kind)), 500)
     response = problem(status, error.kind, error.kind.replace("-", " "), str(error))
     if isinstance(error, UnavailableError):
         response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
