@@ -3,7 +3,9 @@
 Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them):
 
     POST /classify?dataset=&network=&top=   raw image bytes in, categories with probabilities out
-    POST /networks                          register a card whose files are in the blobs
+    PUT  /network-files/{sha256}.{kind}     send a file of a network (npz, keras, onnx)
+    GET  /network-files/{sha256}.{kind}     the file; HEAD says whether it is here
+    POST /networks                          register a card; 409 `missing-files` if some are
     GET  /networks?dataset=                 the gallery, newest first
     GET  /networks/{id}                     one network
     GET  /networks/{id}/{file}              download `keras`, `onnx` or `weights`
@@ -13,6 +15,6 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /healthz, /readyz
 
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
-`DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_SPARE_NETWORKS`, `DICEBOX_HOST`,
-`DICEBOX_PORT`.
+`DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_MAX_NETWORK_FILE_BYTES`,
+`DICEBOX_SPARE_NETWORKS`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """

@@ -11,8 +11,10 @@ import commons.settings
 from classification_service.adapters.onnx_predictor import load_onnx
 from classification_service.adapters.tables import SqlGalleryTables
 from classification_service.classify import Classifier
+from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
 from classification_service.loading import Loader
+from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
 from classification_service.routes import PREFIX, create_blueprint
 from commons.adapters.blobs import open_blobs
@@ -39,6 +41,7 @@ class Settings(commons.settings.Settings):
         replicas: Machines that run this service at once; more than one need the database.
         refresh_s: How often the watcher reads the champion pointers.
         max_body_bytes: A longer request body is refused.
+        max_network_file_bytes: A larger file of a network is refused.
         spare_networks: How many networks besides the champions stay in memory.
         host: Where `python -m classification_service` listens.
         port: The same.
@@ -52,6 +55,7 @@ class Settings(commons.settings.Settings):
     replicas: int = Field(default=1, ge=1)
     refresh_s: float = Field(default=0.5, gt=0.0)
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
+    max_network_file_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     spare_networks: int = Field(default=8, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
@@ -101,7 +105,8 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     database = create_database(url)
     migrate(database, _MIGRATIONS)
     tables, clock = SqlGalleryTables(database), SystemClock()
-    loader = Loader(open_blobs(settings.blobs_url or str(settings.data / "blobs")), load_onnx)
+    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    loader = Loader(blobs, load_onnx)
     gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
     gallery.refresh()
     metrics = ServiceMetrics(PREFIX)
@@ -116,4 +121,6 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     )
     networks = Networks(tables, loader, gallery, clock)
     app.register_api(create_blueprint(networks, Classifier(gallery, clock), metrics.count))
+    files = NetworkFiles(blobs, settings.max_network_file_bytes)
+    app.register_api(file_routes(files, settings.max_network_file_bytes))
     return ClassificationService(app, gallery, settings.refresh_s)

@@ -48,6 +48,16 @@ class Loader:
         _warm_up(predictor, card)
         return LoadedNetwork(network, card, predictor)
 
+    def missing(self, card: NetworkCard) -> list[str]:
+        """Return the names of the files of a network that are not in the blobs.
+
+        Raises:
+            InvalidInputError: The card has a name that no blob can have.
+            UnavailableError: The blobs cannot be reached.
+        """
+        files: list[NetworkFile] = [getattr(card, kind) for kind in FILE_KINDS]
+        return [file.blob for file in files if not self._blobs.exists(file.blob)]
+
     def read(self, card: NetworkCard, kind: FileKind) -> bytes:
         """Return one file of a network, size and hash verified.
 

@@ -28,12 +28,20 @@ class Networks:
         """Return the id of a network and whether it is new; nothing is promoted.
 
         Raises:
-            InvalidInputError: A file is missing or is not what the card says, or the network
-                does not give probabilities (kind `damaged-network`); nothing was stored.
+            ConflictError: Files are missing (kind `missing-files`): to be sent first.
+            InvalidInputError: A file is not what the card says, or the network does not give
+                probabilities (kind `damaged-network`); nothing was stored.
             StorageFullError: No space is left; nothing was stored.
         """
         network = network_id(card)
         _check_dataset_name(card.dataset)
+        missing = self._loader.missing(card)
+        if missing:
+            raise ConflictError(
+                f"{', '.join(missing)} of the network not in the blobs: send each file by PUT "
+                "to network-files/{sha256}.{npz, keras or onnx}, then register again",
+                kind="missing-files",
+            )
         # Loaded before it is stored, so that no broken network is ever in the gallery.
         self._loader.load(network, card)
         for kind in FILE_KINDS:

@@ -144,7 +144,8 @@ def _add_networks(routes: APIBlueprint, networks: Networks) -> None:
 
     @routes.get("/networks/<network>/<kind>", summary="Download a file of a network")
     def download(path: FilePath) -> Response:
-        return _attachment(networks.file(path.network, path.kind), path)
+        name = f"{path.network[:12]}.{path.kind}"
+        return attachment(networks.file(path.network, path.kind), name)
 
 
 def _add_champions(routes: APIBlueprint, networks: Networks) -> None:
@@ -172,11 +173,10 @@ def _entry(found: RegisteredNetwork, champions: set[str | None]) -> GalleryEntry
     )
 
 
-def _attachment(data: bytes, path: FilePath) -> Response:
+def attachment(data: bytes, name: str) -> Response:
+    """Return bytes to be saved under a name; the address names these bytes for ever."""
     response = Response(data, mimetype="application/octet-stream")
     response.headers["X-Content-Type-Options"] = "nosniff"
-    name = f"{path.network[:12]}.{path.kind}"
     response.headers.set("Content-Disposition", "attachment", filename=name)
-    # The id names these bytes for ever.
     response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
     return response

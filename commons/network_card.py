@@ -9,6 +9,9 @@ from pydantic import Field
 from commons.genome import Genome
 from commons.messages import Category, Message, ResizePolicy, Sha256
 
+# What a file of a network is called where it is sent: by its hash and its kind.
+NETWORK_FILE_NAME = r"^[0-9a-f]{64}\.(npz|keras|onnx)$"
+
 
 class NetworkFile(Message):
     """One file of a network: `blob` is its name in the blobs."""
@@ -62,6 +65,11 @@ class NetworkCard(Message):
     individual: int | None = None
     created: float
     versions: dict[str, str]
+
+
+def network_blob(name: str) -> str:
+    """Return the blob of a file of a network, such as `ab12….onnx`."""
+    return f"networks/{name[:2]}/{name}"
 
 
 def network_id(card: NetworkCard) -> str:

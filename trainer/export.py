@@ -19,7 +19,13 @@ import onnxruntime
 from commons.adapters.decode import DECODER
 from commons.errors import JobFailedError
 from commons.genome import genome_hash
-from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing
+from commons.network_card import (
+    Metrics,
+    NetworkCard,
+    NetworkFile,
+    Preprocessing,
+    network_blob,
+)
 from commons.ports import Blobs
 from commons.training import ExportJob
 from trainer.adapters.keras_network import network_of, with_probabilities
@@ -81,7 +87,7 @@ def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> Netw
 
 def _store(blobs: Blobs, data: bytes, ending: str) -> NetworkFile:
     sha256 = hashlib.sha256(data).hexdigest()
-    name = f"networks/{sha256[:2]}/{sha256}.{ending}"
+    name = network_blob(f"{sha256}.{ending}")
     blobs.put(name, data)
     return NetworkFile(blob=name, sha256=sha256, bytes=len(data))
 

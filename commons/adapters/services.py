@@ -5,6 +5,7 @@ or a command that opens the data folder itself hands in `httpx.Client(transport=
 httpx.WSGITransport(app))` and talks to the real app without a socket.
 """
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from commons.adapters.caller import (
 )
 from commons.adapters.sensory_client import SensoryClient
 from commons.auth import KeyInfo, KeyList, KeyRequest, NewKey
+from commons.errors import ConflictError, NotFoundError
 from commons.messages import (
     Champion,
     Classification,
@@ -84,6 +86,44 @@ class GalleryClient:
         """Register a network whose files are in the blobs; return its id. Safe to repeat."""
         reply = self._caller.call("POST", f"{CLASSIFICATION}/networks", **send_json(card))
         return str(reply.json()["network"])
+
+    def publish(self, card: NetworkCard, read: Callable[[str], bytes]) -> str:
+        """Register a network, sending those of its files that are missing there first.
+
+        Args:
+            card: What is registered; where the blobs are shared, nothing else is sent.
+            read: Returns the bytes of a file by the name of its blob.
+
+        Returns:
+            Its id. Safe to repeat.
+        """
+        try:
+            return self.register(card)
+        except ConflictError as error:
+            if error.kind != "missing-files":
+                raise
+        for file in (card.weights, card.keras, card.onnx):
+            name = file.blob.rpartition("/")[2]
+            if not self.has_file(name):
+                self.put_file(name, read(file.blob))
+        return self.register(card)
+
+    def has_file(self, name: str) -> bool:
+        """Say whether the file `{sha256}.{npz|keras|onnx}` of a network is there."""
+        try:
+            self._caller.call("HEAD", f"{CLASSIFICATION}/network-files/{name}")
+        except NotFoundError:
+            return False
+        return True
+
+    def put_file(self, name: str, data: bytes) -> None:
+        """Send a file of a network; safe to repeat, since its name is its hash."""
+        self._caller.call(
+            "PUT",
+            f"{CLASSIFICATION}/network-files/{name}",
+            content=data,
+            headers={"Content-Type": "application/octet-stream"},
+        )
 
     def networks(self, dataset: str | None = None) -> list[dict[str, Any]]:
         """Return registered networks, newest first: `network`, `champion` (bool) and `card`."""

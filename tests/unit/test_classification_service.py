@@ -213,10 +213,6 @@ FAULTS = {
         lambda card, _: {"weights": card.weights.model_copy(update={"sha256": "1" * 64})},
         "hash",
     ),
-    "missing file": (
-        lambda card, _: {"weights": card.weights.model_copy(update={"blob": "networks/gone"})},
-        "not in the blobs",
-    ),
     "no onnx": (lambda _, blobs: {"onnx": stored_file(blobs, b"not onnx", "onnx")}, "load"),
     "no probabilities": (
         lambda _, blobs: {"onnx": stored_file(blobs, onnx_bytes(last="Identity"), "onnx")},
