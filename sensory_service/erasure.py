@@ -45,6 +45,8 @@ class Eraser:
         snapshots, shards = self._catalog.holders(image)
         for shard in shards:
             self._blobs.delete(shard_blob(shard))
+        # An upload that came in between was refused and may have left them again.
+        self._blobs.delete(image_blob(image))
         self._catalog.finish(image, snapshots, shards, self._clock.now())
         return Erasure(
             image=image, packs=len(packs), shards=len(shards), snapshots=sorted(snapshots)

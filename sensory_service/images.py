@@ -21,6 +21,7 @@ from sensory_service.blob_names import image_blob
 from sensory_service.names import category_name, dataset_name
 from sensory_service.ports import (
     DatasetCatalog,
+    ErasedMeanwhileError,
     Filter,
     ImageCatalog,
     ImageRecord,
@@ -71,10 +72,10 @@ class ImageStore:
             InvalidInputError: Not an image, or a wrong name of dataset or category.
             TooLargeError: Too many pixels.
             StorageFullError: No space is left; the image is not stored.
+            UnavailableError: This image is being erased.
         """
         upload = self._upload(dataset, category, split, who)
-        record = self._keep(data)
-        return self._catalog.record(replace(upload, images=[record]))[0]
+        return self._record(upload, [(self._keep(data), data)])[0]
 
     def store_many(
         self,
@@ -89,6 +90,7 @@ class ImageStore:
         Raises:
             InvalidInputError: A wrong name of dataset or category, or no files.
             StorageFullError: No space is left; none of these files is stored.
+            UnavailableError: One of them is being erased; none is stored.
         """
         upload = self._upload(dataset, category, split, who)
         if not files:
@@ -98,9 +100,13 @@ class ImageStore:
         # fsync and decoding both let other threads run, so files overlap.
         with ThreadPoolExecutor(min(self._threads, len(files))) as pool:
             results = list(pool.map(self._keep_or_refuse, files))
-        records = [result for result in results if isinstance(result, ImageRecord)]
+        kept = [
+            (result, data)
+            for result, (_, data) in zip(results, files, strict=True)
+            if isinstance(result, ImageRecord)
+        ]
         refused = [result for result in results if isinstance(result, UploadFault)]
-        stored = self._catalog.record(replace(upload, images=records)) if records else []
+        stored = self._record(upload, kept) if kept else []
         return UploadReply(stored=stored, refused=refused)
 
     def relabel(
@@ -146,6 +152,20 @@ class ImageStore:
         if name is None:
             return None
         return Category(id=self._new_id(), name=category_name(name))
+
+    def _record(
+        self, upload: Upload, kept: Sequence[tuple[ImageRecord, bytes]]
+    ) -> list[StoredImage]:
+        upload = replace(upload, images=[record for record, _ in kept])
+        while True:
+            try:
+                return self._catalog.record(upload)
+            except ErasedMeanwhileError as error:
+                # Each time round is another erasure, so this ends.
+                for record, data in kept:
+                    if record.sha256 in error.erased:
+                        self._blobs.put(image_blob(record.sha256), data)
+                upload = replace(upload, erased={**upload.erased, **error.erased})
 
     def _keep(self, data: bytes) -> ImageRecord:
         """Make the bytes durable; until the tables know them they are no image of anybody."""

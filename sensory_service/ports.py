@@ -6,7 +6,7 @@ method has written when it returns survives a crash of the machine.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from commons.messages import (
@@ -48,6 +48,7 @@ class Upload:
         category: None says nothing about labels; its id counts only when its name is new.
         split: None says nothing about splits.
         at: Unix seconds.
+        erased: When these images were erased, where that was before their bytes were put.
     """
 
     dataset: str
@@ -56,6 +57,15 @@ class Upload:
     split: Split | None
     at: float
     who: str | None = None
+    erased: Mapping[str, float] = field(default_factory=dict)
+
+
+class ErasedMeanwhileError(Exception):
+    """Bytes that were there when they were put may be erased since; `erased` says when."""
+
+    def __init__(self, erased: Mapping[str, float]) -> None:
+        super().__init__(f"erased: {sorted(erased)}")
+        self.erased = erased
 
 
 @dataclass(frozen=True)
@@ -174,7 +184,13 @@ class ImageCatalog(Protocol):
     """Which images are in which datasets, and their labels."""
 
     def record(self, upload: Upload) -> list[StoredImage]:
-        """Add memberships and label events, all or none, and say what each image is now."""
+        """Add memberships and label events, all or none, and say what each image is now.
+
+        Raises:
+            ErasedMeanwhileError: Images were erased at other times than the upload knows of:
+                their bytes must be put again. Nothing was changed.
+            UnavailableError: One is being erased.
+        """
         ...
 
     def relabel(self, relabel: Relabel) -> StoredImage:

@@ -9,10 +9,10 @@ from sqlalchemy import Connection, func, select
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
 from sensory_service.adapters.dataset_tables import insert_unless_there
+from sensory_service.adapters.erasure_marks import lock_image
 from sensory_service.adapters.image_tables import take_out
 from sensory_service.adapters.tables import (
     DATASET,
-    IMAGE,
     MEMBERSHIP,
     PACKED,
     PURGED,
@@ -31,15 +31,14 @@ class ErasureTables:
 
     def begin(self, image: str, who: str | None, at: float) -> None:
         """Write down that an image is to be erased, and take it out of all datasets."""
+        # A transaction of its own: nobody waits for the lock of the image with a dataset's.
         with writing(self._database) as connection:
-            if (
-                connection.execute(select(IMAGE.c.sha256).where(IMAGE.c.sha256 == image)).first()
-                is None
-            ):
+            if not lock_image(connection, image):
                 raise NotFoundError(f"there is no image {image}", kind="unknown-image")
             row: dict[str, object] = {"image": image, "who": who, "at": at}
             insert_unless_there(connection, PURGED, [row], ["image"])
             connection.execute(PURGED.update().where(PURGED.c.image == image).values(done=None))
+        with writing(self._database) as connection:
             datasets = (
                 select(DATASET.c.name)
                 .join(MEMBERSHIP, MEMBERSHIP.c.dataset == DATASET.c.id)

@@ -17,13 +17,13 @@ from sensory_service.adapters.dataset_tables import (
     find_or_make_dataset,
     insert_unless_there,
 )
+from sensory_service.adapters.erasure_marks import forget_erasures
 from sensory_service.adapters.tables import (
     CATEGORY,
     DATASET,
     IMAGE,
     LABEL_EVENT,
     MEMBERSHIP,
-    PURGED,
     REMOVED,
 )
 from sensory_service.labeling import Standing, after_upload, is_relabeled
@@ -47,7 +47,7 @@ class ImageTables:
             )
             rows = [asdict(image) | {"created": upload.at} for image in upload.images]
             insert_unless_there(connection, IMAGE, rows, ["sha256"])
-            _forget_erasures(connection, [image.sha256 for image in upload.images])
+            forget_erasures(connection, [image.sha256 for image in upload.images], upload.erased)
             changes = _plan(connection, dataset, upload, category.id if category else None)
             _write(connection, dataset, changes, upload.at, upload.who)
             names = _categories(connection, dataset)
@@ -143,14 +143,6 @@ def _write(
         )
         connection.execute(out, [{"which": image} for image in restored])
     _write_labels(connection, dataset, changes, at, who)
-
-
-def _forget_erasures(connection: Connection, images: Sequence[str]) -> None:
-    """Take the word back that the bytes of these images are gone."""
-    for start in range(0, len(images), _AT_ONCE):
-        some = images[start : start + _AT_ONCE]
-        done = (PURGED.c.image.in_(some), PURGED.c.done.is_not(None))
-        connection.execute(PURGED.delete().where(*done))
 
 
 def take_out(connection: Connection, removal: Removal) -> None:
