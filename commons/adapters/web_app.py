@@ -10,7 +10,7 @@ from flask import Response, json, redirect, request
 from flask_openapi3 import Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from commons.adapters.key_guard import KeyGuard, check_origin
 from commons.adapters.metrics import ServiceMetrics
@@ -21,6 +21,7 @@ from commons.errors import (
     HTTP_STATUS,
     DiceboxError,
     ForbiddenError,
+    TooLargeError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -236,12 +237,25 @@ def _answer_http_error(error: HTTPException) -> Response:
     own = error.get_response()
     if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirect is an answer
         return Response(own.get_data(), own.status, own.headers)
+    if isinstance(error, RequestEntityTooLarge):
+        return _answer_own_error(TooLargeError(_what_is_too_large()))
     kind = error.name.lower().replace(" ", "-")
     response = problem(error.code, kind, error.name, error.description or error.name)
     for name in ("Allow", "Retry-After"):
         if name in own.headers:
             response.headers[name] = own.headers[name]
     return response
+
+
+def _what_is_too_large() -> str:
+    most, came = request.max_content_length, request.content_length
+    if most is not None and (came is None or came > most):
+        got = "more" if came is None else f"{came:,}"
+        return f"expected a body of at most {most:,} bytes, got {got}"
+    return (
+        f"expected a form of at most {request.max_form_parts or 0:,} files and fields, with "
+        f"{request.max_form_memory_size or 0:,} bytes in fields that are no files, got more"
+    )
 
 
 def _answer_surprise(error: Exception) -> Response:

@@ -281,7 +281,24 @@ def test_what_was_acknowledged_is_there_after_a_new_start(tmp_path: Path) -> Non
 
 def test_a_body_above_the_limit_is_refused(house: House) -> None:
     small = house.with_parts(max_body_bytes=1000)
-    assert post(small, bytes(2000))[0] == 413
+    status, problem = post(small, bytes(2000))
+    assert (status, problem["type"]) == (413, "too-large")
+    assert problem["detail"] == "expected a body of at most 1,000 bytes, got 2,000"
+
+
+def test_a_form_of_too_many_files_is_refused_with_the_limit(house: House) -> None:
+    few = house.with_parts(max_upload_files=3)
+    files = [("files", file) for file in png_files(4)]
+    reply = few.http.post(f"{BASE}/datasets/pets/images", files=files)
+    problem = reply.json()
+    assert (reply.status_code, problem["type"]) == (413, "too-large")
+    assert reply.headers["Content-Type"] == "application/problem+json"
+    assert "at most 3 files" in problem["detail"]
+    field = {"note": "x" * 600_000}
+    reply = house.http.post(f"{BASE}/datasets/pets/images", files=files, data=field)
+    assert (reply.status_code, reply.json()["type"]) == (413, "too-large")
+    assert "500,000 bytes in fields" in reply.json()["detail"]
+    assert house.client.datasets() == []
 
 
 def test_the_documentation_lists_every_route(house: House) -> None:
