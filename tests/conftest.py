@@ -1,10 +1,32 @@
-"""The real neighbours of a whole test session, each started when a test first asks for it."""
+"""What a whole test session shares: its real neighbours, and the counts that it tells at its end.
 
-from collections.abc import Iterator
+A neighbour is started when a test first asks for it.
+"""
+
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.servers import S3, Postgres, Rabbit, started_postgres, started_rabbit, started_s3
+
+_COUNTS = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Give a function that takes a line of counts: of faults that were, of what they cost."""
+    lines = request.config.stash.setdefault(_COUNTS, [])
+    return lambda line: lines.append(f"{request.node.name}: {line}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the counts, also where the output of tests is kept back."""
+    if lines := config.stash.get(_COUNTS, []):
+        terminalreporter.section("counts")
+        for line in lines:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
