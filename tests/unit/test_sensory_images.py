@@ -286,18 +286,17 @@ def test_a_body_above_the_limit_is_refused(house: House) -> None:
     assert problem["detail"] == "expected a body of at most 1,000 bytes, got 2,000"
 
 
-def test_a_form_of_too_many_files_is_refused_with_the_limit(house: House) -> None:
-    few = house.with_parts(max_upload_files=3)
-    files = [("files", file) for file in png_files(4)]
-    reply = few.http.post(f"{BASE}/datasets/pets/images", files=files)
-    problem = reply.json()
-    assert (reply.status_code, problem["type"]) == (413, "too-large")
-    assert reply.headers["Content-Type"] == "application/problem+json"
-    assert "at most 3 files" in problem["detail"]
-    field = {"note": "x" * 600_000}
-    reply = house.http.post(f"{BASE}/datasets/pets/images", files=files, data=field)
-    assert (reply.status_code, reply.json()["type"]) == (413, "too-large")
-    assert "500,000 bytes in fields" in reply.json()["detail"]
+def test_a_form_above_its_limits_is_refused_with_the_limit(house: House) -> None:
+    def refused(where: House, *fields: str) -> str:
+        # Fields and not files: a cut form leaves files of the framework open for a while.
+        form = [("files", (None, field)) for field in fields]
+        reply = where.http.post(f"{BASE}/datasets/pets/images", files=form)
+        assert (reply.status_code, reply.json()["type"]) == (413, "too-large")
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        return str(reply.json()["detail"])
+
+    assert "at most 3 files" in refused(house.with_parts(max_upload_files=3), *"abcd")
+    assert "500,000 bytes in fields" in refused(house, "x" * 600_000)
     assert house.client.datasets() == []
 
 
