@@ -45,7 +45,7 @@ def dicebox_up(data: Path, environ: Mapping[str, str] | None = None) -> Iterator
     Raises:
         UnavailableError: A service did not answer in time.
     """
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = Path(sysconfig.get_path("scripts")) / "dicebox"
     started = time.monotonic()
@@ -103,7 +103,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,0 +1,46 @@
+"""`python -m benchmarks.sensory`: images in, snapshots and batch orders out, and a full catalog."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import click
+
+from benchmarks import sensory_catalog, sensory_orders, sensory_stream, sensory_uploads
+from benchmarks.frame import Findings, Options, benchmark
+from benchmarks.sensory_sizes import FULL, QUICK, Sizes
+from commons.errors import NotFoundError
+
+Part = Callable[[Options, Sizes, Path], Findings]
+PARTS: dict[str, Part] = {
+    "uploads": sensory_uploads.measure,
+    "orders": sensory_orders.measure,
+    "catalog": sensory_catalog.measure,
+    "stream": sensory_stream.measure,
+}
+
+
+@benchmark("sensory")
+@click.option(
+    "--part", "parts", multiple=True, type=click.Choice(list(PARTS)), help="Only these parts."
+)
+def sensory(options: Options, parts: Sequence[str]) -> Findings:
+    """Measure uploads, imports, batch orders, a catalog of a million rows and a large import."""
+    sizes = QUICK if options.quick else FULL
+    archive = options.datasets / "mnist.tar.gz"
+    if not archive.exists():
+        raise NotFoundError(f"{archive} is missing: say with --data where the datasets are")
+    found = {}
+    for name in parts or PARTS:
+        options.say(f"measuring {name}")
+        found[name] = PARTS[name](options, sizes, archive)
+    shutil.rmtree(options.work / "houses", ignore_errors=True)
+    return Findings(
+        [row for part in found.values() for row in part.rows],
+        [table for part in found.values() for table in part.tables],
+        {name: part.details for name, part in found.items()},
+    )
+
+
+if __name__ == "__main__":
+    sensory()
