@@ -4,6 +4,9 @@ Two jobs exist, named by the constants below: train one genome, and turn trained
 the files and the card of a network.
 """
 
+import hashlib
+import json
+
 from pydantic import Field
 
 from commons.genome import Genome
@@ -14,6 +17,8 @@ from commons.network_card import NetworkCard
 TRAIN_FUNCTION = "trainer.job:train"
 EXPORT_FUNCTION = "trainer.job:export"
 _LARGEST_SIDE = 64
+# Another one where the same job would train otherwise: nothing of the old is gone on from.
+_TRAINER_VERSION = 1
 
 
 class TrainingData(JobValue):
@@ -39,13 +44,21 @@ class Budget(JobValue):
 
 
 class TrainJob(JobValue):
-    """Train `genome` from fresh weights drawn with `seed`."""
+    """Train `genome` from fresh weights drawn with `seed`.
+
+    With a word for its `checkpoint` a job that was killed goes on where it was, on any worker
+    that sees the same blobs. A later job of the same `training_id` with a larger budget and the
+    same word goes on where this one ended.
+    """
 
     genome: Genome
     data: TrainingData
     categories: int = Field(ge=2)
     budget: Budget
     seed: int = Field(ge=0)
+    checkpoint: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
+    )
 
 
 class TrainProgress(JobValue):
@@ -91,6 +104,24 @@ class ExportResult(JobValue):
     """The card of a network whose files are all in the blobs."""
 
     card: NetworkCard
+
+
+def training_id(job: TrainJob, budget: Budget | None = None) -> str:
+    """Return the sha256 of all that decides what a training gives.
+
+    Without a budget it names the way: what may be gone on from with a larger budget. It does
+    not depend on where the examples come from, since a snapshot is the same everywhere.
+    """
+    facts = {
+        "version": _TRAINER_VERSION,
+        "genome": job.genome.model_dump(mode="json"),
+        "data": job.data.model_dump(mode="json", exclude={"sensory_url"}),
+        "categories": job.categories,
+        "seed": job.seed,
+        "budget": budget.model_dump() if budget else None,
+    }
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def resolve_shape(asked: ImageShape | None, median: tuple[int, int, int]) -> ImageShape:

@@ -14,6 +14,7 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.services import Caller, SensoryClient
 from commons.auth import authorization, key_from_env
 from commons.jobs import JobContext
+from commons.ports import Blobs
 from commons.training import (
     ExportJob,
     ExportResult,
@@ -21,8 +22,10 @@ from commons.training import (
     TrainJob,
     TrainProgress,
     TrainResult,
+    training_id,
 )
 from trainer.adapters.example_cache import ExampleCache
+from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples
 from trainer.export import export as export_network
 from trainer.training import train as train_genome
@@ -40,7 +43,15 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
         context.report(progress.model_dump())
 
     try:
-        trained = train_genome(job.genome, examples, job.categories, job.budget, job.seed, report)
+        trained = train_genome(
+            job.genome,
+            examples,
+            job.categories,
+            job.budget,
+            job.seed,
+            report,
+            open_checkpoints(context.blobs, job),
+        )
         weights = weights_to_bytes(trained.network.get_weights())
         name = f"weights/{hashlib.sha256(weights).hexdigest()}.npz"
         context.blobs.put(name, weights)
@@ -68,6 +79,15 @@ def export(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     finally:
         _forget_networks()
     return ExportResult(card=card).model_dump(mode="json")
+
+
+def open_checkpoints(blobs: Blobs, job: TrainJob) -> Checkpoints | None:
+    """Return where a job keeps its checkpoints, if it has a word for them."""
+    if job.checkpoint is None:
+        return None
+    # Another Keras may list other variables.
+    keras_here = f"keras {keras.__version__} on {keras.backend.backend()}"
+    return Checkpoints(blobs, job.checkpoint, f"{training_id(job)} {keras_here}")
 
 
 @cache

@@ -2,23 +2,24 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from commons.errors import JobFailedError
-from commons.genome import Genome, Training
+from commons.genome import Genome
 from commons.training import Budget, TrainProgress
 from trainer.adapters.keras_network import compile_network, network_of
-from trainer.augmentation import augment
+from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples, Part
-from trainer.schedule import learning_rate_share
+from trainer.loop import Loop
 
 _PREDICT_BATCH = 512
+# How often a long epoch is kept on its way.
+_KEEP_EVERY_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,24 +41,31 @@ def train(
     budget: Budget,
     seed: int,
     report: Callable[[TrainProgress], None],
+    checkpoints: Checkpoints | None = None,
 ) -> Trained:
     """Return the network of a genome, trained until its budget ends.
 
     The learning rate follows the share of the budget that is spent, epochs or seconds,
     whichever is further, so it is annealed when the training ends, however slow the machine.
 
+    With `checkpoints` it goes on from the latest one, and keeps one after every epoch. Where
+    epochs are the budget, a training that was interrupted gives the very weights of one that
+    was not.
+
     Raises:
         JobFailedError: `diverged`: the loss is no longer a number; `out-of-memory`.
+        StorageFullError: No space is left for a checkpoint; the one before is still there.
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
     network = network_of(genome, examples, categories)
     compile_network(network, genome.training)
-    loop = _Loop(network, genome.training, examples.train, categories, seed)
+    loop = Loop(network, genome.training, examples.train, categories, seed)
+    keeper = _Keeper(loop, checkpoints, budget)
     try:
         # Traced before the clock of the budget starts, like the first training step.
         predict(network, examples.validation.images)
-        history = _epochs(loop, examples.validation, budget, report)
+        history = _epochs(loop, keeper, examples.validation, budget, report)
     except Exception as error:
         if "ResourceExhausted" in type(error).__name__:
             raise JobFailedError("out-of-memory", str(error).splitlines()[0]) from error
@@ -67,8 +75,8 @@ def train(
         accuracy=history[-1].accuracy,
         loss=history[-1].loss,
         history=history,
-        seconds=time.monotonic() - started,
-        build_seconds=loop.first_step_at - started,
+        seconds=time.monotonic() - started + loop.seconds_before,
+        build_seconds=(loop.first_step_at or time.monotonic()) - started,
     )
 
 
@@ -96,90 +104,60 @@ def judge(
     return accuracy, float(-np.log(np.maximum(right, 1e-7)).mean())
 
 
+class _Keeper:
+    """Takes a training up from its latest checkpoint, and keeps the next ones."""
+
+    def __init__(self, loop: Loop, checkpoints: Checkpoints | None, budget: Budget) -> None:
+        self.history: list[TrainProgress] = []
+        self._loop = loop
+        self._checkpoints = checkpoints
+        self._kept_at = time.monotonic()
+        found = checkpoints.latest() if checkpoints else None
+        # What has had more than this budget is no way to where it ends.
+        if found is not None and found.epochs <= budget.epochs:
+            self.history += found.history
+            loop.restore(found)
+
+    def keep(self) -> None:
+        """Keep where the training stands."""
+        if self._checkpoints is not None:
+            state = self._loop.state(self._checkpoints.training, self.history)
+            self._checkpoints.save(state)
+        self._kept_at = time.monotonic()
+
+    def keep_now_and_then(self) -> None:
+        """Do the same if the last time is a while ago."""
+        if time.monotonic() - self._kept_at >= _KEEP_EVERY_S:
+            self.keep()
+
+
 def _epochs(
-    loop: "_Loop",
+    loop: Loop,
+    keeper: _Keeper,
     validation: Part,
     budget: Budget,
     report: Callable[[TrainProgress], None],
 ) -> list[TrainProgress]:
-    history: list[TrainProgress] = []
-    for epoch in range(1, budget.epochs + 1):
+    def spent(part: float) -> float:
+        by_time = loop.seconds / budget.seconds if budget.seconds else 0.0
+        return max((loop.epochs + part) / budget.epochs, by_time)
 
-        def spent(part: float, before: int = epoch - 1) -> float:
-            by_time = loop.seconds / budget.seconds if budget.seconds else 0.0
-            return max((before + part) / budget.epochs, by_time)
-
-        loop.run_epoch(epoch, spent)
+    while not keeper.history or spent(0.0) < 1.0:
+        loop.run_epoch(spent, keeper.keep_now_and_then)
         accuracy, loss = judge(predict(loop.network, validation.images), validation.labels)
         if not math.isfinite(loss):
-            raise JobFailedError("diverged", f"the validation loss is {loss} in epoch {epoch}")
-        history.append(
+            raise JobFailedError(
+                "diverged", f"the validation loss is {loss} in epoch {loop.epochs}"
+            )
+        keeper.history.append(
             TrainProgress(
-                epoch=epoch,
+                epoch=loop.epochs,
                 epochs=budget.epochs,
                 loss=loss,
                 accuracy=accuracy,
                 seconds=loop.seconds,
             )
         )
-        report(history[-1])
-        if spent(1.0) >= 1.0:
-            break
-    return history
-
-
-class _Loop:
-    """Steps through the training images, a fresh permutation each epoch."""
-
-    def __init__(
-        self, network: keras.Model, training: Training, part: Part, categories: int, seed: int
-    ) -> None:
-        self.network = network
-        self.first_step_at = 0.0
-        self._training = training
-        self._part = part
-        self._one_hot = np.eye(categories, dtype=np.float32)
-        self._rng = np.random.default_rng(seed)
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds since the first step, whose cost is mostly building the graph."""
-        return time.monotonic() - self.first_step_at if self.first_step_at else 0.0
-
-    def run_epoch(self, epoch: int, spent: Callable[[float], float]) -> None:
-        """Train on every image once, or until the budget is spent."""
-        steps = self._steps()
-        for step, batch in enumerate(self._batches()):
-            share = spent(step / steps)
-            if share >= 1.0 and step > 0:
-                return
-            self._set_learning_rate(
-                self._training.learning_rate * learning_rate_share(self._training.schedule, share)
-            )
-            loss = self._step(batch)
-            self.first_step_at = self.first_step_at or time.monotonic()
-            if not math.isfinite(loss):
-                raise JobFailedError("diverged", f"the loss is {loss} in epoch {epoch}")
-
-    def _steps(self) -> int:
-        return max(1, len(self._part.labels) // self._training.batch_size)
-
-    def _batches(self) -> Iterator[npt.NDArray[np.int64]]:
-        """Yield the indices of batches of one size: another size would be traced anew."""
-        n = len(self._part.labels)
-        size = min(self._training.batch_size, n)
-        order = self._rng.permutation(n)
-        for start in range(0, n - size + 1, size):
-            yield np.sort(order[start : start + size])
-
-    def _step(self, batch: npt.NDArray[np.int64]) -> float:
-        images = augment(self._rng, self._part.images[batch], self._training.augmentation)
-        labels = self._one_hot[self._part.labels[batch]]
-        return float(_number(self.network.train_on_batch(images, labels)))
-
-    def _set_learning_rate(self, value: float) -> None:
-        self.network.optimizer.learning_rate = value
-
-
-def _number(value: Any) -> Any:
-    return value[0] if isinstance(value, (list, tuple)) else value
+        keeper.keep()
+        report(keeper.history[-1])
+    return keeper.history

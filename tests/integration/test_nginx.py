@@ -238,9 +238,15 @@ def test_a_body_within_the_limit_arrives_and_a_longer_one_is_refused(site):
     connection.close()
 
 
-def test_an_archive_longer_than_the_limit_of_an_image_goes_through(site):
-    body = b"x" * (65 * 1024 * 1024)
-    reply = site.http.post("/api/sensory/v1/datasets/pets/imports", content=body)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/sensory/v1/datasets/pets/imports"),
+        ("PUT", f"/api/classification/v1/network-files/{'0' * 64}.onnx"),
+    ],
+)
+def test_an_archive_or_a_network_longer_than_the_limit_of_an_image_goes_through(site, method, path):
+    reply = site.http.request(method, path, content=b"x" * (65 * 1024 * 1024))
     assert reply.status_code == 200
 
 
