@@ -1,32 +1,23 @@
 """An archive as a tree of labeled images: what each of its files is, or why it is refused."""
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import IO
 
 from commons.archives import Member, open_archive
-from commons.errors import DiceboxError, InvalidInputError, TooLargeError
+from commons.errors import InvalidInputError, TooLargeError
 from commons.image_tree import (
     CATEGORIES_FILE,
+    Entry,
+    LabelConflicts,
     Place,
     TreeRule,
     category_names,
     is_hidden,
     parts_of,
+    printable,
 )
 
 _MOST_NAMES_BYTES = 16 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of the tree: where it belongs and its bytes, or the fault it is refused for."""
-
-    path: str
-    place: Place | None = None
-    data: bytes = b""
-    fault: DiceboxError | None = None
 
 
 class ArchiveTree:
@@ -57,9 +48,9 @@ class ArchiveTree:
             InvalidInputError: The archive is damaged from here on.
             TooLargeError: It unpacks to far more than pictures do.
         """
-        labels = _Labels()
+        labels = LabelConflicts()
         for member in self._archive.members():
-            path = _text(member.name)
+            path = printable(member.name)
             if is_hidden(path) or parts_of(path) == (CATEGORIES_FILE,):
                 continue
             try:
@@ -75,7 +66,7 @@ class ArchiveTree:
 
     def _paths(self) -> Iterator[str]:
         for member in self._archive.members():
-            path = _text(member.name)
+            path = printable(member.name)
             if parts_of(path) == (CATEGORIES_FILE,):
                 self._names.update(_names(member))
             elif not is_hidden(path):
@@ -98,29 +89,5 @@ class ArchiveTree:
         return place
 
 
-class _Labels:
-    """Finds the same bytes in two categories: the first one counts, so a second import agrees."""
-
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
-        # Half of the hash: a million of them must fit in memory.
-        self._of: dict[bytes, int] = {}
-
-    def check(self, data: bytes, category: str) -> None:
-        number = self._numbers.setdefault(category, len(self._numbers))
-        first = self._of.setdefault(hashlib.sha256(data).digest()[:16], number)
-        if first != number:
-            other = list(self._numbers)[first]
-            raise InvalidInputError(
-                f"the same image is in {other[:100]!r} of this import, which counts",
-                kind="conflict",
-            )
-
-
 def _names(member: Member) -> dict[str, str]:
     return category_names(member.read(_MOST_NAMES_BYTES))
-
-
-def _text(name: str) -> str:
-    """Return a member's name as text, also where it is no UTF-8."""
-    return name.encode(errors="backslashreplace").decode()[:1000]

@@ -7,11 +7,13 @@ A training level without a validation level leaves the split open: the freeze dr
 images from it, and an image that comes with a split would stay in that.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from commons.errors import InvalidInputError, TooLargeError
+from commons.errors import DiceboxError, InvalidInputError, TooLargeError
 from commons.messages import Split
 
 SPLIT_NAMES: dict[str, Split] = {
@@ -32,6 +34,16 @@ class Place(NamedTuple):
 
     category: str
     split: Split | None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a tree: where it belongs and its bytes, or the fault it is refused for."""
+
+    path: str
+    place: Place | None = None
+    data: bytes = b""
+    fault: DiceboxError | None = None
 
 
 class TreeRule:
@@ -77,6 +89,35 @@ class TreeRule:
         if len(parts) < 2:  # noqa: PLR2004 - a file in no folder
             return None
         return Place(self._names.get(parts[0], parts[0]), split)
+
+
+class LabelConflicts:
+    """Finds the same bytes in two categories: the first one counts, so a second import agrees."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        # Half of the hash: a million of them must fit in memory.
+        self._of: dict[bytes, int] = {}
+
+    def check(self, data: bytes, category: str) -> None:
+        """Remember the category of an image.
+
+        Raises:
+            InvalidInputError: It was in another one before.
+        """
+        number = self._numbers.setdefault(category, len(self._numbers))
+        first = self._of.setdefault(hashlib.sha256(data).digest()[:16], number)
+        if first != number:
+            other = list(self._numbers)[first]
+            raise InvalidInputError(
+                f"the same image is in {other[:100]!r} of this import, which counts",
+                kind="conflict",
+            )
+
+
+def printable(path: str) -> str:
+    """Return a path as text, also where it is no UTF-8."""
+    return path.encode(errors="backslashreplace").decode()[:1000]
 
 
 def parts_of(path: str) -> tuple[str, ...] | None:

@@ -1,20 +1,27 @@
 """Reads an ImageFolder tree: one folder a category, under an optional train/test level."""
 
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from commons.adapters.services import SensoryClient
-from commons.errors import InvalidInputError, TooLargeError
-from commons.image_tree import SPLIT_NAMES
-from commons.messages import CategoryName, Split, UploadFault, UploadReply
+from commons.errors import DiceboxError, InvalidInputError, TooLargeError
+from commons.image_tree import (
+    CATEGORIES_FILE,
+    Entry,
+    LabelConflicts,
+    Place,
+    TreeRule,
+    category_names,
+    is_hidden,
+    parts_of,
+    printable,
+)
+from commons.messages import CategoryName, Split
 
 _CATEGORY = TypeAdapter[str](CategoryName)
-_MOST_FILES = 128
-_MOST_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -26,27 +33,39 @@ class CategoryFolder:
     files: list[Path]
 
 
-@dataclass
-class ImportReport:
-    """What an import did, file by file where something was refused."""
+class FolderTree:
+    """A folder of labeled images, as `commons.archive_tree.ArchiveTree` is an archive of them.
 
-    stored: int = 0
-    duplicates: int = 0
-    relabeled: int = 0
-    refused: list[dict[str, str]] = field(default_factory=list)
+    Raises:
+        InvalidInputError: It is no folder, holds no folder with files, or one whose name cannot
+            be a category.
+    """
 
-    def add(self, reply: UploadReply) -> None:
-        """Count the answer to one request."""
-        self.stored += sum(not image.duplicate for image in reply.stored)
-        self.duplicates += sum(image.duplicate for image in reply.stored)
-        self.relabeled += sum(image.relabeled for image in reply.stored)
-        self.refused += [fault.model_dump(include={"file", "detail"}) for fault in reply.refused]
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._categories = read_tree(root)
+        self.files = sum(len(folder.files) for folder in self._categories)
+
+    def entries(self, most_bytes: int) -> Iterator[Entry]:
+        """Yield every file but the hidden ones; one above `most_bytes` is refused."""
+        labels = LabelConflicts()
+        for folder in self._categories:
+            place = Place(folder.category, folder.split)
+            for file in folder.files:
+                path = printable(file.relative_to(self._root).as_posix())
+                try:
+                    data = _bytes_of(file, most_bytes)
+                    labels.check(data, folder.category)
+                except DiceboxError as error:
+                    yield Entry(path, fault=error)
+                else:
+                    yield Entry(path, place, data)
 
 
 def read_tree(root: Path) -> list[CategoryFolder]:
     """Return the categories of a tree; hidden files and folders are passed over.
 
-    Images under a training level have no split of their own if there is no validation level.
+    What the folders mean is said by `commons.image_tree.TreeRule`, as in an archive.
 
     Raises:
         InvalidInputError: It is no folder, holds no folder with files, or one whose name cannot
@@ -54,95 +73,68 @@ def read_tree(root: Path) -> list[CategoryFolder]:
     """
     if not root.is_dir():
         raise InvalidInputError(f"expected a folder with one folder a category, got {root}")
-    tops = _folders(root)
-    if tops and all(top.name.lower() in SPLIT_NAMES for top in tops):
-        splits = {top: SPLIT_NAMES[top.name.lower()] for top in tops}
-        # Without a validation level the freeze draws one from the training images; an image
-        # that comes with a split would stay in it.
-        drawn = "validation" not in splits.values()
-        found = [
-            CategoryFolder(
-                folder.name, None if drawn and split == "train" else split, _files(folder)
-            )
-            for top, split in splits.items()
-            for folder in _folders(top)
-        ]
-    else:
-        found = [CategoryFolder(top.name, None, _files(top)) for top in tops]
-    found = [folder for folder in found if folder.files]
+    paths = sorted(path for path in _paths(root) if not is_hidden(path))
+    rule = TreeRule(map(_in_its_folder, paths), _names(root))
+    found: dict[Place, list[Path]] = {}
+    for path in paths:
+        if parts_of(_in_its_folder(path)) is None:
+            raise _unfit(path.rpartition("/")[0])
+        place = rule.place(_in_its_folder(path))
+        if place is None:
+            continue
+        if place not in found:
+            _check_name(place.category)
+        found.setdefault(place, []).append(root / path)
     if not found:
         raise InvalidInputError(f"expected one folder a category with images in it, got {root}")
-    _check_names(found)
-    return found
+    return [CategoryFolder(*place, files) for place, files in found.items()]
 
 
-def upload_folder(
-    sensory: SensoryClient, dataset: str, folder: CategoryFolder
-) -> Iterator[tuple[int, UploadReply]]:
-    """Upload a category in requests of some files; yield how many each had, and its answer."""
-    files = iter(folder.files)
-    while batch := _next_batch(files):
-        yield len(batch), upload_files(sensory, dataset, folder.category, folder.split, batch)
+def _paths(root: Path) -> Iterator[str]:
+    """Yield the path of every file below a folder; links to folders are followed, once each."""
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        facts = os.stat(folder)
+        if (facts.st_dev, facts.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((facts.st_dev, facts.st_ino))
+        inside = Path(folder).relative_to(root)
+        for name in files:
+            yield (inside / name).as_posix()
 
 
-def upload_files(
-    sensory: SensoryClient,
-    dataset: str,
-    category: str,
-    split: Split | None,
-    batch: list[tuple[str, bytes]],
-) -> UploadReply:
-    """Upload files of one category; one that is too large for the service is refused alone."""
+def _in_its_folder(path: str) -> str:
+    """Return the path without the file's own name, which may be anything."""
+    return path.rpartition("/")[0] + "/file" if "/" in path else "file"
+
+
+def _names(root: Path) -> dict[str, str]:
+    """Return what an export says its folders are called."""
+    file = root / CATEGORIES_FILE
+    return category_names(file.read_bytes()) if file.is_file() else {}
+
+
+def _bytes_of(file: Path, most_bytes: int) -> bytes:
     try:
-        return sensory.upload(dataset, batch, category, split)
-    except TooLargeError as error:
-        if len(batch) == 1:
-            name, data = batch[0]
-            detail = f"{len(data):,} bytes are more than the service takes"
-            fault = UploadFault(file=name, kind=error.kind, detail=detail)
-            return UploadReply(stored=[], refused=[fault])
-    # One of them is too large, and costs the others nothing.
-    replies = [upload_files(sensory, dataset, category, split, [file]) for file in batch]
-    return UploadReply(
-        stored=[image for reply in replies for image in reply.stored],
-        refused=[fault for reply in replies for fault in reply.refused],
+        size = file.stat().st_size
+        if size > most_bytes:
+            raise TooLargeError(f"expected at most {most_bytes:,} bytes, got {size:,}")
+        return file.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise InvalidInputError(f"it cannot be read: {reason}", kind="unreadable") from error
+
+
+def _check_name(category: str) -> None:
+    try:
+        _CATEGORY.validate_python(category)
+    except ValidationError as error:
+        raise _unfit(category) from error
+
+
+def _unfit(folder: str) -> InvalidInputError:
+    return InvalidInputError(
+        "expected a folder name of 1 to 120 characters of UTF-8, none of them a backslash "
+        f"or a control character, got {printable(folder)[:100]!r}: rename the folder"
     )
-
-
-def _next_batch(files: Iterator[Path]) -> list[tuple[str, bytes]]:
-    batch: list[tuple[str, bytes]] = []
-    size = 0
-    for file in islice(files, _MOST_FILES):
-        batch.append((_printable(f"{file.parent.name}/{file.name}"), file.read_bytes()))
-        size += len(batch[-1][1])
-        if size >= _MOST_BYTES:
-            break
-    return batch
-
-
-def _check_names(folders: list[CategoryFolder]) -> None:
-    for folder in folders:
-        try:
-            _CATEGORY.validate_python(folder.category)
-        except ValidationError as error:
-            raise InvalidInputError(
-                "expected a folder name of 1 to 120 characters of UTF-8, none of them a backslash "
-                f"or a control character, got {folder.category[:100]!r}: rename the folder"
-            ) from error
-
-
-def _printable(name: str) -> str:
-    """Return a file's name for the report, also where the system holds one that is no UTF-8."""
-    return name.encode(errors="backslashreplace").decode()
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(f for f in folder.rglob("*") if f.is_file() and not _is_hidden(f, folder))
-
-
-def _is_hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import IO, Literal
+from typing import IO
 
 from commons.archive_tree import ArchiveTree
-from commons.errors import DiceboxError, InvalidInputError
+from commons.errors import InvalidInputError
 from commons.image_tree import Place
-from commons.messages import ImportedFile, StoredImage
+from commons.import_results import refused_file, results_of
+from commons.messages import ImportedFile
 from sensory_service.images import ImageStore
 from sensory_service.names import dataset_name
 
@@ -46,7 +47,7 @@ class ImageImport:
         size = 0
         for entry in tree.entries(self._most_image_bytes):
             if entry.fault is not None or entry.place is None:
-                yield _refused(entry.path, entry.fault or InvalidInputError("no category"))
+                yield refused_file(entry.path, entry.fault or InvalidInputError("no category"))
                 continue
             waiting[entry.place].append((entry.path, entry.data))
             size += len(entry.data)
@@ -62,7 +63,7 @@ class ImageImport:
             try:
                 yield from self._store(dataset, place, files, who)
             except InvalidInputError as error:  # the name of the category
-                yield from (_refused(path, error) for path, _ in files)
+                yield from (refused_file(path, error) for path, _ in files)
         waiting.clear()
 
     def _store(
@@ -70,24 +71,4 @@ class ImageImport:
     ) -> Iterator[ImportedFile]:
         numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
         reply = self._images.store_many(dataset, numbered, place.category, place.split, who)
-        refused = {int(fault.file): fault for fault in reply.refused}
-        stored = iter(reply.stored)
-        for number, (path, _) in enumerate(files):
-            if number in refused:
-                fault = refused[number]
-                yield ImportedFile(
-                    file=path, outcome="refused", kind=fault.kind, detail=fault.detail
-                )
-            else:
-                yield _imported(path, next(stored))
-
-
-def _refused(path: str, error: DiceboxError) -> ImportedFile:
-    return ImportedFile(file=path, outcome="refused", kind=error.kind, detail=str(error))
-
-
-def _imported(path: str, stored: StoredImage) -> ImportedFile:
-    outcome: Literal["stored", "duplicate", "relabeled"] = "stored"
-    if stored.duplicate:
-        outcome = "relabeled" if stored.relabeled else "duplicate"
-    return ImportedFile(file=path, outcome=outcome, image=stored.image)
+        yield from results_of([path for path, _ in files], reply)

@@ -15,10 +15,10 @@ def run(tmp_path: Path, *words: str) -> Result:
     return CliRunner().invoke(dicebox, ["--data", str(tmp_path / "data"), *words])
 
 
-def files() -> list[tuple[str, bytes]]:
+def files(first: int = 1) -> list[tuple[str, bytes]]:
     return [
         (f"photos/{folder}/{name}", data)
-        for seed, folder in enumerate(("cat", "dog"), start=1)
+        for seed, folder in enumerate(("cat", "dog"), start=first)
         for name, data in png_files(3, seed=seed)
     ]
 
@@ -35,6 +35,38 @@ def test_an_archive_is_imported_like_a_folder(tmp_path: Path, kind: str) -> None
     assert json.loads(first.stdout.splitlines()[-1])["stored"] == 6
     report = json.loads(again.stdout.splitlines()[-1])
     assert (report["stored"], report["duplicates"], report["relabeled"]) == (0, 6, 0)
+
+
+def test_an_archive_and_the_folder_it_came_from_are_the_same(tmp_path: Path) -> None:
+    levels = [
+        (f"{split}/{name}", data)
+        for first, split in enumerate(("train", "test"))
+        for name, data in files(10 * first)
+    ]
+    for name, data in levels:
+        (tmp_path / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree" / name).write_bytes(data)
+    (tmp_path / "tree.tar").write_bytes(tar_bytes(levels, packed=False))
+    results = []
+    for source in ("tree", "tree.tar"):
+        file = tmp_path / "results.jsonl"
+        words = ("--dataset", source.replace(".", "-"), "--results", str(file))
+        run(tmp_path, "import", str(tmp_path / source), *words)
+        results.append(sorted(file.read_text().splitlines()))
+    assert results[0] == results[1]
+    assert len(results[0]) == len(levels)
+
+
+def test_every_file_has_a_line_that_says_what_became_of_it(tmp_path: Path) -> None:
+    source, results = tmp_path / "photos.zip", tmp_path / "results.jsonl"
+    source.write_bytes(zip_bytes([*files(), ("photos/cat/a.txt", b"hello")]))
+    for outcome in ("stored", "duplicate"):
+        run(tmp_path, "import", str(source), "--dataset", "pets", "--results", str(results))
+        lines = [json.loads(line) for line in results.read_text().splitlines()]
+        outcomes = {line["file"]: line["outcome"] for line in lines}
+        assert outcomes.pop("photos/cat/a.txt") == "refused"
+        assert outcomes == dict.fromkeys([name for name, _ in files()], outcome)
+        assert all(len(line["image"]) == 64 for line in lines if line["outcome"] == outcome)
 
 
 def test_what_is_refused_is_named_and_the_rest_is_imported(tmp_path: Path) -> None:

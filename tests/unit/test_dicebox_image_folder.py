@@ -1,5 +1,6 @@
 """An ImageFolder tree: which files go where, and what is refused before anything is sent."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from commons.adapters.services import Caller, SensoryClient
 from commons.errors import InvalidInputError
-from dicebox.image_folder import CategoryFolder, ImportReport, read_tree, upload_folder
+from dicebox.image_folder import FolderTree, read_tree
+from dicebox.tree_upload import ImportReport, upload_tree
 from sensory_service.app import Settings, create_app
 from tests.builders import png_bytes, png_files
 
@@ -43,6 +45,26 @@ def test_a_level_of_splits_is_kept_and_its_other_names_are_known(tmp_path: Path)
     ]
 
 
+def test_one_folder_around_everything_is_no_category_as_in_an_archive(tmp_path: Path) -> None:
+    root = grow(tmp_path, "photos/train/cat/1", "photos/validation/cat/2")
+    assert found(root) == [("cat", "train", ["1"]), ("cat", "validation", ["2"])]
+
+
+def test_an_unpacked_export_gets_its_names_again(tmp_path: Path) -> None:
+    root = grow(tmp_path, "train/0000/1", "test/0000/2")
+    names = {"categories": [{"folder": "0000", "id": "x", "name": "cat & dog"}]}
+    (root / "categories.json").write_text(json.dumps(names))
+    assert found(root) == [("cat & dog", "test", ["2"]), ("cat & dog", None, ["1"])]
+
+
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    grow(tmp_path, "elsewhere/1", "elsewhere/in/2")
+    root = grow(tmp_path / "root", "dog/1")
+    (root / "cat").symlink_to(tmp_path / "elsewhere")
+    (root / "cat" / "round").symlink_to(root)
+    assert found(root) == [("cat", None, ["1", "2"]), ("dog", None, ["1"])]
+
+
 def test_without_a_validation_level_the_freeze_draws_one_from_training(tmp_path: Path) -> None:
     root = grow(tmp_path, "train/cat/1", "test/cat/2")
     assert found(root) == [("cat", "test", ["2"]), ("cat", None, ["1"])]
@@ -59,6 +81,11 @@ def test_a_category_that_is_named_like_a_split_among_others_is_a_category(tmp_pa
 def test_hidden_files_and_folders_are_passed_over(tmp_path: Path) -> None:
     root = grow(tmp_path, "cat/1", "cat/.DS_Store", "cat/.thumbs/1", ".git/config", "cat/in/2")
     assert found(root) == [("cat", None, ["1", "2"])]
+
+
+def test_a_file_may_be_called_anything(tmp_path: Path) -> None:
+    root = grow(tmp_path, "cat/a\\b.png", "cat/c:", "loose\\file")
+    assert found(root) == [("cat", None, ["a\\b.png", "c:"])]
 
 
 def test_empty_categories_and_loose_files_are_passed_over(tmp_path: Path) -> None:
@@ -102,58 +129,92 @@ def sensory(tmp_path: Path) -> Iterator[SensoryClient]:
         yield SensoryClient(Caller(http))
 
 
-def upload(sensory: SensoryClient, folder: CategoryFolder) -> tuple[list[int], ImportReport]:
+def upload(sensory: SensoryClient, root: Path) -> tuple[list[int], ImportReport]:
     report, counts = ImportReport(), []
-    for count, reply in upload_folder(sensory, "pets", folder):
-        counts.append(count)
-        report.add(reply)
+    for files in upload_tree(sensory, "pets", FolderTree(root)):
+        counts.append(len(files))
+        report.add(files)
     return counts, report
 
 
-def folder_of(root: Path, files: list[tuple[str, bytes]]) -> CategoryFolder:
-    for name, data in files:
-        (root / name).write_bytes(data)
-    return CategoryFolder("cat", None, sorted(root.iterdir()))
-
-
 @pytest.fixture
-def cats(tmp_path: Path) -> Path:
-    (tmp_path / "cats").mkdir()
-    return tmp_path / "cats"
+def pets(tmp_path: Path) -> Path:
+    (tmp_path / "pets" / "cats").mkdir(parents=True)
+    return tmp_path / "pets"
+
+
+def fill(pets: Path, files: list[tuple[str, bytes]], category: str = "cats") -> Path:
+    (pets / category).mkdir(exist_ok=True)
+    for name, data in files:
+        (pets / category / name).write_bytes(data)
+    return pets
 
 
 def test_a_large_category_goes_in_several_requests(
-    sensory: SensoryClient, cats: Path, monkeypatch: pytest.MonkeyPatch
+    sensory: SensoryClient, pets: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = folder_of(cats, png_files(8))
-    monkeypatch.setattr("dicebox.image_folder._MOST_FILES", 3)
-    counts, report = upload(sensory, folder)
+    files = png_files(8)
+    fill(pets, files)
+    monkeypatch.setattr("dicebox.tree_upload._MOST_FILES", 3)
+    counts, report = upload(sensory, pets)
     assert (counts, report.stored, report.refused) == ([3, 3, 2], 8, [])
-    monkeypatch.setattr("dicebox.image_folder._MOST_BYTES", len(folder.files[0].read_bytes()) + 1)
-    counts, report = upload(sensory, folder)
+    monkeypatch.setattr("dicebox.tree_upload._MOST_BYTES", len(files[0][1]) + 1)
+    counts, report = upload(sensory, pets)
     assert (counts, report.duplicates) == ([2, 2, 2, 2], 8)
 
 
-def test_what_is_there_already_is_counted_as_that(sensory: SensoryClient, cats: Path) -> None:
-    folder = folder_of(cats, png_files(3))
-    upload(sensory, folder)
-    _, again = upload(sensory, folder)
+def test_what_is_there_already_is_counted_as_that(sensory: SensoryClient, pets: Path) -> None:
+    upload(sensory, fill(pets, png_files(3)))
+    _, again = upload(sensory, pets)
     assert (again.stored, again.duplicates, again.relabeled) == (0, 3, 0)
 
 
+def test_the_same_image_in_two_categories_is_told_and_the_first_one_counts(
+    sensory: SensoryClient, pets: Path
+) -> None:
+    fill(pets, [("1.png", png_bytes()), ("2.png", png_bytes(seed=1))])
+    fill(pets, [("same.png", png_bytes())], "dogs")
+    for _ in range(2):
+        _, report = upload(sensory, pets)
+        (fault,) = report.refused
+        assert (fault.file, fault.kind) == ("dogs/same.png", "conflict")
+        assert "'cats'" in str(fault.detail)
+    assert [(c.name, c.images) for c in sensory.dataset("pets").categories] == [("cats", 2)]
+
+
+def test_a_file_that_cannot_be_read_costs_the_others_nothing(
+    sensory: SensoryClient, pets: Path
+) -> None:
+    fill(pets, [("1.png", png_bytes())])
+    (pets / "cats" / "gone.png").symlink_to("nowhere")
+    _, report = upload(sensory, pets)
+    (fault,) = report.refused
+    assert (report.stored, fault.kind) == (1, "unreadable")
+    assert "No such file" in str(fault.detail)
+
+
 def test_a_file_above_the_limit_of_the_service_costs_the_others_nothing(
-    sensory: SensoryClient, cats: Path
+    sensory: SensoryClient, pets: Path
 ) -> None:
     files = [("a.png", png_bytes(seed=1)), ("b.png", bytes(SMALL_BODY)), ("c.png", png_bytes())]
-    counts, report = upload(sensory, folder_of(cats, files))
+    counts, report = upload(sensory, fill(pets, files))
     assert (counts, report.stored) == ([3], 2)
     (fault,) = report.refused
-    assert (fault["file"], "20,000 bytes" in fault["detail"]) == ("cats/b.png", True)
+    assert (fault.file, "20,000 bytes" in str(fault.detail)) == ("cats/b.png", True)
+
+
+def test_a_file_above_what_fits_into_any_request_is_not_read(
+    sensory: SensoryClient, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicebox.tree_upload._MOST_IMAGE_BYTES", 1000)
+    _, report = upload(sensory, fill(pets, [("a.png", bytes(1001)), ("b.png", png_bytes())]))
+    (fault,) = report.refused
+    assert (report.stored, fault.detail) == (1, "expected at most 1,000 bytes, got 1,001")
 
 
 def test_a_file_whose_name_is_no_text_is_sent_all_the_same(
-    sensory: SensoryClient, cats: Path
+    sensory: SensoryClient, pets: Path
 ) -> None:
-    _, report = upload(sensory, folder_of(cats, [("\udcff.png", png_bytes()), ("\udcfe", b"x")]))
+    _, report = upload(sensory, fill(pets, [("\udcff.png", png_bytes()), ("\udcfe", b"x")]))
     assert report.stored == 1
-    assert "udcfe" in report.refused[0]["file"]
+    assert "udcfe" in report.refused[0].file

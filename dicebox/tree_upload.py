@@ -1,0 +1,132 @@
+"""Uploads the images of a folder or archive, in requests of some files."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from commons.adapters.services import SensoryClient
+from commons.archive_tree import ArchiveTree
+from commons.errors import InvalidInputError, TooLargeError
+from commons.image_tree import Entry, Place
+from commons.import_results import refused_file, results_of
+from commons.messages import ImportedFile
+from dicebox.image_folder import FolderTree
+
+_MOST_FILES = 128
+_MOST_BYTES = 16 * 1024 * 1024
+_MOST_IMAGE_BYTES = 63 * 1024 * 1024  # what fits into one request of the service
+
+Files = list[tuple[str, bytes]]
+
+
+class ImageTree(Protocol):
+    """A folder or archive with `files` images in it, about."""
+
+    files: int
+
+    def entries(self, most_bytes: int) -> Iterator[Entry]:
+        """Yield its files; one above `most_bytes` is refused.
+
+        Raises:
+            InvalidInputError: It is damaged from here on.
+            TooLargeError: It unpacks to far more than pictures do.
+        """
+        ...
+
+
+@contextmanager
+def opened_tree(source: Path) -> Iterator[ImageTree]:
+    """Give what a folder, zip, tar or tar.gz holds.
+
+    Raises:
+        InvalidInputError: None of these, a damaged one, or one without folders for categories.
+        TooLargeError: It unpacks to far more than pictures do.
+    """
+    if not source.is_file():
+        yield FolderTree(source)
+        return
+    with source.open("rb") as file:
+        yield ArchiveTree(file, source.stat().st_size)
+
+
+def upload_tree(
+    sensory: SensoryClient, dataset: str, tree: ImageTree
+) -> Iterator[list[ImportedFile]]:
+    """Upload all images of a tree; yield what became of the files of each request."""
+    waiting: dict[Place, Files] = defaultdict(list)
+    size = 0
+    for entry in tree.entries(_MOST_IMAGE_BYTES):
+        if entry.place is None:
+            yield [refused_file(entry.path, entry.fault or InvalidInputError("no category"))]
+            continue
+        waiting[entry.place].append((entry.path, entry.data))
+        size += len(entry.data)
+        # Those of one category are together in a folder; an archive may have them in any order.
+        if size >= _MOST_BYTES:
+            full = list(waiting)
+        elif len(waiting[entry.place]) >= _MOST_FILES:
+            full = [entry.place]
+        else:
+            continue
+        for place in full:
+            files = waiting.pop(place)
+            size -= sum(len(data) for _, data in files)
+            yield _upload(sensory, dataset, place, files)
+    for place, files in waiting.items():
+        yield _upload(sensory, dataset, place, files)
+
+
+def _upload(sensory: SensoryClient, dataset: str, place: Place, files: Files) -> list[ImportedFile]:
+    """Upload files of one category; one that is too large for the service is refused alone."""
+    numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
+    try:
+        reply = sensory.upload(dataset, numbered, place.category, place.split)
+    except TooLargeError as error:
+        if len(files) == 1:
+            ((path, data),) = files
+            detail = f"{len(data):,} bytes are more than the service takes"
+            return [refused_file(path, TooLargeError(detail, kind=error.kind))]
+        # One of them is too large, and costs the others nothing.
+        return [one for file in files for one in _upload(sensory, dataset, place, [file])]
+    except InvalidInputError as error:  # the name of the category
+        return [refused_file(path, error) for path, _ in files]
+    return results_of([path for path, _ in files], reply)
+
+
+class ImportReport:
+    """What an import did, file by file where something was refused."""
+
+    def __init__(self) -> None:
+        self._outcomes: Counter[str] = Counter()
+        self.refused: list[ImportedFile] = []
+
+    def add(self, files: list[ImportedFile]) -> None:
+        """Count what became of some files."""
+        self._outcomes.update(file.outcome for file in files)
+        self.refused += [file for file in files if file.outcome == "refused"]
+
+    @property
+    def stored(self) -> int:
+        """Return how many images are new."""
+        return self._outcomes["stored"]
+
+    @property
+    def duplicates(self) -> int:
+        """Return how many were there already, the relabeled ones among them."""
+        return self._outcomes["duplicate"] + self.relabeled
+
+    @property
+    def relabeled(self) -> int:
+        """Return how many were there under another category."""
+        return self._outcomes["relabeled"]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures, and the file and reason of each that was refused."""
+        return {
+            "stored": self.stored,
+            "duplicates": self.duplicates,
+            "relabeled": self.relabeled,
+            "refused": [{"file": one.file, "detail": one.detail} for one in self.refused],
+        }
