@@ -4,139 +4,192 @@ import hashlib
 import io
 import json
 import shutil
-import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from filelock import FileLock
 
-from commons.adapters.services import SensoryClient
-from commons.errors import InvalidInputError, UnavailableError
-from commons.messages import Order, OrderRequest, ShardDescriptor, Split
+from commons.errors import GoneError, InvalidInputError, NotFoundError, UnavailableError
+from commons.messages import Order, OrderRequest, ShardDescriptor, Snapshot, Split
 from commons.ports import Clock
 from commons.training import TrainingData
+from trainer.adapters.filling import Filling, write_durably
 from trainer.examples import Examples, Part, pixel_statistics
 
 # The trainer never orders test images.
 _SPLITS: tuple[Split, ...] = ("train", "validation")
 _WAIT_S = 10.0
+_ENDED = frozenset({"failed", "cancelled", "expired"})
+# An order that comes to nothing so often in a row will not come to anything.
+_MOST_ORDERS = 3
+
+
+class Orders(Protocol):
+    """What of the sensory service is needed here."""
+
+    def snapshot(self, snapshot: str) -> Snapshot:
+        """Return a frozen snapshot."""
+        ...
+
+    def order(self, request: OrderRequest) -> Order:
+        """Place a batch order; the same request gives the same sequence of examples."""
+        ...
+
+    def order_state(self, order: str) -> Order:
+        """Return where an order stands."""
+        ...
+
+    def next_shard(self, order: str, after: int, wait_s: float) -> ShardDescriptor | None:
+        """Return the shard after a sequence number, or nothing if it is not ready in time."""
+        ...
+
+    def shard(self, sha256: str) -> bytes:
+        """Return the bytes of a shard."""
+        ...
 
 
 class ExampleCache:
-    """Keeps the decoded examples of snapshots as memory-mapped arrays in a local folder."""
+    """Keeps the decoded examples of snapshots as memory-mapped arrays in a local folder.
+
+    Args:
+        folder: Where the arrays are.
+        sensory: Where they come from.
+        clock: For the patience.
+        patience_s: How long no shard may come.
+        keep_every_s: How much work a kill may cost at most.
+    """
 
     def __init__(
-        self, folder: Path, sensory: SensoryClient, clock: Clock, patience_s: float = 600.0
+        self,
+        folder: Path,
+        sensory: Orders,
+        clock: Clock,
+        patience_s: float = 600.0,
+        keep_every_s: float = 1.0,
     ) -> None:
         self._folder = folder
         self._sensory = sensory
         self._clock = clock
         self._patience_s = patience_s
+        self._keep_every_s = keep_every_s
 
-    def examples(self, data: TrainingData) -> Examples:
+    def examples(
+        self, data: TrainingData, report: Callable[[int, int], None] = lambda *_: None
+    ) -> Examples:
         """Return the examples, ordering them first if no worker of this machine has yet.
+
+        What another one began before it was killed is gone on with.
+
+        Args:
+            data: What is wanted.
+            report: Called with how many examples are here and how many there will be.
 
         Raises:
             InvalidInputError: The order failed, or a shard is not what its descriptor says.
+            StorageFullError: There is no room for the examples.
             UnavailableError: No shard came for `patience_s` seconds.
         """
         place = self._folder / _key(data)
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
             if not place.exists():
-                self._fill(place, data)
+                self._fill(place, data, report)
         return _open(place)
 
-    def _fill(self, place: Path, data: TrainingData) -> None:
-        order = self._sensory.order(
-            OrderRequest(
-                snapshot=data.snapshot,
-                splits=list(_SPLITS),
-                shape=data.shape,
-                resize=data.resize,
-            )
-        )
+    def _fill(self, place: Path, data: TrainingData, report: Callable[[int, int], None]) -> None:
         counts = self._sensory.snapshot(data.snapshot).counts
-        unfinished = place.with_name(f".{uuid.uuid4().hex}")
-        unfinished.mkdir()
+        unfinished = place.with_name(f".{place.name}")
+        filling = Filling(unfinished, {s: counts.get(s, 0) for s in _SPLITS}, data.shape)
+        source = _Source(self._sensory, self._clock, data, self._patience_s)
+        every = sum(counts.get(split, 0) for split in _SPLITS)
+        kept_at = self._clock.monotonic()
         try:
-            arrays = {
-                split: _SplitArrays(unfinished, split, counts.get(split, 0), data.shape)
-                for split in _SPLITS
-            }
-            self._poll(order, arrays)
-            mean, deviation = pixel_statistics(arrays["train"].images)
+            while not filling.is_full:
+                report(filling.examples, every)
+                shard, part = source.next(filling)
+                filling.append(shard, part)
+                if self._clock.monotonic() - kept_at >= self._keep_every_s:
+                    filling.keep()
+                    kept_at = self._clock.monotonic()
+            report(filling.examples, every)
+            mean, deviation = pixel_statistics(filling.images("train"))  # type: ignore[arg-type]
             statistics = {"mean": mean, "deviation": deviation}
-            (unfinished / "statistics.json").write_text(json.dumps(statistics), encoding="ascii")
-            for part in arrays.values():
-                part.close()
-            unfinished.rename(place)
-        finally:
+            write_durably(unfinished / "statistics.json", json.dumps(statistics))
+            filling.finish(place)
+        except InvalidInputError:
+            # Nothing shall be gone on with that may be wrong already.
             shutil.rmtree(unfinished, ignore_errors=True)
+            raise
 
-    def _poll(self, order: Order, arrays: dict[Split, "_SplitArrays"]) -> None:
-        sequence, last = 0, False
+
+class _Source:
+    """The shards of an order; one that expired or is gone is placed again."""
+
+    def __init__(
+        self, sensory: Orders, clock: Clock, data: TrainingData, patience_s: float
+    ) -> None:
+        self._sensory = sensory
+        self._clock = clock
+        self._request = OrderRequest(
+            snapshot=data.snapshot, splits=list(_SPLITS), shape=data.shape, resize=data.resize
+        )
+        self._patience_s = patience_s
+        self._own_order: str | None = None
+        self._orders = 0
+
+    def next(self, filling: Filling) -> tuple[ShardDescriptor, Part]:
+        """Return the shard that follows what is filled.
+
+        Raises:
+            InvalidInputError: The order failed or was cancelled, or a shard is wrong.
+            UnavailableError: No shard came in time.
+        """
         deadline = self._clock.monotonic() + self._patience_s
-        while not last:
-            shard = self._sensory.next_shard(order.id, sequence, _WAIT_S)
-            if shard is None:
-                self._complain(order.id, self._clock.monotonic() > deadline)
-                continue
-            arrays[shard.split].append(self._shard(shard))
-            sequence, last = shard.sequence, shard.last
-            deadline = self._clock.monotonic() + self._patience_s
+        while True:
+            order = filling.order or self._place(filling)
+            try:
+                shard = self._sensory.next_shard(order, filling.sequence, _WAIT_S)
+                if shard is not None:
+                    part = self._read(shard)
+                    self._orders = 0
+                    return shard, part
+                self._check(order, self._clock.monotonic() > deadline)
+            except (GoneError, NotFoundError) as error:
+                ours = order == self._own_order
+                if ours and (error.kind == "order-cancelled" or self._orders >= _MOST_ORDERS):
+                    raise InvalidInputError(f"the batch order {order}: {error}") from error
+                self._place(filling)
+            # The service answers at once when all its waiting slots are taken.
+            self._clock.sleep(0.05)
 
-    def _complain(self, order_id: str, out_of_patience: bool) -> None:
+    def _place(self, filling: Filling) -> str:
+        order = self._sensory.order(self._request)
+        filling.follow(order)
+        self._own_order = order.id
+        self._orders += 1
+        return order.id
+
+    def _check(self, order_id: str, out_of_patience: bool) -> None:
         order = self._sensory.order_state(order_id)
-        if order.state in ("failed", "cancelled", "expired"):
+        if order.state in _ENDED and (order_id != self._own_order or order.state == "expired"):
+            raise GoneError(f"it {order.state}: {order.reason}")
+        if order.state in _ENDED:
             raise InvalidInputError(f"the batch order {order_id} {order.state}: {order.reason}")
         if out_of_patience:
             raise UnavailableError(
                 f"no shard of the batch order {order_id} came for {self._patience_s:.0f} s "
                 f"({order.ready} of {order.shards} are ready): does a batch processor run?"
             )
-        # The service answers at once when all its waiting slots are taken.
-        self._clock.sleep(0.05)
 
-    def _shard(self, shard: ShardDescriptor) -> Part:
+    def _read(self, shard: ShardDescriptor) -> Part:
         data = self._sensory.shard(shard.sha256)
         came = hashlib.sha256(data).hexdigest()
         if came != shard.sha256:
             raise InvalidInputError(f"expected shard {shard.sha256}, got bytes with hash {came}")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return Part(arrays["images"], arrays["labels"])
-
-
-class _SplitArrays:
-    """One split that is being filled, as two `.npy` files."""
-
-    def __init__(self, folder: Path, split: Split, count: int, shape: tuple[int, int, int]) -> None:
-        self.images = np.lib.format.open_memmap(
-            folder / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=(count, *shape)
-        )
-        self._labels = np.lib.format.open_memmap(
-            folder / f"{split}-labels.npy", mode="w+", dtype=np.int64, shape=(count,)
-        )
-        self._split = split
-        self._filled = 0
-
-    def append(self, part: Part) -> None:
-        end = self._filled + len(part.labels)
-        if end > len(self._labels):
-            raise InvalidInputError(
-                f"expected {len(self._labels)} {self._split} examples, got at least {end}"
-            )
-        self.images[self._filled : end] = part.images
-        self._labels[self._filled : end] = part.labels
-        self._filled = end
-
-    def close(self) -> None:
-        if self._filled != len(self._labels):
-            raise InvalidInputError(
-                f"expected {len(self._labels)} {self._split} examples, got {self._filled}"
-            )
-        self.images.flush()
-        self._labels.flush()
 
 
 def _key(data: TrainingData) -> str:
