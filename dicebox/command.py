@@ -21,6 +21,7 @@ from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.serving import demo, up
+from dicebox.commands.snapshots import datasets, diff, export, freeze
 from dicebox.commands.storage import fsck, purge
 from dicebox.connect import Place
 
@@ -38,6 +39,8 @@ Your own images:     dicebox import photos/ --dataset photos
                      dicebox evolve --dataset photos --seconds 600
                      dicebox classify picture.jpg
 Page and services:   dicebox up
+For other trainers:  dicebox freeze photos
+                     dicebox export ID -o photos.tar
 
 Every command works on one data folder (--data) or one server (--url), both given before the
 command's name. If `dicebox up` serves the folder the command talks to it, otherwise it opens
@@ -94,6 +97,10 @@ for command in (
     classify,
     networks,
     runs,
+    datasets,
+    freeze,
+    diff,
+    export,
     keys,
     fsck,
     purge,

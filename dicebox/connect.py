@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import httpx
 
+from commons.errors import NotFoundError
 from dicebox.client import Client
 from dicebox.data_folder import DataFolder
 from dicebox.house import START_S, House
@@ -19,6 +21,19 @@ class Place:
     data: Path
     url: str | None = None
     key: str | None = field(default=None, repr=False)
+
+    def existing(self) -> Self:
+        """Return this place, for commands that make nothing.
+
+        Raises:
+            NotFoundError: There is no data folder.
+        """
+        if self.url is None and not DataFolder(self.data).exists():
+            raise NotFoundError(
+                f"no data folder at {self.data.absolute()}: --data ($DICEBOX_DATA) says where it "
+                "is, and `dicebox import` makes one"
+            )
+        return self
 
 
 @contextmanager

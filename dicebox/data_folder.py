@@ -12,6 +12,8 @@ from commons.errors import ConflictError
 # Whoever looks for a house holds the lock for a moment.
 _CLAIM_S = 0.5
 _POLL_S = 0.05
+# One of them is there as soon as anything is: a house, or the tables of a command's own.
+_OURS = ("house.lock", "keys.sqlite3", "sensory.sqlite3")
 
 
 class DataFolder:
@@ -26,6 +28,10 @@ class DataFolder:
         self._lock = FileLock(self.path / "house.lock")
         self._address = self.path / "address.json"
         self._key = self.path / "house.key"
+
+    def exists(self) -> bool:
+        """Say whether anything was ever kept here; another folder is none of ours."""
+        return any((self.path / name).exists() for name in _OURS)
 
     def claim(self) -> str | None:
         """Become the one house of this folder.

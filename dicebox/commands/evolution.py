@@ -108,7 +108,7 @@ def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any
     options["taxonomy"] = _read_taxonomy(taxonomy) if taxonomy else None
     request = given(options)
     console = progress_console()
-    with connect_to_workers(place) as client:
+    with connect_to_workers(place.existing()) as client:
         run, interrupted = _watch_or_stop(client, request, console)
     if interrupted and run.network is None:
         raise KeyboardInterrupt
@@ -206,7 +206,7 @@ def train(
 @click.pass_obj
 def runs(place: Place, as_json: bool) -> None:
     """List the evolution runs, newest first."""
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         found = client.evolution.runs()
     if as_json:
         print_json({"runs": [run.model_dump(mode="json") for run in found]})

@@ -62,7 +62,7 @@ def create(
 @click.pass_obj
 def list_keys(place: Place, as_json: bool) -> None:
     """List the keys, newest first."""
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         found = client.admin.keys()
     if as_json:
         print_json({"keys": [key.model_dump(mode="json") for key in found]})
@@ -83,7 +83,7 @@ def list_keys(place: Place, as_json: bool) -> None:
 @click.pass_obj
 def revoke(place: Place, key: str, as_json: bool) -> None:
     """Revoke KEY, by the id that `list` shows; the cookies it was traded for go with it."""
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         revoked = client.admin.revoke_key(key)
     if as_json:
         print_json(revoked.model_dump(mode="json"))

@@ -21,7 +21,7 @@ from dicebox.connect import Place, connect
 @click.pass_obj
 def networks(place: Place, dataset: str | None, as_json: bool) -> None:
     """List the published networks, newest first."""
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         found = client.gallery.networks(dataset)
     if as_json:
         print_json({"networks": found})
@@ -77,7 +77,7 @@ def classify(
 ) -> None:
     """Say what FILES show, one line a file; ends with 1 if one could not be classified."""
     results: list[dict[str, Any]] = []
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         network = _whole_id(client, network) if network else None
         for file in files:
             results.append(_classified(client, file, dataset, network, top))

@@ -23,7 +23,7 @@ def purge(place: Place, image: str, yes: bool, as_json: bool) -> None:
     """
     if not yes:
         click.confirm(f"Erase {image} for good?", abort=True, err=True)
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         erasure = client.sensory.purge(image)
     if as_json:
         print_json(erasure.model_dump())
@@ -45,7 +45,7 @@ def fsck(place: Place, as_json: bool) -> None:
     """
     console = progress_console()
     checked, faults = 0, []
-    with connect(place) as client:
+    with connect(place.existing()) as client:
         prefixes = [f"{number:02x}" for number in range(256)]
         steps = track(prefixes, "Checking", console=console, disable=not console.is_terminal)
         for prefix in steps:

@@ -91,7 +91,7 @@ def test_a_data_folder_that_cannot_be_made_is_one_line(tmp_path: Path, photos: P
 def test_a_data_folder_that_is_read_only_is_one_line(tmp_path: Path, photos: Path) -> None:
     with mounted_disk(tmp_path / "disk", "1m") as disk:
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
-        for command in (["import", photos, "--dataset", "pets"], ["up", "--port", 0], ["runs"]):
+        for command in (["import", photos, "--dataset", "pets"], ["up", "--port", 0]):
             end = Dicebox(disk / "data").run(*command)
             assert (end.code, end.out, end.err.count("\n")) == (1, "", 1)
             assert "Read-only file system" in end.err

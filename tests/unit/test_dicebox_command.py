@@ -222,7 +222,47 @@ def test_a_category_that_could_be_a_path_stores_nothing(shell: Shell, pets: Path
     assert not shell.data.exists()
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["networks"],
+        ["runs"],
+        ["datasets"],
+        ["classify", __file__],
+        ["freeze", "pets"],
+        ["diff", "a", "b"],
+        ["export", "a", "-o", "/nowhere/a.tar"],
+        ["fsck"],
+        ["purge", "a", "--yes"],
+        ["keys", "list"],
+        ["keys", "revoke", "a"],
+        ["evolve", "--dataset", "pets"],
+    ],
+)
+def test_a_folder_that_is_not_there_or_none_of_ours_is_told_and_not_made(
+    shell: Shell, arguments: list[str]
+) -> None:
+    code, out, err = shell(*arguments)
+    assert (code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(f"dicebox: no data folder at {shell.data}: ")
+    assert not shell.data.exists()
+    shell.data.mkdir()
+    (shell.data / "holiday.jpg").write_bytes(b"")
+    assert shell(*arguments)[0] == 1
+    assert [file.name for file in shell.data.iterdir()] == ["holiday.jpg"]
+
+
 def test_a_fresh_folder_says_how_to_begin(shell: Shell, picture: Path) -> None:
+    with connect(Place(shell.data)):
+        pass
+    assert shell("datasets")[:2] == (
+        0,
+        "No dataset yet: `dicebox import FOLDER --dataset NAME` makes one.\n",
+    )
+    assert shell("keys", "list")[:2] == (
+        0,
+        "No key yet: `dicebox keys create NAME --scope admin` makes one.\n",
+    )
     assert shell("networks")[:2] == (
         0,
         "No network yet: `dicebox evolve --dataset NAME` breeds one.\n",
@@ -236,6 +276,72 @@ def test_a_fresh_folder_says_how_to_begin(shell: Shell, picture: Path) -> None:
     code, out, _ = shell("classify", picture, "--json")
     assert code == 1
     assert json.loads(out)["files"][0]["kind"] == "no-network"
+
+
+def test_datasets_are_listed_with_their_counts(shell: Shell, pets: Path) -> None:
+    shell("import", pets, "--dataset", "pets")
+    code, out, err = shell("datasets")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[1].split() == ["pets", "10", "10", "cat", "5,", "dog", "5"]
+    (dataset,) = json.loads(shell("datasets", "--json")[1])["datasets"]
+    assert (dataset["name"], dataset["images"]) == ("pets", 10)
+
+
+def test_freezing_prints_the_id_and_the_same_images_give_the_same(shell: Shell, pets: Path) -> None:
+    shell("import", pets, "--dataset", "pets")
+    code, out, err = shell("freeze", "pets", "--validation", 0.2, "--test", 0.2)
+    assert (code, len(out)) == (0, 65)
+    assert err.startswith("pets: ")
+    assert err.endswith(" in 2 categories\n")
+    again = json.loads(shell("freeze", "pets", "--json")[1])
+    assert again["id"] == out.strip()
+    (pets / "owl").mkdir()
+    (pets / "owl" / "1.png").write_bytes(png_bytes(seed=77))
+    shell("import", pets, "--dataset", "pets")
+    only = json.loads(shell("freeze", "pets", "--categories", "cat, owl", "--json")[1])
+    assert [category["name"] for category in only["categories"]] == ["cat", "owl"]
+    code, out, err = shell("freeze", "birds")
+    assert (code, out, err.count("\n")) == (1, "", 1)
+
+
+def test_the_difference_of_two_snapshots_is_told(shell: Shell, pets: Path) -> None:
+    shell("import", pets, "--dataset", "pets")
+    before = shell("freeze", "pets")[1].strip()
+    (pets / "owl").mkdir()
+    (pets / "owl" / "1.png").write_bytes(png_bytes(seed=77))
+    shell("import", pets, "--dataset", "pets")
+    after = shell("freeze", "pets")[1].strip()
+    code, out, _ = shell("diff", before, after)
+    assert code == 0
+    assert out.splitlines()[:2] == ["1 added, 0 removed, 0 relabeled", "category owl came"]
+    assert json.loads(shell("diff", after, before, "--json")[1])["removed"] == 1
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "coco"])
+def test_a_snapshot_is_exported_and_an_imagefolder_is_imported_again(
+    shell: Shell, pets: Path, tmp_path: Path, form: str
+) -> None:
+    shell("import", pets, "--dataset", "pets")
+    snapshot = shell("freeze", "pets")[1].strip()
+    file = tmp_path / "pets.tar"
+    code, out, _ = shell("export", snapshot, "-o", file, "--format", form)
+    assert (code, out) == (0, f"{file}: {file.stat().st_size:,} bytes\n")
+    report = json.loads(shell("export", snapshot, "-o", file, "--format", form, "--json")[1])
+    assert report["bytes"] == file.stat().st_size
+    if form == "imagefolder":
+        copied = json.loads(shell("import", file, "--dataset", "copy", "--json")[1])
+        assert (copied["stored"], copied["refused"]) == (10, [])
+
+
+def test_an_export_that_cannot_be_had_is_one_line_and_no_file(
+    shell: Shell, pets: Path, tmp_path: Path
+) -> None:
+    shell("import", pets, "--dataset", "pets")
+    for output in (tmp_path / "none.tar", tmp_path / "nowhere" / "none.tar"):
+        snapshot = "0" * 64 if output.parent == tmp_path else shell("freeze", "pets")[1].strip()
+        code, out, err = shell("export", snapshot, "-o", output)
+        assert (code, out, err.count("\n")) == (1, "", 1)
+        assert not output.exists()
 
 
 def test_networks_are_listed_with_their_figures(shell: Shell) -> None:
@@ -323,6 +429,8 @@ def test_the_command_starts_without_flask_and_without_tensorflow() -> None:
 
 
 def test_whoever_has_read_enough_of_the_output_gets_no_complaint(tmp_path: Path) -> None:
+    with connect(Place(tmp_path / "data")):
+        pass
     pipeline = f"{sys.executable} -m dicebox --data {tmp_path}/data runs --json | true"
     ended = subprocess.run(pipeline, shell=True, check=True, capture_output=True, text=True)  # noqa: S602
     assert (ended.stdout, ended.stderr) == ("", "")
