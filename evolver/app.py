@@ -20,7 +20,7 @@ from commons.adapters.local_tables import tables_url
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
-from commons.ports import Engine
+from commons.ports import Clock, Engine
 from evolver.adapters.tables import SqlJournal, SqlRuns
 from evolver.routes import PREFIX, create_blueprint
 from evolver.runner import Runner
@@ -94,7 +94,7 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     return app
 
 
-def create_runner(settings: Settings) -> Runner:
+def create_runner(settings: Settings, clock: Clock) -> Runner:
     """Return the runner over the same tables, not yet running; errors as in `create_app`."""
     database = _database(settings)
     cores = os.cpu_count() or 1
@@ -121,7 +121,7 @@ def create_runner(settings: Settings) -> Runner:
         sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
         gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
         open_engine=open_engine,
-        clock=SystemClock(),
+        clock=clock,
         sensory_url=settings.sensory_url,
         workers=settings.workers or cores,
     )

@@ -6,27 +6,52 @@ import signal
 import sys
 from types import FrameType
 
+from commons.adapters.clock import SystemClock
 from commons.adapters.request_log import configure_logs
 from commons.errors import DiceboxError
 from commons.settings import settings_from_env
 from evolver.app import Settings, create_runner
 
 
+class InterruptedClock(SystemClock):
+    """A clock that no sleep is to be had from once a signal came.
+
+    The signal itself raises KeyboardInterrupt wherever the process is at that moment. Python
+    drops what is raised in a finalizer, and an error on the way out takes its place; so it is
+    raised again where the process next sleeps, which the runner does all the time.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+
+    def interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        """Be the handler of SIGTERM and SIGINT."""
+        # The first signal unwinds what runs; a second must not disturb that.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._came = True
+        raise KeyboardInterrupt
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds.
+
+        Raises:
+            KeyboardInterrupt: A signal came, whenever that was.
+        """
+        if self._came:
+            raise KeyboardInterrupt
+        super().sleep(seconds)
+
+
 def main() -> None:
     """Drive queued runs until SIGTERM or Ctrl-C; then the present one is `interrupted`."""
     configure_logs()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGINT, _interrupt)
+    clock = InterruptedClock()
+    signal.signal(signal.SIGTERM, clock.interrupt)
+    signal.signal(signal.SIGINT, clock.interrupt)
     try:
-        create_runner(settings_from_env(Settings, os.environ)).run()
+        create_runner(settings_from_env(Settings, os.environ), clock).run()
     except KeyboardInterrupt:
         logging.getLogger(__name__).info("ended by a signal")
     except DiceboxError as error:
         sys.exit(f"evolver: {error}")
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    # The first signal unwinds what runs; a second must not disturb that.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
