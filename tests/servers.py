@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import boto3
+import psutil
 import pytest
 import sqlalchemy
 
@@ -135,7 +136,13 @@ class Postgres:
     def kill(self) -> None:
         """End it as a lost power line would."""
         for process in self._processes:
+            # Its children have sessions of their own, and outlive it for a moment.
+            children = _children(process)
             _kill_group(process)
+            for child in children:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
+            psutil.wait_procs(children)
         self._processes.clear()
 
     def stop(self) -> None:
@@ -277,6 +284,13 @@ def _wait_for(
         time.sleep(0.05)
     output = (folder / "output").read_text(errors="replace")[-2000:]
     raise RuntimeError(f"{name} did not start: {output}")
+
+
+def _children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
