@@ -138,7 +138,11 @@ class KeyTables(Protocol):
     """
 
     def add(self, key: StoredKey) -> None:
-        """Keep a key."""
+        """Keep a key, and forget cookies that expired before it was made.
+
+        Raises:
+            ConflictError: There is a key with this id.
+        """
         ...
 
     def get(self, key_id: str) -> StoredKey | None:

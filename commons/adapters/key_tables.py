@@ -6,9 +6,11 @@ from pathlib import Path
 from sqlalchemy import Column, Engine, Float, MetaData, Row, String, Table, Text, delete, or_
 from sqlalchemy import select as select_from
 from sqlalchemy import update as update_table
+from sqlalchemy.exc import IntegrityError
 
 from commons.adapters.database import migrate, reading, writing
 from commons.auth import StoredKey
+from commons.errors import ConflictError
 
 _MIGRATIONS = Path(__file__).parent / "key_migrations"
 METADATA = MetaData()
@@ -38,13 +40,20 @@ class SqlKeyTables:
         migrate(self._database, _MIGRATIONS)
 
     def add(self, key: StoredKey) -> None:
-        """Keep a key, and forget cookies that expired before it was made."""
+        """Keep a key, and forget cookies that expired before it was made.
+
+        Raises:
+            ConflictError: There is a key with this id.
+        """
         values = {**key.model_dump(), "scopes": json.dumps(key.scopes)}
         with writing(self._database) as connection:
             connection.execute(
                 delete(KEY).where(KEY.c.login_of.is_not(None), KEY.c.expires < key.created)
             )
-            connection.execute(KEY.insert().values(values))
+            try:
+                connection.execute(KEY.insert().values(values))
+            except IntegrityError as error:
+                raise ConflictError(f"there is a key {key.id} already") from error
 
     def get(self, key_id: str) -> StoredKey | None:
         """Return a key, also one that is no longer good."""

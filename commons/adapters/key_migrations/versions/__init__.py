@@ -1,1 +1,1 @@
-"""Alembic scripts of the sensory service's tables."""
+"""Alembic scripts of the table of keys."""
