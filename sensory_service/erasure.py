@@ -36,7 +36,7 @@ class Eraser:
         Raises:
             NotFoundError: There never was such an image.
         """
-        self._catalog.begin(image, who, self._clock.now())
+        is_there = self._catalog.begin(image, who, self._clock.now())
         self._blobs.delete(image_blob(image))
         packs = self._catalog.packs(image)
         for pack, places in packs.items():
@@ -47,7 +47,8 @@ class Eraser:
             self._blobs.delete(shard_blob(shard))
         # An upload that came in between was refused and may have left them again.
         self._blobs.delete(image_blob(image))
-        self._catalog.finish(image, snapshots, shards, self._clock.now())
+        marked = snapshots if is_there else []  # once for each erasure
+        self._catalog.finish(image, marked, shards, self._clock.now())
         return Erasure(
             image=image, packs=len(packs), shards=len(shards), snapshots=sorted(snapshots)
         )

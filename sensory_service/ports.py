@@ -315,8 +315,11 @@ class PackCatalog(Protocol):
 class ErasureCatalog(Protocol):
     """What holds an image, until its erasure is finished."""
 
-    def begin(self, image: str, who: str | None, at: float) -> None:
+    def begin(self, image: str, who: str | None, at: float) -> bool:
         """Write down that an image is to be erased, and take it out of all datasets.
+
+        Returns:
+            Whether it is there to be erased: it was not, or its erasure was interrupted.
 
         Raises:
             NotFoundError: There never was such an image.

@@ -29,12 +29,14 @@ class ErasureTables:
     def __init__(self, database: sqlalchemy.Engine) -> None:
         self._database = database
 
-    def begin(self, image: str, who: str | None, at: float) -> None:
-        """Write down that an image is to be erased, and take it out of all datasets."""
+    def begin(self, image: str, who: str | None, at: float) -> bool:
+        """Write down that an image is to be erased, take it out, say if it is there."""
         # A transaction of its own: nobody waits for the lock of the image with a dataset's.
         with writing(self._database) as connection:
             if not lock_image(connection, image):
                 raise NotFoundError(f"there is no image {image}", kind="unknown-image")
+            done = select(PURGED.c.done).where(PURGED.c.image == image)
+            is_there = connection.execute(done).scalar() is None
             row: dict[str, object] = {"image": image, "who": who, "at": at}
             insert_unless_there(connection, PURGED, [row], ["image"])
             connection.execute(PURGED.update().where(PURGED.c.image == image).values(done=None))
@@ -47,6 +49,7 @@ class ErasureTables:
             )
             for dataset in list(connection.execute(datasets).scalars()):
                 take_out(connection, Removal(dataset, image, at, who))
+        return is_there
 
     def packs(self, image: str) -> dict[str, list[PackPlace]]:
         """Return the packs with an image, each with all that is in it."""
@@ -88,13 +91,11 @@ class ErasureTables:
     ) -> None:
         """Mark the snapshots, forget the shards and write down that it is done."""
         with writing(self._database) as connection:
-            done = select(PURGED.c.done).where(PURGED.c.image == image)
-            if connection.execute(done).scalar() is None:
-                connection.execute(
-                    SNAPSHOT.update()
-                    .where(SNAPSHOT.c.id.in_(snapshots))
-                    .values(purged=func.coalesce(SNAPSHOT.c.purged, 0) + 1)
-                )
+            connection.execute(
+                SNAPSHOT.update()
+                .where(SNAPSHOT.c.id.in_(snapshots))
+                .values(purged=func.coalesce(SNAPSHOT.c.purged, 0) + 1)
+            )
             connection.execute(SHARD.update().where(SHARD.c.sha256.in_(shards)).values(sha256=None))
             connection.execute(PURGED.update().where(PURGED.c.image == image).values(done=at))
 

@@ -62,7 +62,7 @@ class LabelTables:
                         kind="category-exists",
                     )
                 # Its own alias: the two names change places. No person can type the one between.
-                _set_name(connection, holder.id, f"\x00{holder.id}")
+                _set_name(connection, holder.id, f"\x01{holder.id}")
                 _set_name(connection, found.id, name)
                 _set_name(connection, holder.id, found.name)
             else:

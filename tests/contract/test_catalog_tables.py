@@ -13,12 +13,13 @@ from commons.errors import ConflictError, GoneError, NotFoundError
 from commons.messages import Category, OrderRequest, Snapshot, Split, StoredImage
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.label_tables import LabelTables
 from sensory_service.adapters.order_tables import OrderTables
 from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.adapters.snapshot_tables import SnapshotTables
 from sensory_service.adapters.tables import LABEL_EVENT, METADATA
 from sensory_service.app import MIGRATIONS
-from sensory_service.ports import Filter, ImageRecord, ManifestLine, Relabel, Upload
+from sensory_service.ports import Filter, ImageRecord, ManifestLine, Merge, Relabel, Upload
 from sensory_service.shard_layout import cut
 from tests.databases import database_urls, opened_database
 
@@ -404,3 +405,16 @@ def test_counts_are_kept_and_not_made_by_counting(database: sqlalchemy.Engine) -
     with writing(database) as connection:
         connection.execute(sqlalchemy.text("DELETE FROM membership"))
     assert counts(database) == {"cat": 10}
+
+
+def test_a_category_may_take_back_the_name_of_one_that_was_merged_into_it(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, 1, label="cat")
+    upload(database, 2, label="kitten")
+    labels = LabelTables(database)
+    labels.merge(Merge("pets", "id of kitten", "id of cat", 2.0, None))
+    assert labels.rename("pets", "id of cat", "kitten").id == "id of cat"
+    assert counts(database) == {"kitten": 2}
+    (stored,) = upload(database, 3, label="cat")
+    assert stored.category == Category(id="id of cat", name="kitten")

@@ -90,6 +90,8 @@ def test_erasing_twice_changes_nothing_more(house: House) -> None:
     line = next(house.client.snapshot_images(snapshot.id, "train"))
     purge(house, line.image)
     assert purge(house, line.image).packs == 0
+    state = house.http.get(f"{BASE}/snapshots/{snapshot.id}/state").json()
+    assert state["purged"] == 1
     assert house.http.delete(f"{BASE}/images/{'0' * 64}").status_code == 404
 
 
