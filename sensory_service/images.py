@@ -92,22 +92,34 @@ class ImageStore:
             StorageFullError: No space is left; none of these files is stored.
             UnavailableError: One of them is being erased; none is stored.
         """
-        upload = self._upload(dataset, category, split, who)
         if not files:
             raise InvalidInputError(
                 "expected at least one file in the form field `files`, got none"
             )
-        # fsync and decoding both let other threads run, so files overlap.
-        with ThreadPoolExecutor(min(self._threads, len(files))) as pool:
-            results = list(pool.map(self._keep_or_refuse, files))
-        kept = [
-            (result, data)
-            for result, (_, data) in zip(results, files, strict=True)
-            if isinstance(result, ImageRecord)
-        ]
-        refused = [result for result in results if isinstance(result, UploadFault)]
-        stored = self._record(upload, kept) if kept else []
-        return UploadReply(stored=stored, refused=refused)
+        with self.writers() as pool:
+            return self.begin(pool, dataset, files, category, split, who)()
+
+    def writers(self) -> ThreadPoolExecutor:
+        """Return threads for `begin`: fsync and decoding let others run, so files overlap."""
+        return ThreadPoolExecutor(self._threads)
+
+    def begin(
+        self,
+        pool: ThreadPoolExecutor,
+        dataset: str,
+        files: Sequence[tuple[str, bytes]],
+        category: str | None,
+        split: Split | None,
+        who: str | None = None,
+    ) -> Callable[[], UploadReply]:
+        """Begin what `store_many` does, and return what waits for it and finishes it.
+
+        Raises:
+            InvalidInputError: A wrong name of dataset or category.
+        """
+        upload = self._upload(dataset, category, split, who)
+        results = pool.map(self._keep_or_refuse, files)
+        return lambda: self._finish(upload, files, list(results))
 
     def relabel(
         self, dataset: str, image: str, category: str | None, who: str | None = None
@@ -152,6 +164,21 @@ class ImageStore:
         if name is None:
             return None
         return Category(id=self._new_id(), name=category_name(name))
+
+    def _finish(
+        self,
+        upload: Upload,
+        files: Sequence[tuple[str, bytes]],
+        results: Sequence[ImageRecord | UploadFault],
+    ) -> UploadReply:
+        kept = [
+            (result, data)
+            for result, (_, data) in zip(results, files, strict=True)
+            if isinstance(result, ImageRecord)
+        ]
+        refused = [result for result in results if isinstance(result, UploadFault)]
+        stored = self._record(upload, kept) if kept else []
+        return UploadReply(stored=stored, refused=refused)
 
     def _record(
         self, upload: Upload, kept: Sequence[tuple[ImageRecord, bytes]]

@@ -1,7 +1,8 @@
 """Imports an archive of images, with a result for every file of it."""
 
-from collections import defaultdict
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO
 
 from commons.archive_tree import ArchiveTree
@@ -13,9 +14,11 @@ from sensory_service.images import ImageStore
 from sensory_service.names import dataset_name
 
 _MOST_FILES = 256  # of one category that are stored together
-_MOST_BYTES = 16 * 1024 * 1024  # that wait in memory
+_MOST_BYTES = 16 * 1024 * 1024  # that are being written
+_AHEAD = 2  # groups of files
 
 Files = list[tuple[str, bytes]]
+Finish = Callable[[], list[ImportedFile]]
 
 
 class ImageImport:
@@ -43,6 +46,22 @@ class ImageImport:
         return self._results(dataset_name(dataset), ArchiveTree(file, size), who)
 
     def _results(self, dataset: str, tree: ArchiveTree, who: str | None) -> Iterator[ImportedFile]:
+        under_way: deque[tuple[int, Finish]] = deque()
+        with self._images.writers() as pool:
+            for group in self._groups(tree):
+                if isinstance(group, ImportedFile):
+                    yield group
+                    continue
+                # While these are written, the next ones are read; recorded they are in order.
+                size = sum(len(data) for _, data in group[1])
+                under_way.append((size, self._begun(pool, dataset, *group, who)))
+                while len(under_way) > _AHEAD or sum(size for size, _ in under_way) > _MOST_BYTES:
+                    yield from under_way.popleft()[1]()
+            while under_way:
+                yield from under_way.popleft()[1]()
+
+    def _groups(self, tree: ArchiveTree) -> Iterator[tuple[Place, Files] | ImportedFile]:
+        """Yield files of one category that go together, and what is refused already."""
         waiting: dict[Place, Files] = defaultdict(list)
         size = 0
         for entry in tree.entries(self._most_image_bytes):
@@ -51,24 +70,21 @@ class ImageImport:
                 continue
             waiting[entry.place].append((entry.path, entry.data))
             size += len(entry.data)
-            if len(waiting[entry.place]) >= _MOST_FILES or size >= _MOST_BYTES:
-                yield from self._store_all(dataset, waiting, who)
+            if len(waiting[entry.place]) >= _MOST_FILES or size >= _MOST_BYTES // _AHEAD:
+                yield from waiting.items()
+                waiting.clear()
                 size = 0
-        yield from self._store_all(dataset, waiting, who)
+        yield from waiting.items()
 
-    def _store_all(
-        self, dataset: str, waiting: dict[Place, Files], who: str | None
-    ) -> Iterator[ImportedFile]:
-        for place, files in waiting.items():
-            try:
-                yield from self._store(dataset, place, files, who)
-            except InvalidInputError as error:  # the name of the category
-                yield from (refused_file(path, error) for path, _ in files)
-        waiting.clear()
-
-    def _store(
-        self, dataset: str, place: Place, files: Files, who: str | None
-    ) -> Iterator[ImportedFile]:
+    def _begun(
+        self, pool: ThreadPoolExecutor, dataset: str, place: Place, files: Files, who: str | None
+    ) -> Finish:
+        """Begin to store files, and return what waits for their results."""
+        paths = [path for path, _ in files]
         numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
-        reply = self._images.store_many(dataset, numbered, place.category, place.split, who)
-        yield from results_of([path for path, _ in files], reply)
+        try:
+            finish = self._images.begin(pool, dataset, numbered, place.category, place.split, who)
+        except InvalidInputError as error:  # the name of the category
+            refused = [refused_file(path, error) for path in paths]
+            return lambda: refused
+        return lambda: list(results_of(paths, finish()))

@@ -1,9 +1,11 @@
 """Connects to a service's tables, in SQLite or PostgreSQL, and keeps them at the newest version."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import alembic.command
 import alembic.config
@@ -21,6 +23,8 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _EXPECTED = "expected a database like postgresql://user:password@host:5432/name"
 _MIGRATION_LOCK = 0x64696365  # any number: all who make tables ask for this one
 _CONNECT_S = 5
+_PATIENCE_S = 30  # of a writer, in SQLite
+_TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
 
 def sqlite_url(file: Path) -> str:
@@ -87,7 +91,7 @@ def writing(engine: Engine) -> Iterator[Connection]:
         StorageFullError: No space is left; nothing was changed.
         UnavailableError: The database cannot be reached, or stays locked by others.
     """
-    with _translated(), engine.begin() as connection:
+    with _turn(engine), _translated(), engine.begin() as connection:
         yield connection
 
 
@@ -143,7 +147,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",
-        "busy_timeout=30000",
+        f"busy_timeout={1000 * _PATIENCE_S}",
         "foreign_keys=ON",
     ):
         connection.execute(f"PRAGMA {pragma}").close()
@@ -153,6 +157,24 @@ def _begin_sqlite(connection: Connection) -> None:
     # A writer takes its lock at once: upgrading a read lock fails when somebody else wrote.
     kind = "DEFERRED" if connection.get_execution_options().get("reading") else "IMMEDIATE"
     connection.exec_driver_sql(f"BEGIN {kind}")
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """Have the writers of this process take turns where only one can write at a time.
+
+    SQLite makes who finds it locked sleep and try again, up to 0.1 s after it was free.
+    """
+    if engine.dialect.name != "sqlite":
+        yield
+        return
+    lock = _TURNS.setdefault(engine, threading.Lock())
+    if not lock.acquire(timeout=_PATIENCE_S):
+        raise UnavailableError("the database is busy: others write all the time")
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
