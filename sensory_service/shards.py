@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sensory_service.ports import ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan
 
 _AT_ONCE = 256  # images decoded between two looks at whether to stop
+_PIECE = 32  # of these, for one thread
 
 
 class ShardFaultError(Exception):
@@ -87,11 +89,11 @@ class ShardMaker:
                 if stopped():
                     raise StoppedError
                 part = rows[start : start + _AT_ONCE]
-                data = self._read(part)
-                decoded = pool.map(
-                    lambda one: _pixels(one[0], one[1], plan), zip(part, data, strict=True)
-                )
-                images[start : start + len(part)] = list(decoded)
+                encoded = list(zip(part, self._read(part), strict=True))
+                # In pieces: to hand over one small image takes as long as to decode it.
+                pieces = [encoded[at : at + _PIECE] for at in range(0, len(part), _PIECE)]
+                decoded = pool.map(lambda piece: [_pixels(*one, plan) for one in piece], pieces)
+                images[start : start + len(part)] = list(chain.from_iterable(decoded))
         return _packed(images, rows)
 
     def _read(self, rows: Sequence[SnapshotImage]) -> list[bytes]:
