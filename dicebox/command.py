@@ -15,7 +15,7 @@ import click
 
 from commons.auth import key_from_env
 from commons.errors import DiceboxError
-from dicebox.commands.evolution import evolve, runs, train
+from dicebox.commands.evolution import evolve, runs
 from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
@@ -23,6 +23,7 @@ from dicebox.commands.options import UrlType
 from dicebox.commands.serving import demo, up
 from dicebox.commands.snapshots import datasets, diff, export, freeze
 from dicebox.commands.storage import fsck, purge
+from dicebox.commands.training import train
 from dicebox.connect import Place
 
 _FAILED = 1

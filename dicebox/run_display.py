@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress import Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -66,25 +66,81 @@ def _ctrl_c_afterwards() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-@contextmanager
-def training_bar(console: Console) -> Iterator[Callable[[TrainProgress], None]]:
-    """Give a function that shows a training: as a bar on a terminal, else a line an epoch."""
-    if not console.is_terminal:
-        yield lambda progress: console.print(
+class TrainingLines:
+    """`trainer.standalone.Display` where nobody looks: a line for each epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def fetched(self, here: int, every: int) -> None:
+        """Say so once all examples are here."""
+        if here == every:
+            self.say(f"{every:,} examples are here")
+
+    def trained(self, progress: TrainProgress) -> None:
+        """Print the epoch."""
+        self.say(
             f"epoch {progress.epoch} of {progress.epochs}: {_percent(progress.accuracy)} of "
-            f"validation after {progress.seconds:.1f} s",
-            soft_wrap=True,
+            f"validation after {progress.seconds:.1f} s"
         )
+
+    def say(self, sentence: str) -> None:
+        """Print a sentence."""
+        self._console.print(sentence, soft_wrap=True, markup=False)
+
+
+class TrainingBar(TrainingLines):
+    """The same on a terminal: a bar for the examples, then one for the training."""
+
+    def __init__(self, console: Console, bars: Progress, seconds: float | None) -> None:
+        super().__init__(console)
+        self._bars = bars
+        self._seconds = seconds
+        self._examples: TaskID | None = None
+        self._training: TaskID | None = None
+
+    def fetched(self, here: int, every: int) -> None:
+        """Move the bar of the examples."""
+        if self._examples is None:
+            self._examples = self._bars.add_task("Examples", total=every, facts="")
+        facts = f"{here:,} of {every:,}"
+        self._bars.update(self._examples, completed=here, facts=facts)
+
+    def trained(self, progress: TrainProgress) -> None:
+        """Move the bar of the training."""
+        if self._training is None:
+            self._training = self._bars.add_task("Training", total=1.0, facts="")
+        share, left = training_end(progress, self._seconds)
+        facts = (
+            f"epoch {progress.epoch}/{progress.epochs}  {_percent(progress.accuracy)} of "
+            f"validation  {left:.0f} s left"
+        )
+        self._bars.update(self._training, completed=share, facts=facts)
+
+
+def training_end(progress: TrainProgress, seconds: float | None) -> tuple[float, float]:
+    """Return the share of its budget that a training has spent, and the seconds it has left."""
+    share = progress.epoch / progress.epochs
+    left = progress.seconds * (1 - share) / share
+    if seconds is not None and seconds - progress.seconds < left:
+        share, left = progress.seconds / seconds, seconds - progress.seconds
+    return min(1.0, share), max(0.0, left)
+
+
+@contextmanager
+def training_bar(console: Console, seconds: float | None = None) -> Iterator[TrainingLines]:
+    """Give what shows a training: as bars on a terminal, else a line an epoch.
+
+    Args:
+        console: Where it is shown.
+        seconds: The budget, if it is not of epochs alone.
+    """
+    if not console.is_terminal:
+        yield TrainingLines(console)
         return
-    columns = (*Progress.get_default_columns(), TextColumn("{task.fields[accuracy]}"))
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("Training", total=None, accuracy="")
-
-        def report(progress: TrainProgress) -> None:
-            accuracy = f"{_percent(progress.accuracy)} of validation"
-            bar.update(task, completed=progress.epoch, total=progress.epochs, accuracy=accuracy)
-
-        yield report
+    columns = (TextColumn("{task.description:8}"), BarColumn(), TextColumn("{task.fields[facts]}"))
+    with Progress(*columns, console=console) as bars:
+        yield TrainingBar(console, bars, seconds)
 
 
 def _follow(client: Client, run_id: str, show: Callable[[Run], None]) -> Run:
@@ -129,7 +185,8 @@ def render_run(run: Run) -> RenderableType:
 
 
 def _clock(run: Run) -> RenderableType:
-    progress, total = run.progress, run.request.seconds
+    progress = run.progress
+    total = run.request.seconds or max(progress.seconds, 1.0)
     row = Table.grid(padding=(0, 1), expand=True)
     row.add_column(ratio=1)
     row.add_column(justify="right")

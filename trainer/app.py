@@ -1,32 +1,46 @@
 """Puts the stand-alone trainer together: settings in, a trainer out."""
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import httpx
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 import commons.settings
+from commons.adapters.blobs import open_blobs
+from commons.adapters.clock import SystemClock
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import authorization
+from commons.errors import InvalidInputError, UnavailableError
+from commons.genome import Genome, genome_from_json
 from commons.messages import DatasetName, Sha256
-from trainer.standalone import StandaloneTrainer
+from trainer.adapters.example_cache import ExampleCache
+from trainer.standalone import Display, StandaloneTrainer
 
-_HTTP_TIMEOUT_S = 600.0
+_HTTP_TIMEOUT_S = 60.0
+# A service that is updated or moved comes back within this.
+_PATIENCE_S = 600.0
+_SAY_EVERY_S = 15.0
 
 
 class Settings(commons.settings.Settings):
     """What `python -m trainer` is told by its environment.
 
     Args:
-        data: Holds `blobs`, shared with the classification service, and the folder `work`.
+        data: For the examples, the checkpoints and the files of the network; needs to be shared
+            with nobody.
+        blobs_url: Where the classification service has its blobs, if that can be reached from
+            here: a folder, or `s3://bucket/prefix`. Else the files are sent to it.
         sensory_url: Base address under which the sensory service answers.
-        classification_url: The same of the classification service.
-        dataset: What to train on; frozen anew unless `snapshot` names a frozen one.
+        classification_url: The same of the classification service, if it is another one.
+        snapshot: A frozen one to train on.
+        dataset: Frozen anew where no snapshot is named.
         genome: File with the genome as JSON.
         epochs: Most epochs.
         seconds: Ends the training earlier.
@@ -34,10 +48,11 @@ class Settings(commons.settings.Settings):
     """
 
     data: Path = Path("dicebox-data")
+    blobs_url: str | None = None
     sensory_url: str = "http://127.0.0.1:8000"
-    classification_url: str = "http://127.0.0.1:8000"
-    dataset: DatasetName
+    classification_url: str | None = None
     snapshot: Sha256 | None = None
+    dataset: DatasetName | None = None
     genome: Path
     epochs: int = Field(default=20, ge=1)
     seconds: float | None = Field(default=None, gt=0.0)
@@ -45,24 +60,92 @@ class Settings(commons.settings.Settings):
     promote: Literal["auto", "never"] = "never"
 
 
+@dataclass(frozen=True)
+class Services:
+    """Where the examples come from and where the network goes."""
+
+    sensory: SensoryClient
+    gallery: GalleryClient
+    sensory_url: str
+
+
 @contextmanager
 def open_trainer(
-    sensory: SensoryClient, gallery: GalleryClient, sensory_url: str, data: Path
+    services: Services, data: Path, display: Display, blobs_url: str | None = None
 ) -> Iterator[StandaloneTrainer]:
     """Give a trainer with one worker process on all cores; it ends with the block."""
-    engine = LocalEngine(
-        workers=1,
-        blobs_url=str(data.absolute() / "blobs"),
-        folder=data.absolute() / "work",
-        threads=os.cpu_count() or 1,
-    )
+    work = data.absolute() / "work"
+    blobs_url = blobs_url or str(data.absolute() / "blobs")
+    engine = LocalEngine(workers=1, blobs_url=blobs_url, folder=work, threads=os.cpu_count() or 1)
     try:
-        yield StandaloneTrainer(engine, sensory, gallery, sensory_url)
+        yield StandaloneTrainer(
+            engine,
+            open_blobs(blobs_url),
+            services.sensory,
+            services.gallery,
+            ExampleCache(work / "cache", services.sensory, SystemClock()),
+            services.sensory_url,
+            work / "trainings",
+            display,
+        )
     finally:
         engine.close()
 
 
-def create_caller(url: str, key: str | None = None) -> Caller:
-    """Return a caller of the service at a base address, which shows it a key."""
-    http = httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S, headers=authorization(key))
-    return Caller(http)
+@contextmanager
+def reach_services(
+    sensory_url: str,
+    classification_url: str | None,
+    key: str | None,
+    say: Callable[[str], None],
+) -> Iterator[Services]:
+    """Give clients that wait for services that are away, and say so.
+
+    Args:
+        sensory_url: Base address under which the sensory service answers.
+        classification_url: The same of the classification service; default: the same address.
+        key: Shown to both.
+        say: Called with a sentence now and then while one of them is away.
+    """
+    headers = authorization(key)
+    with (
+        httpx.Client(base_url=sensory_url, timeout=_HTTP_TIMEOUT_S, headers=headers) as sensory,
+        httpx.Client(
+            base_url=classification_url or sensory_url, timeout=_HTTP_TIMEOUT_S, headers=headers
+        ) as classification,
+    ):
+        tell = _NowAndThen(say)
+        yield Services(
+            SensoryClient(Caller(sensory, _PATIENCE_S, tell)),
+            GalleryClient(Caller(classification, _PATIENCE_S, tell)),
+            sensory_url,
+        )
+
+
+def read_genome(file: Path) -> Genome:
+    """Return the genome in a JSON file.
+
+    Raises:
+        InvalidInputError: The file cannot be read, or holds something else.
+    """
+    try:
+        return genome_from_json(file.read_bytes())
+    except OSError as error:
+        raise InvalidInputError(f"cannot read the genome {file}: {error.strerror}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise InvalidInputError(f"{file} is no genome: {where}: {first['msg']}") from error
+
+
+class _NowAndThen:
+    """Says why a service is waited for, the first time and then now and then."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said_at = -_SAY_EVERY_S
+
+    def __call__(self, error: UnavailableError) -> None:
+        if time.monotonic() - self._said_at >= _SAY_EVERY_S:
+            self._say(f"waits: {error}")
+            self._said_at = time.monotonic()

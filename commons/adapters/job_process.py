@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from commons.adapters.blobs import open_blobs
 from commons.adapters.parent_death import end_with_parent
-from commons.errors import JobFailedError, NotFoundError
+from commons.errors import DiceboxError, JobFailedError, NotFoundError
 from commons.jobs import JobContext, JobFunction, JobResult, JobSpec, Outcome
 from commons.ports import Blobs
 
@@ -69,9 +69,7 @@ def run_job(spec_json: str) -> str:
     blobs = open_blobs(_place.blobs_url)
     result = stored_result(blobs, spec.id)
     if result is None:
-        result = _run(spec, blobs)
-        if not blobs.put(_result_name(spec.id), result.model_dump_json().encode()):
-            result = stored_result(blobs, spec.id) or result
+        result = _kept(_run(spec, blobs), blobs)
     return JobReply(result=result, resident_bytes=_resident_bytes()).model_dump_json()
 
 
@@ -81,6 +79,18 @@ def stored_result(blobs: Blobs, job_id: str) -> JobResult | None:
         return JobResult.model_validate_json(blobs.get(_result_name(job_id)))
     except NotFoundError:
         return None
+
+
+def _kept(result: JobResult, blobs: Blobs) -> JobResult:
+    """Return a result once it is in the blobs, or what kept it from there."""
+    try:
+        if blobs.put(_result_name(result.id), result.model_dump_json().encode()):
+            return result
+        return stored_result(blobs, result.id) or result
+    except DiceboxError as error:
+        # No result is stored: the same job can be run again when there is room.
+        reason = str(error) if result.value is not None else f"{result.reason}; {error}"
+        return result.model_copy(update={"outcome": "error", "value": None, "reason": reason})
 
 
 def read_reports(progress: Path, start: int) -> tuple[list[dict[str, Any]], int]:
@@ -119,6 +129,9 @@ def _run(spec: JobSpec, blobs: Blobs) -> JobResult:
         return ended("ok", _function(spec.function)(spec.arguments, context))
     except JobFailedError as error:
         return ended(error.outcome, reason=error.reason)  # type: ignore[arg-type]
+    except DiceboxError as error:
+        # Its message is a sentence for people: where it was raised adds nothing.
+        return ended("error", reason=str(error))
     except MemoryError as error:
         return ended("out-of-memory", reason=str(error) or "no memory left")
     except Exception as error:  # the outermost loop of this process

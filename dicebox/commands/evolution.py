@@ -1,23 +1,17 @@
-"""`dicebox evolve`, `dicebox train` and `dicebox runs`."""
+"""`dicebox evolve` and `dicebox runs`."""
 
 import json
-import os
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
 from commons.errors import DiceboxError, InvalidInputError
-from commons.genome import Genome, genome_from_json
-from commons.messages import ImageShape, Run, RunRequest
-from commons.training import Budget
+from commons.messages import Run, RunRequest
 from dicebox.client import Client
 from dicebox.commands.options import (
     LONGEST_S,
@@ -31,9 +25,7 @@ from dicebox.commands.options import (
     workers_option,
 )
 from dicebox.connect import Place, connect, connect_to_workers
-from dicebox.run_display import progress_console, started_run, training_bar, watch_run
-from trainer.app import open_trainer
-from trainer.standalone import TrainingRequest
+from dicebox.run_display import progress_console, started_run, watch_run
 
 _INTERRUPTED = 130
 
@@ -123,85 +115,6 @@ def evolve(place: Place, /, as_json: bool, taxonomy: Path | None, **options: Any
 
 
 @click.command()
-@click.option(
-    "--genome",
-    "genome_file",
-    required=True,
-    help="A genome as JSON, such as `genome` of a network's card.",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-)
-@click.option(
-    "--dataset",
-    required=True,
-    type=DatasetType(),
-    help="Frozen anew, unless --snapshot names a frozen one.",
-)
-@click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id.")
-@click.option(
-    "--epochs", default=20, show_default=True, type=click.IntRange(1), metavar="N", help="At most."
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0.1, LONGEST_S),
-    metavar="S",
-    help="End earlier after that many seconds.",
-)
-@shape_option
-@seed_option
-@click.option(
-    "--promote",
-    type=click.Choice(["auto", "never"]),
-    default="never",
-    show_default=True,
-    help="Whether the network answers from now on.",
-)
-@as_json
-@click.pass_obj
-def train(
-    place: Place,
-    genome_file: Path,
-    dataset: str,
-    snapshot: str | None,
-    epochs: int,
-    seconds: float | None,
-    shape: ImageShape | None,
-    seed: int,
-    promote: str,
-    as_json: bool,
-) -> None:
-    """Train one genome on a dataset and publish the network."""
-    if place.url:
-        raise click.UsageError(
-            "train writes its network into a data folder: leave --url ($DICEBOX_URL) out"
-        )
-    request = TrainingRequest(
-        genome=_read_genome(genome_file),
-        dataset=dataset,
-        snapshot=snapshot,
-        budget=Budget(epochs=epochs, seconds=seconds),
-        shape=shape,
-        seed=seed,
-        promote=promote == "auto",
-    )
-    with (
-        connect_to_workers(place) as client,
-        _shown_to_workers(client.key),
-        open_trainer(client.sensory, client.gallery, client.url, place.data) as trainer,
-        training_bar(progress_console()) as report,
-    ):
-        published = trainer.train(request, report)
-    if as_json:
-        print_json({**vars(published), "metrics": published.metrics.model_dump()})
-    else:
-        metrics = published.metrics
-        click.echo(
-            f"network {published.network[:12]}: {100 * metrics.validation_accuracy:.2f} % of "
-            f"{metrics.validation_images} validation images, {metrics.parameters:,} parameters, "
-            f"{published.epochs} epochs in {published.seconds:.1f} s"
-        )
-
-
-@click.command()
 @as_json
 @click.pass_obj
 def runs(place: Place, as_json: bool) -> None:
@@ -227,14 +140,6 @@ def runs(place: Place, as_json: bool) -> None:
             datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     Console().print(table)
-
-
-@contextmanager
-def _shown_to_workers(key: str | None) -> Iterator[None]:
-    """Have the worker processes that start meanwhile find the key where they look for it."""
-    if key is not None:
-        os.environ["DICEBOX_KEY"] = key
-    yield
 
 
 def _watch_or_stop(client: Client, request: RunRequest, console: Console) -> tuple[Run, bool]:
@@ -270,12 +175,3 @@ def _read_taxonomy(file: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInputError(f"expected {file} to hold an object, got {type(value).__name__}")
     return value
-
-
-def _read_genome(file: Path) -> Genome:
-    try:
-        return genome_from_json(file.read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise InvalidInputError(f"{file} is no genome: {where}: {first['msg']}") from error

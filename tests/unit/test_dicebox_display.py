@@ -19,7 +19,13 @@ from commons.messages import (
 from commons.training import TrainProgress
 from dicebox.demo import DemoResult, show_result
 from dicebox.held_out import HeldOutResult
-from dicebox.run_display import render_run, started_run, training_bar, watch_run
+from dicebox.run_display import (
+    render_run,
+    started_run,
+    training_bar,
+    training_end,
+    watch_run,
+)
 
 GENOME = "conv 3x3 8 relu | dense 10"
 
@@ -128,12 +134,36 @@ def test_on_a_terminal_the_last_picture_stays() -> None:
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_training_is_a_bar_or_a_line_an_epoch(terminal: bool) -> None:
     seen = console(terminal=terminal)
-    with training_bar(seen) as report:
-        for epoch in (1, 2):
-            report(TrainProgress(epoch=epoch, epochs=2, loss=0.5, accuracy=0.75, seconds=3.0))
+    with training_bar(seen) as display:
+        display.say("goes on after epoch 1 of 3")
+        for here in (500, 2000):
+            display.fetched(here, 2000)
+        for epoch in (2, 3):
+            display.trained(
+                TrainProgress(epoch=epoch, epochs=3, loss=0.5, accuracy=0.75, seconds=3.0)
+            )
+    assert "goes on after epoch 1 of 3" in text(seen)
     assert "75.00 % of validation" in text(seen)
-    if not terminal:
-        assert text(seen).splitlines()[0].startswith("epoch 1 of 2: ")
+    if terminal:
+        assert "2,000 of 2,000" in text(seen)
+        assert "epoch 3/3" in text(seen)
+        assert "0 s left" in text(seen)
+    else:
+        assert text(seen).splitlines()[1:3] == [
+            "2,000 examples are here",
+            "epoch 2 of 3: 75.00 % of validation after 3.0 s",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("epoch", "seconds", "end"),
+    [(1, None, (0.25, 30.0)), (4, None, (1.0, 0.0)), (1, 20.0, (0.5, 10.0)), (1, 8.0, (1.0, 0.0))],
+)
+def test_a_training_ends_with_its_epochs_or_its_seconds(
+    epoch: int, seconds: float | None, end: tuple[float, float]
+) -> None:
+    progress = TrainProgress(epoch=epoch, epochs=4, loss=0.5, accuracy=0.7, seconds=10.0)
+    assert training_end(progress, seconds) == end
 
 
 def test_the_result_of_the_demo_shows_and_carries_what_was_measured() -> None:

@@ -15,7 +15,8 @@ from commons.errors import GoneError, InvalidInputError, NotFoundError, Unavaila
 from commons.messages import Order, OrderRequest, ShardDescriptor, Snapshot, Split
 from commons.ports import Clock
 from commons.training import TrainingData
-from trainer.adapters.filling import Filling, write_durably
+from trainer.adapters.filling import Filling
+from trainer.durable import write_durably
 from trainer.examples import Examples, Part, pixel_statistics
 
 # The trainer never orders test images.

@@ -4,7 +4,6 @@ The journal is written after what it speaks of is on the disk, so that whoever t
 up again puts every example in its place once, whenever the one before was killed.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from commons.errors import InvalidInputError, StorageFullError
 from commons.messages import Order, ShardDescriptor, Split
+from trainer.durable import is_full, sync_folder, write_durably
 from trainer.examples import Part
 
 _JOURNAL = "journal.json"
@@ -142,7 +142,7 @@ class Filling:
                 _allocate(self._file(split, "labels"), (count,), np.int64)
                 self._arrays[split] = self._opened(split)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_full(error):
                 raise
             shutil.rmtree(self._folder, ignore_errors=True)
             megabytes = sum(self._counts.values()) * (int(np.prod(self._shape)) + 8) / 1e6
@@ -167,26 +167,6 @@ class Filling:
 
 
 _Array = np.memmap[tuple[int, ...], np.dtype[np.uint8 | np.int64]]
-
-
-def write_durably(file: Path, text: str) -> None:
-    """Replace a file by a text that survives a crash from then on."""
-    draft = file.with_suffix(".draft")
-    with draft.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    draft.replace(file)
-    sync_folder(file.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder survive a crash."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _allocate(file: Path, shape: tuple[int, ...], kind: npt.DTypeLike) -> None:

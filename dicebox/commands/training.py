@@ -1,0 +1,148 @@
+"""`dicebox train`: one genome, here, on the images of this or another machine."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from commons.messages import ImageShape
+from commons.training import Budget
+from dicebox.client import Client
+from dicebox.commands.options import (
+    LONGEST_S,
+    DatasetType,
+    UrlType,
+    as_json,
+    print_json,
+    seed_option,
+    shape_option,
+)
+from dicebox.connect import Place, connect_to_workers
+from dicebox.run_display import progress_console, training_bar
+from trainer.app import Services, open_trainer, reach_services, read_genome
+from trainer.standalone import Published, TrainingRequest
+
+
+@click.command()
+@click.option(
+    "--genome",
+    "genome_file",
+    required=True,
+    help="A genome as JSON, such as `genome` of a network's card.",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+@click.option("--dataset", type=DatasetType(), help="Frozen anew, unless --snapshot names one.")
+@click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id.")
+@click.option(
+    "--sensory",
+    type=UrlType(),
+    metavar="URL",
+    help="A Dicebox on another machine; --data then holds nothing but examples and checkpoints.",
+)
+@click.option(
+    "--classification",
+    type=UrlType(),
+    metavar="URL",
+    help="Where the network is registered, if that has another address.",
+)
+@click.option(
+    "--epochs", default=20, show_default=True, type=click.IntRange(1), metavar="N", help="At most."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, LONGEST_S),
+    metavar="S",
+    help="End earlier after that many seconds.",
+)
+@shape_option
+@seed_option
+@click.option(
+    "--promote",
+    type=click.Choice(["auto", "never"]),
+    default="never",
+    show_default=True,
+    help="Whether the network answers from now on.",
+)
+@as_json
+@click.pass_obj
+def train(
+    place: Place,
+    genome_file: Path,
+    dataset: str | None,
+    snapshot: str | None,
+    sensory: str | None,
+    classification: str | None,
+    epochs: int,
+    seconds: float | None,
+    shape: ImageShape | None,
+    seed: int,
+    promote: str,
+    as_json: bool,
+) -> None:
+    """Train one genome on a dataset or a snapshot and publish the network.
+
+    Interrupted or killed at any moment, the same command goes on where it was.
+    """
+    if dataset is None and snapshot is None:
+        raise click.UsageError("expected --dataset or --snapshot, got neither")
+    url = sensory or place.url
+    if classification and not url:
+        raise click.UsageError("--classification needs --sensory (or --url) beside it")
+    request = TrainingRequest(
+        genome=read_genome(genome_file),
+        dataset=dataset,
+        snapshot=snapshot,
+        budget=Budget(epochs=epochs, seconds=seconds),
+        shape=shape,
+        seed=seed,
+        promote=promote == "auto",
+    )
+    console = progress_console()
+    with training_bar(console, seconds) as bar:
+        try:
+            with (
+                _services(place, url, classification, bar.say) as services,
+                open_trainer(services, place.data, bar) as trainer,
+            ):
+                published = trainer.train(request)
+        except KeyboardInterrupt:
+            bar.say("What was trained is kept: the same command goes on from there.")
+            raise
+    if as_json:
+        print_json({**vars(published), "metrics": published.metrics.model_dump()})
+    else:
+        click.echo(_summary(published))
+
+
+@contextmanager
+def _services(
+    place: Place, url: str | None, classification: str | None, say: Callable[[str], None]
+) -> Iterator[Services]:
+    """Give the services at an address, or those of the data folder."""
+    if url is None:
+        with connect_to_workers(place) as client:
+            _show_to_workers(client.key)
+            yield Services(client.sensory, client.gallery, client.url)
+        return
+    with Client(url, key=place.key) as client:
+        # Once: a wrong address shall be told at once, one that goes away later is waited for.
+        client.check()
+    with reach_services(url, classification, place.key, say) as services:
+        yield services
+
+
+def _show_to_workers(key: str | None) -> None:
+    """Have the worker processes that start from now on find the key where they look for it."""
+    if key is not None:
+        os.environ["DICEBOX_KEY"] = key
+
+
+def _summary(published: Published) -> str:
+    metrics = published.metrics
+    return (
+        f"network {published.network[:12]}: {100 * metrics.validation_accuracy:.2f} % of "
+        f"{metrics.validation_images} validation images, {metrics.parameters:,} parameters, "
+        f"{published.epochs} epochs in {published.seconds:.1f} s"
+    )

@@ -1,0 +1,194 @@
+"""The stand-alone trainer in a folder that shares nothing with the house but its address."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+
+from commons.genome import Convolution, Dropout, Genome, Pooling, Training
+from commons.messages import FreezeRequest, Snapshot
+from dicebox.client import Client
+from dicebox.digits import digit_files
+from tests.dicebox_processes import Dicebox, Ended, ended, until
+
+pytestmark = pytest.mark.e2e
+
+GENOME = Genome(
+    features=(Convolution(filters=8, kernel=3), Pooling(size=2), Dropout(rate=0.1)),
+    training=Training(batch_size=16, learning_rate=0.01),
+)
+EACH = 60
+
+
+@dataclass(frozen=True)
+class Far:
+    """A house that asks for keys, a snapshot in it, and a machine that knows its address."""
+
+    box: Dicebox
+    url: str
+    key: str
+    snapshot: Snapshot
+    folder: Path
+
+    @property
+    def client(self) -> Client:
+        return Client(self.url, key=self.key)
+
+    def start(self, **environment: object) -> subprocess.Popen[str]:
+        """Start `python -m trainer` in its own folder."""
+        told = {name: str(value) for name, value in environment.items()}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "trainer"],
+            env={
+                **os.environ,
+                "DICEBOX_TEST": self.box.mark,
+                "DICEBOX_KEY": self.key,
+                "SENSORY_URL": self.url,
+                "DATA": str(self.folder / "trainer"),
+                "GENOME": str(self.folder / "genome.json"),
+                "SNAPSHOT": self.snapshot.id,
+                **told,
+            },
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.box.started.append(process)
+        return process
+
+    def run(self, **environment: object) -> Ended:
+        """Return how it ended."""
+        return ended(self.start(**environment))
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
+    folder = tmp_path_factory.mktemp("far")
+    (folder / "genome.json").write_text(GENOME.model_dump_json())
+    box = Dicebox(folder / "house")
+    _, url = box.up()
+    with Client(url) as client:
+        for category, files in digit_files().items():
+            client.sensory.upload("digits", files[:EACH], category=category)
+        snapshot = client.sensory.freeze("digits", FreezeRequest())
+    scopes = ("sensory:read", "train", "publish", "classify")
+    made = box.run("keys", "create", "far", *(f"--scope={s}" for s in scopes), "--json")
+    assert made.code == 0, made.err
+    yield Far(box, url, made.json["key"], snapshot, folder)
+    box.end()
+
+
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("checkpoints/**/*.npz"))
+
+
+def classify(far: Far, network: str) -> str:
+    picture = digit_files()["3"][0][1]
+    with far.client as client:
+        return client.gallery.classify(picture, network=network).network
+
+
+def epochs_of(lines: str) -> list[int]:
+    return [json.loads(line)["epoch"] for line in lines.splitlines() if "epoch" in line[:9]]
+
+
+def test_killed_twice_it_goes_on_where_it_was_and_publishes_from_afar(far: Far) -> None:
+    folder = far.folder / "trainer"
+    epochs, trained = 40, []
+    for _ in range(2):
+        process = far.start(EPOCHS=epochs)
+        # It has trained a while and is at it.
+        lines = [process.stdout.readline() for _ in range(3)]
+        assert all(lines), process.stderr.read()
+        process.kill()
+        rest, _ = process.communicate()
+        trained.append(epochs_of("".join(lines) + rest))
+        assert len(checkpoints(folder)) in (1, 2)
+    last = far.run(EPOCHS=epochs)
+    assert last.code == 0, last.err
+    trained.append(epochs_of(last.out))
+    print("trained", trained)
+    for before, after in pairwise(trained):
+        assert before[-1] <= after[0] <= before[-1] + 2
+    assert trained[-1][-1] == epochs
+    assert "goes on after epoch" in last.err
+    published = last.json
+    assert (published["epochs"], published["snapshot"]) == (epochs, far.snapshot.id)
+    assert published["metrics"]["validation_accuracy"] > 0.5
+    assert classify(far, published["network"]) == published["network"]
+    assert checkpoints(folder) == []
+    assert list((folder / "work" / "trainings").glob("*.json")) == []
+
+
+def test_the_command_does_the_same_and_promotes(far: Far, dicebox: Dicebox) -> None:
+    arguments = (
+        *("train", "--snapshot", far.snapshot.id, "--genome", far.folder / "genome.json"),
+        *("--sensory", far.url, "--epochs", 30, "--promote", "auto", "--json"),
+    )
+    process = dicebox.start(*arguments, DICEBOX_KEY=far.key)
+    until(lambda: checkpoints(dicebox.data), timeout_s=60)
+    os.killpg(process.pid, signal.SIGINT)
+    end = ended(process)
+    assert (end.code, end.last_words) == (130, "dicebox: interrupted")
+    assert "the same command goes on from there" in end.err
+    until(dicebox.left_nothing, timeout_s=5)
+    end = dicebox.run(*arguments, DICEBOX_KEY=far.key)
+    assert end.code == 0, end.err
+    assert "goes on after epoch" in end.err
+    with far.client as client:
+        assert client.gallery.champion("digits").network == end.json["network"]
+    assert not (dicebox.data / "house.lock").exists(), "it needs no house of its own"
+
+
+def test_sigterm_ends_it_quickly_and_says_how_to_go_on(far: Far) -> None:
+    process = far.start(EPOCHS=5000, DATA=far.folder / "ended")
+    assert process.stdout.readline(), process.stderr.read()
+    process.terminate()
+    end = ended(process, timeout_s=20)
+    assert end.code == 143
+    assert end.last_words.startswith("trainer: ended by SIGTERM: what was trained is kept")
+    assert checkpoints(far.folder / "ended")
+
+
+WRONG = {
+    "key": ({"DICEBOX_KEY": "dbx_" + "0" * 12 + "_" + "A" * 43}, "key"),
+    "snapshot": ({"SNAPSHOT": "0" * 64}, "no snapshot"),
+    "genome": ({"GENOME": __file__}, "is no genome"),
+    "genome file": ({"GENOME": "/nowhere/genome.json"}, "No such file"),
+    "epochs": ({"EPOCHS": "0"}, "EPOCHS"),
+    "dataset": ({"DATASET": "letters"}, "expected a snapshot of letters, got one of digits"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+def test_what_is_wrong_is_told_in_one_line(far: Far, fault: str) -> None:
+    changes, words = WRONG[fault]
+    end = far.run(**changes, DATA=far.folder / "wrong")
+    assert (end.code, end.out) == (1, "")
+    assert end.err.count("\n") == 1
+    assert end.err.startswith("trainer: ")
+    assert words in end.err
+
+
+def test_a_house_that_is_away_is_waited_for_and_said_to_be(far: Far) -> None:
+    port = httpx.URL(far.url).port
+    house = far.box.started[0]
+    os.killpg(house.pid, signal.SIGINT)
+    ended(house)
+    process = far.start(EPOCHS=2, SEED=9, DATA=far.folder / "patient")
+    assert "trainer: waits: " in process.stderr.readline()
+    again = far.box.start("up", "--port", port, "--json")
+    assert again.stdout.readline(), again.stderr.read()
+    end = ended(process)
+    assert end.code == 0, end.err
+    assert classify(far, end.json["network"]) == end.json["network"]
