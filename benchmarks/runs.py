@@ -54,7 +54,7 @@ def drive_run(
 def search_results(data: Path, run: str, births: int) -> list[JobResult]:
     """Return how the search trainings of a run ended, from the blobs of its data folder."""
     blobs = FileBlobs(data / "blobs")
-    found = (stored_result(blobs, f"{run}/{number}/search") for number in range(1, births + 1))
+    found = (stored_result(blobs, f"{run}/{number}/1") for number in range(1, births + 1))
     return [result for result in found if result is not None]
 
 

@@ -7,7 +7,7 @@ a misspelt field is an error and not a silent default.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
@@ -348,26 +348,74 @@ class ShardDescriptor(Message):
     last: bool
 
 
+Strategy = Literal["evolution", "random", "generational", "seeds"]
+Objective = Literal["accuracy", "latency", "parameters"]
+
+
+class Fidelity(Message):
+    """What makes a fitness cheap, each a switch.
+
+    Args:
+        rungs: Candidates train briefly first, and only the best of them go on.
+        inheritance: A child starts from the weights of its parent where they match.
+        curve_stop: A training whose learning curve is hopeless ends early.
+        cache: A training that was done before in any run is not done again.
+    """
+
+    rungs: bool = True
+    inheritance: bool = True
+    curve_stop: bool = True
+    cache: bool = True
+
+
+class Generational(Message):
+    """The classic genetic algorithm: whole generations, one after another.
+
+    Args:
+        generations: How many there are, the first included.
+        retain: Share of a generation that lives on as it is.
+        random_select: Chance of each of the others to live on as well.
+        mutate_chance: Chance of a child to be mutated.
+    """
+
+    generations: int = Field(default=10, ge=1)
+    retain: float = Field(default=0.4, gt=0.0, le=1.0)
+    random_select: float = Field(default=0.1, ge=0.0, le=1.0)
+    mutate_chance: float = Field(default=0.2, ge=0.0, le=1.0)
+
+
 class RunRequest(Message):
     """What to evolve, for how long, and what to do with the winner.
 
     Args:
         dataset: Frozen anew when the run starts, unless `snapshot` names a frozen one.
-        seconds: Wall-clock budget of search and final training together.
-        evaluations: Ends the search after that many trained candidates, if it is earlier.
+        seconds: Wall-clock budget of search and final training together; null where one of the
+            next two ends the run.
+        evaluations: Ends the search after that many candidates, if it is earlier.
+        epochs_total: Ends the search after that many epochs of all candidates together, if it
+            is earlier.
         candidate_epochs: Most epochs one candidate of the search is trained.
         candidate_seconds: Most seconds one candidate of the search is trained; default: a share
             of `seconds`.
         shape: Input (height, width, channels); default: the median size capped at 64.
-        strategy: `evolution` (aging evolution) or `random` (the baseline).
+        strategy: `evolution` (aging evolution), `random` (the baseline), `generational` (the
+            classic, as `generational` says) or `seeds` (the known-good genomes alone).
+        objectives: What a network is to be good at; more than accuracy gives a front.
+        max_latency_us: The published network answers within so many microseconds, on one thread.
+        max_parameters: The published network has no more parameters.
+        deterministic: Give up speed so that the same request gives the same journal.
+        start: Genomes that start the population, instead of the seeds.
+        keep_weights: The weights of so many of the best stay in the blobs.
         taxonomy: The search space; default: the evolver's own.
+        command: What was typed, for the run's card.
     """
 
     dataset: DatasetName
     snapshot: Sha256 | None = None
     categories: list[str] | None = None
-    seconds: float = Field(default=60.0, ge=1.0, le=30 * 86400.0)
+    seconds: float | None = Field(default=60.0, ge=1.0, le=30 * 86400.0)
     evaluations: int | None = Field(default=None, ge=1)
+    epochs_total: int | None = Field(default=None, ge=1)
     candidate_epochs: int = Field(default=40, ge=1)
     candidate_seconds: float | None = Field(default=None, gt=0.0)
     shape: ImageShape | None = None
@@ -375,9 +423,26 @@ class RunRequest(Message):
     population: int = Field(default=16, ge=2, le=10_000)
     workers: int | None = Field(default=None, ge=1, le=256)
     seed: int = Field(default=0, ge=0)
-    strategy: Literal["evolution", "random"] = "evolution"
+    strategy: Strategy = "evolution"
+    generational: Generational = Generational()
+    objectives: list[Objective] = Field(default=["accuracy"], min_length=1)
+    max_latency_us: float | None = Field(default=None, gt=0.0)
+    max_parameters: int | None = Field(default=None, ge=1)
+    fidelity: Fidelity = Fidelity()
+    deterministic: bool = False
+    start: list[dict[str, Any]] | None = None
+    keep_weights: int = Field(default=5, ge=1)
     promote: Literal["auto", "never"] = "auto"
     taxonomy: dict[str, Any] | None = None
+    command: str | None = Field(default=None, max_length=4000)
+
+    @model_validator(mode="after")
+    def _ends(self) -> "RunRequest":
+        if self.seconds is None and self.evaluations is None and self.epochs_total is None:
+            raise ValueError("a run needs an end: give seconds, evaluations or epochs_total")
+        if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
+            raise ValueError("objectives are accuracy and others, each once")
+        return self
 
 
 RunState = Literal["queued", "running", "complete", "failed", "stopped", "interrupted"]
@@ -395,12 +460,25 @@ class WorkerActivity(Message):
     seconds: float | None = None
 
 
+class RungProgress(Message):
+    """How many individuals ended a rung, and the best accuracy there."""
+
+    rung: str
+    ended: int
+    best: float | None = None
+
+
 class RunProgress(Message):
-    """Where a run stands, measured; accuracies are of the validation split."""
+    """Where a run stands, measured; accuracies are of the validation split.
+
+    `seconds` are those that its runners spent on it, `seconds_left` of those asked for (null
+    where none were), `epochs` those of all its trainings.
+    """
 
     phase: Literal["preparing", "searching", "final training", "publishing", "done"] = "preparing"
     seconds: float = 0.0
-    seconds_left: float = 0.0
+    seconds_left: float | None = 0.0
+    epochs: int = 0
     births: int = 0
     evaluated: int = 0
     failed: int = 0
@@ -409,11 +487,28 @@ class RunProgress(Message):
     best_genome: str | None = None
     best_individual: int | None = None
     candidates_per_minute: float | None = None
+    rungs: list[RungProgress] = []
     workers: list[WorkerActivity] = []
 
 
+class RunCard(Message):
+    """Where a run came from: all that is needed to do it again.
+
+    `machine` has the processor, its cores and the memory, `versions` those of the software.
+    """
+
+    seed: int
+    snapshot: Sha256
+    command: str | None
+    machine: dict[str, str]
+    versions: dict[str, str]
+
+
 class Run(Message):
-    """One evolution: what was asked for, how far it is, and what came of it."""
+    """One evolution: what was asked for, how far it is, and what came of it.
+
+    `resumed` says how many times it was taken up again.
+    """
 
     id: str
     state: RunState
@@ -425,15 +520,39 @@ class Run(Message):
     network: str | None = None
     promoted: bool = False
     reason: str | None = None
+    resumed: int = 0
+    card: RunCard | None = None
+
+
+class EpochReport(Message):
+    """One epoch of a training; `seconds` are those of the training up to its end."""
+
+    epoch: int
+    seconds: float
+    accuracy: float
+    loss: float
 
 
 class Evaluation(Message):
     """One training of an individual, all measured on the validation split.
 
-    Selection sees the rung `search` alone; a `final` training is a fresh and longer one.
+    Args:
+        rung: `1` is the first of the search, and each next one trains longer; `final` is a fresh
+            training that selection never sees.
+        epochs: Of this training alone.
+        seconds: What it cost, start and build included.
+        started: When it was submitted, in unix seconds; reports draw their curves from it.
+        ended: When its end was written down.
+        weights: Blob with its weights; null once they were cleared away.
+        checkpoint: Word under which it left what the next rung goes on from.
+        resumed: It went on from the rung before.
+        inherited: The parent whose weights it started from.
+        stopped: Its learning curve was hopeless.
+        cached: An earlier run had done the same training.
+        history: Its epochs; listings leave them out unless asked.
     """
 
-    rung: Literal["search", "final"]
+    rung: str = Field(pattern=r"^([1-9][0-9]{0,2}|final)$")
     state: Literal["submitted", "finished"] = "submitted"
     outcome: str | None = None
     reason: str | None = None
@@ -441,14 +560,24 @@ class Evaluation(Message):
     loss: float | None = None
     epochs: int | None = None
     seconds: float | None = None
+    started: float | None = None
+    ended: float | None = None
     worker: str | None = None
     weights: str | None = None
+    checkpoint: str | None = None
+    resumed: bool = False
+    inherited: int | None = None
+    stopped: bool = False
+    cached: bool = False
+    history: list[EpochReport] = []
 
 
 class Individual(Message):
     """A genome in a run, with its parents, operator, fitness, cost and fate.
 
-    `fitness` is what selection sees. What follows it is of the best of its `evaluations`.
+    `fitness` is the accuracy that selection sees: of the highest rung that ended well. What
+    follows it is of the best of its `evaluations`. `latency_us` is of one image on one thread,
+    measured alone on `cpu`; `multiply_adds` are those of one image.
     """
 
     number: int
@@ -464,6 +593,9 @@ class Individual(Message):
     accuracy: float | None = None
     loss: float | None = None
     parameters: int
+    multiply_adds: int = 0
+    latency_us: float | None = None
+    cpu: str | None = None
     epochs: int | None = None
     seconds: float | None = None
     worker: str | None = None

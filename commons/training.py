@@ -1,7 +1,7 @@
 """The jobs that train and export, as values: what an engine carries to `trainer.job`.
 
-Two jobs exist, named by the constants below: train one genome, and turn trained weights into
-the files and the card of a network.
+Three jobs exist, named by the constants below: train one genome, turn trained weights into the
+files and the card of a network, and measure how fast a genome answers.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from commons.network_card import NetworkCard
 
 TRAIN_FUNCTION = "trainer.job:train"
 EXPORT_FUNCTION = "trainer.job:export"
+MEASURE_FUNCTION = "trainer.job:measure"
 _LARGEST_SIDE = 64
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
 _TRAINER_VERSION = 1
@@ -43,8 +44,26 @@ class Budget(JobValue):
     seconds: float | None = Field(default=None, gt=0)
 
 
+class InheritedWeights(JobValue):
+    """A parent: its genome, and the blob of the weights that it was trained to."""
+
+    genome: Genome
+    weights: str
+
+
 class TrainJob(JobValue):
     """Train `genome` from fresh weights drawn with `seed`.
+
+    With `start`, the blob that a job of the same genome left as its `TrainResult.checkpoint`, it
+    goes on from there: `budget` is the whole one, what that job spent included, and the schedule
+    starts warm and anneals again over what is left. Where that blob is gone it starts afresh.
+
+    With `inherit` it starts from the weights of a parent wherever layers match or overlap.
+    Where those are gone it starts afresh.
+
+    `leave_checkpoint` has it leave one at its end, and only there. `curve` are the (share of
+    the budget, accuracy) that a training must not fall behind hopelessly; without it none is
+    stopped early. `deterministic` gives up speed for the same result to the bit.
 
     With a word for its `checkpoint` a job that was killed goes on where it was, on any worker
     that sees the same blobs. A later job of the same `training_id` with a larger budget and the
@@ -56,6 +75,11 @@ class TrainJob(JobValue):
     categories: int = Field(ge=2)
     budget: Budget
     seed: int = Field(ge=0)
+    start: str | None = None
+    inherit: InheritedWeights | None = None
+    leave_checkpoint: bool = False
+    curve: list[tuple[float, float]] | None = None
+    deterministic: bool = False
     checkpoint: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
     )
@@ -76,6 +100,9 @@ class TrainResult(JobValue):
 
     `weights` names the blob with the arrays of the network in the order Keras lists them.
     `seconds` is the training alone, `build_seconds` what it cost to build and trace.
+    `checkpoint` names the blob that `leave_checkpoint` asked for. `resumed` says that it went on
+    from `start`, `stopped` that its learning curve was hopeless, `inherited_share` is the share
+    of the weights that came from the parent.
     """
 
     accuracy: float
@@ -86,6 +113,10 @@ class TrainResult(JobValue):
     build_seconds: float
     weights: str
     history: list[TrainProgress]
+    checkpoint: str | None = None
+    resumed: bool = False
+    stopped: bool = False
+    inherited_share: float = 0.0
 
 
 class ExportJob(JobValue):
@@ -104,6 +135,25 @@ class ExportResult(JobValue):
     """The card of a network whose files are all in the blobs."""
 
     card: NetworkCard
+
+
+class LatencyJob(JobValue):
+    """Measure how fast a genome answers for one image, as ONNX on one thread.
+
+    Weights do not matter for it: they are drawn afresh. It waits until nothing else measures on
+    this machine.
+    """
+
+    genome: Genome
+    shape: ImageShape
+    categories: int = Field(ge=2)
+
+
+class LatencyResult(JobValue):
+    """A low quantile of many answers in microseconds, and the processor they were given on."""
+
+    latency_us: float
+    cpu: str
 
 
 def training_id(job: TrainJob, budget: Budget | None = None) -> str:

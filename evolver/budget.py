@@ -28,6 +28,8 @@ _MULTIPLY_ADDS_PER_S = 2e10
 _LEAST_EPOCHS = 5
 _PASSES = 3
 _LEAST_MULTIPLY_ADDS = 4_000_000
+# What no run is given more of; one that was given none ends by its evaluations or epochs.
+_LONGEST_S = 30 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Plan:
 
 def plan_of(request: RunRequest) -> Plan:
     """Return the plan for the seconds that were asked for."""
-    end = request.seconds
+    end = _wall_clock(request)
     publishing_s = min(_PUBLISHING_S, _PUBLISHING_SHARE * end)
     final_s = _FINAL_SHARE * end
     final_end = end - publishing_s
@@ -104,7 +106,12 @@ def candidate_seconds(request: RunRequest) -> float:
     if request.candidate_seconds is not None:
         return request.candidate_seconds
     low, high = _CANDIDATE_S
-    return min(max(request.seconds / _CANDIDATES, low), high)
+    return min(max(_wall_clock(request) / _CANDIDATES, low), high)
+
+
+def seconds_left(request: RunRequest, now: float) -> float | None:
+    """Return how many of its seconds a run has left, or None if it was given none."""
+    return None if request.seconds is None else max(0.0, request.seconds - now)
 
 
 def affordable_multiply_adds(train_images: int, candidate_s: float) -> int:
@@ -126,6 +133,10 @@ def cautious_overhead(overheads: list[float]) -> float:
     """Return what few of the latest candidates passed: a final training has no second chance."""
     latest = sorted(overheads[-_KEPT_OVERHEADS:])
     return latest[int(_CAUTION * (len(latest) - 1))] if latest else _FIRST_OVERHEAD_S
+
+
+def _wall_clock(request: RunRequest) -> float:
+    return _LONGEST_S if request.seconds is None else request.seconds
 
 
 def _slice(left: float, wanted: float, full: float) -> float | None:

@@ -7,9 +7,9 @@ from commons.genome import Genome
 from commons.messages import Evaluation, Run, RunProgress
 from commons.ports import Clock
 from commons.training import Budget, TrainJob
-from evolver.budget import Plan, cautious_overhead, expected_overhead
+from evolver.budget import Plan, cautious_overhead, expected_overhead, seconds_left
 from evolver.crew import Crew
-from evolver.journal import fitness_of, new_individual, trained
+from evolver.journal import FINAL_RUNG, FIRST_RUNG, fitness_of, new_individual, trained
 from evolver.ports import Gallery, RunLedger
 from evolver.preparation import Prepared
 from evolver.progress import Reports, activity, measured
@@ -81,7 +81,7 @@ class Drive:
                 pass
             if self._search_is_over():
                 break
-            self._cancel_late("search", self._search_deadline())
+            self._cancel_late(FIRST_RUNG, self._search_deadline())
             self._wait("searching")
         self._searched_until = self._now()
 
@@ -99,8 +99,8 @@ class Drive:
                 pass
             if not self._crew.under_way or (self._now() > late and self._crew.free() > 0):
                 break
-            self._cancel_late("search", self._plan.search_end + self._plan.grace_s)
-            self._cancel_late("final", late)
+            self._cancel_late(FIRST_RUNG, self._plan.search_end + self._plan.grace_s)
+            self._cancel_late(FINAL_RUNG, late)
             self._wait("final training")
         self._crew.cancel()
         self._collect()
@@ -152,7 +152,7 @@ class Drive:
         """Tell the search what ended since the last call and say whether anything did."""
         ended = self._crew.collect()
         for training, evaluation in ended:
-            if training.rung == "search":
+            if training.rung == FIRST_RUNG:
                 self._search = told(self._search, training.number, fitness_of(evaluation))
         return bool(ended)
 
@@ -170,7 +170,7 @@ class Drive:
         number = len(self._search.members) + 1
         self._crew.add(new_individual(number, proposal, self._prepared.problem))
         self._search = born(self._search, number, proposal.genome)
-        self._train(number, "search", proposal.genome, seconds)
+        self._train(number, FIRST_RUNG, proposal.genome, seconds)
         return True
 
     def _train_finalist(self) -> bool:
@@ -180,8 +180,8 @@ class Drive:
         if seconds is None or candidate is None:
             return False
         self._finalists.add(candidate.number)
-        self._crew.add_rung(candidate.number, Evaluation(rung="final"))
-        self._train(candidate.number, "final", candidate.genome, seconds)
+        self._crew.add_rung(candidate.number, Evaluation(rung=FINAL_RUNG))
+        self._train(candidate.number, FINAL_RUNG, candidate.genome, seconds)
         return True
 
     def _next_finalist(self) -> Member | None:
@@ -193,7 +193,7 @@ class Drive:
         return None
 
     def _train(self, number: int, rung: str, genome: Genome, seconds: float) -> None:
-        epochs = self.run.request.candidate_epochs * (_FINAL_EPOCHS if rung == "final" else 1)
+        epochs = self.run.request.candidate_epochs * (_FINAL_EPOCHS if rung == FINAL_RUNG else 1)
         job = TrainJob(
             genome=genome,
             data=self._prepared.data,
@@ -244,10 +244,7 @@ class Drive:
         progress = measured(self._crew.individuals)
         if progress.failed:
             return f"no candidate could be trained; the last failure: {self._last_failure()}"
-        return (
-            f"no candidate was trained to the end within {self.run.request.seconds:g} s:"
-            " give more seconds"
-        )
+        return f"no candidate was trained to the end within {self._plan.end:g} s: give more seconds"
 
     def _report(self, phase: str) -> None:
         self._reported = self._now()
@@ -269,7 +266,7 @@ class Drive:
             | {
                 "phase": phase,
                 "seconds": self._now(),
-                "seconds_left": max(0.0, self.run.request.seconds - self._now()),
+                "seconds_left": seconds_left(self.run.request, self._now()),
                 "candidates_per_minute": ended / minutes if ended and minutes > 0 else None,
                 "workers": [activity(each, self._reports, individuals, now) for each in workers],
             }
@@ -278,5 +275,5 @@ class Drive:
 
 def training_seed(seed: int, number: int, rung: str) -> int:
     """Return the seed of one training, different for every individual and rung of a run."""
-    sequence = np.random.SeedSequence([seed, number, 0 if rung == "search" else 1])
+    sequence = np.random.SeedSequence([seed, number, 0 if rung == FIRST_RUNG else 1])
     return int(sequence.generate_state(1)[0])

@@ -8,12 +8,15 @@ from pydantic import ValidationError
 
 from commons.genome import Genome, describe_genome, genome_hash
 from commons.jobs import JobResult
-from commons.messages import Evaluation, Individual
+from commons.messages import EpochReport, Evaluation, Individual
 from commons.shapes import infer_shape
 from commons.training import TrainResult
 from evolver.limits import Problem
 from evolver.search import Proposal, Search, born, told
 from evolver.selection import FAILED, Fitness
+
+FIRST_RUNG = "1"
+FINAL_RUNG = "final"
 
 
 class Trained(NamedTuple):
@@ -37,7 +40,8 @@ def new_individual(number: int, proposal: Proposal, problem: Problem) -> Individ
         operator=proposal.operator,
         state="submitted",
         parameters=network.parameters,
-        evaluations=[Evaluation(rung="search")],
+        multiply_adds=network.multiply_adds,
+        evaluations=[Evaluation(rung=FIRST_RUNG)],
     )
 
 
@@ -69,6 +73,17 @@ def finished(rung: str, result: JobResult) -> Evaluation:
             "loss": trained.loss,
             "epochs": trained.epochs,
             "weights": trained.weights,
+            "checkpoint": trained.checkpoint,
+            "stopped": trained.stopped,
+            "history": [
+                EpochReport(
+                    epoch=report.epoch,
+                    seconds=report.seconds,
+                    accuracy=report.accuracy,
+                    loss=report.loss,
+                )
+                for report in trained.history
+            ],
         }
     )
 
@@ -81,16 +96,24 @@ def with_evaluation(individual: Individual, evaluation: Evaluation) -> Individua
 
 def summarised(individual: Individual) -> Individual:
     """Return the individual with its own fields taken from its evaluations."""
-    evaluations = individual.evaluations
-    search = next((known for known in evaluations if known.rung == "search"), None)
-    best = max(evaluations, key=lambda known: fitness_of(known).rank, default=search)
-    if search is None or best is None:
+    evaluations = sorted(individual.evaluations, key=rung_order)
+    first = next((known for known in evaluations if known.rung == FIRST_RUNG), None)
+    best = max(evaluations, key=lambda known: fitness_of(known).rank, default=first)
+    if first is None or best is None:
         return individual
+    seen = [known for known in evaluations if known.rung != FINAL_RUNG and known.accuracy]
     shown = ("outcome", "reason", "accuracy", "loss", "epochs", "seconds", "worker")
     update = {name: getattr(best, name) for name in shown}
+    fitness = seen[-1].accuracy if seen else first.accuracy
     return individual.model_copy(
-        update={**update, "state": search.state, "fitness": search.accuracy}
+        update={**update, "state": first.state, "fitness": fitness, "evaluations": evaluations}
     )
+
+
+def rung_order(evaluation: Evaluation) -> tuple[bool, int]:
+    """Return a key that sorts the evaluations of an individual as they were done."""
+    final = evaluation.rung == FINAL_RUNG
+    return (final, 0 if final else int(evaluation.rung))
 
 
 def fitness_of(evaluation: Evaluation) -> Fitness:
@@ -117,6 +140,6 @@ def fold(search: Search, individuals: Iterable[Individual]) -> Search:
         genome = Genome.model_validate(individual.genome)
         search = born(search, individual.number, genome)
         for evaluation in individual.evaluations:
-            if evaluation.rung == "search" and evaluation.state == "finished":
+            if evaluation.rung == FIRST_RUNG and evaluation.state == "finished":
                 search = told(search, individual.number, fitness_of(evaluation))
     return search

@@ -7,7 +7,7 @@ from typing import Any
 
 from commons.jobs import JobEvent, WorkerInfo
 from commons.messages import Individual, RunProgress, WorkerActivity
-from evolver.journal import trained
+from evolver.journal import FIRST_RUNG, trained
 
 
 @dataclass
@@ -62,5 +62,5 @@ def activity(
 
 def _failed(individual: Individual) -> bool:
     """Say whether its search training went wrong; one whose time was over did not."""
-    outcomes = [found.outcome for found in individual.evaluations if found.rung == "search"]
+    outcomes = [found.outcome for found in individual.evaluations if found.rung == FIRST_RUNG]
     return any(outcome not in ("ok", "cancelled") for outcome in outcomes)

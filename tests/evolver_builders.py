@@ -119,7 +119,7 @@ def individual(number: int = 1, seed: int = 0) -> Individual:
         operator="random",
         state="submitted",
         parameters=infer_shape(genome, (8, 8, 1), 10).parameters,
-        evaluations=[Evaluation(rung="search")],
+        evaluations=[Evaluation(rung="1")],
     )
 
 

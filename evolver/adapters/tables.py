@@ -221,6 +221,4 @@ def _put(connection: Connection, run: str, number: int, evaluation: Evaluation) 
 
 
 def _with(individual: Individual, evaluations: list[Evaluation]) -> Individual:
-    # "search" is the older rung and comes first.
-    ordered = sorted(evaluations, key=lambda evaluation: evaluation.rung, reverse=True)
-    return summarised(individual.model_copy(update={"evaluations": ordered}))
+    return summarised(individual.model_copy(update={"evaluations": evaluations}))

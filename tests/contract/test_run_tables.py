@@ -132,9 +132,7 @@ def test_individuals_come_back_in_order_with_their_evaluations(tables: Any, reop
 def test_an_evaluation_replaces_what_was_known_of_its_rung(tables: Any) -> None:
     tables.add(queued_run("a"))
     tables.add_individual("a", individual(1))
-    done = Evaluation(
-        rung="search", state="finished", outcome="ok", accuracy=0.5, loss=1.0, weights="w"
-    )
+    done = Evaluation(rung="1", state="finished", outcome="ok", accuracy=0.5, loss=1.0, weights="w")
     for _ in range(2):  # a repeated write changes nothing
         tables.put_evaluation("a", 1, done)
     tables.put_evaluation("a", 1, Evaluation(rung="final"))

@@ -88,14 +88,14 @@ def result(number: int, worker: str, beyond: float) -> JobResult:
         "weights": "w",
         "history": [progress],
     }
-    name = f"run/{number}/search"
+    name = f"run/{number}/1"
     return JobResult(id=name, outcome="ok", value=value, seconds=0.9 + beyond, worker=worker)
 
 
 def test_the_start_of_a_worker_is_told_from_what_every_candidate_costs() -> None:
     beyond = [4.1, 4.1, 0.1, 0.1, 5.1, 0.1, 0.1, 0.1]
     results = [result(i, f"worker-{i % 2}", each) for i, each in enumerate(beyond)]
-    failed = JobResult(id="run/9/search", outcome="diverged", seconds=1.0)
+    failed = JobResult(id="run/9/1", outcome="diverged", seconds=1.0)
     found = overheads([*results, failed], worker_s=30.0, starts=3)
     assert found.candidates == 8
     assert found.restarts == 1

@@ -83,7 +83,7 @@ def test_the_expected_overhead_is_the_median_of_what_was_measured() -> None:
     ],
 )
 def test_a_result_without_numbers_is_a_failure_with_a_reason(value, outcome: str) -> None:
-    evaluation = finished("search", JobResult(id="x", outcome="ok", value=value))
+    evaluation = finished("1", JobResult(id="x", outcome="ok", value=value))
     assert evaluation.outcome == outcome
     assert evaluation.reason
     assert fitness_of(evaluation).failed
@@ -102,7 +102,7 @@ def test_an_individual_shows_its_best_training_and_the_fitness_of_the_search() -
             }
         )
 
-    searched = with_evaluation(individual(), evaluation("search", 0.8))
+    searched = with_evaluation(individual(), evaluation("1", 0.8))
     assert (searched.state, searched.fitness, searched.accuracy) == ("finished", 0.8, 0.8)
     again = with_evaluation(searched, Evaluation(rung="final"))
     assert again.accuracy == 0.8
@@ -110,4 +110,4 @@ def test_an_individual_shows_its_best_training_and_the_fitness_of_the_search() -
     assert (better.fitness, better.accuracy) == (0.8, 0.9)
     worse = with_evaluation(again, evaluation("final", 0.7))
     assert (worse.fitness, worse.accuracy) == (0.8, 0.8)
-    assert [found.rung for found in trained([better])] == ["final", "search"]
+    assert [found.rung for found in trained([better])] == ["final", "1"]

@@ -40,9 +40,9 @@ def test_workers_are_busy_from_the_start_and_nobody_is_killed_in_a_good_run() ->
     stage = Stage()
     stage.evolve(seconds=60)
     assert stage.engine.killed == []
-    assert len(stage.engine.jobs("search")) >= 15
+    assert len(stage.engine.jobs("1")) >= 15
     assert len(stage.engine.jobs("final")) == 2
-    assert [spec.id for spec in stage.engine.specs[:2]] == ["r1/1/search", "r1/2/search"]
+    assert [spec.id for spec in stage.engine.specs[:2]] == ["r1/1/1", "r1/2/1"]
 
 
 def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
@@ -100,7 +100,7 @@ def test_a_failed_candidate_is_a_recorded_result() -> None:
 
 def test_a_result_that_is_none_is_a_failed_candidate() -> None:
     def fate(spec: JobSpec) -> JobResult | None:
-        if spec.id == "r1/1/search":
+        if spec.id == "r1/1/1":
             return JobResult(id=spec.id, outcome="ok", value={"accuracy": 1.0})
         return None
 
@@ -142,14 +142,14 @@ def test_the_start_of_the_workers_is_not_expected_again() -> None:
 
 
 def test_a_hanging_candidate_costs_only_its_worker_for_a_while() -> None:
-    stage = Stage(fate=lambda spec: "hang" if spec.id == "r1/2/search" else None)
+    stage = Stage(fate=lambda spec: "hang" if spec.id == "r1/2/1" else None)
     started = stage.clock.time
     run = stage.evolve(seconds=60)
     assert run.state == "complete"
     second = stage.tables.individuals("r1")[1]
     assert second.outcome == "cancelled"
     assert stage.clock.time - started <= 63
-    long = Stage(fate=lambda spec: "hang" if spec.id == "r1/2/search" else None)
+    long = Stage(fate=lambda spec: "hang" if spec.id == "r1/2/1" else None)
     long.evolve(seconds=1200)
     assert long.tables.individuals("r1")[1].outcome == "timed-out"
 
