@@ -92,7 +92,9 @@ class ShardMaker:
                 encoded = list(zip(part, self._read(part), strict=True))
                 # In pieces: to hand over one small image takes as long as to decode it.
                 pieces = [encoded[at : at + _PIECE] for at in range(0, len(part), _PIECE)]
-                decoded = pool.map(lambda piece: [_pixels(*one, plan) for one in piece], pieces)
+                decoded = pool.map(
+                    lambda piece: [_pixels(row, data, plan) for row, data in piece], pieces
+                )
                 images[start : start + len(part)] = list(chain.from_iterable(decoded))
         return _packed(images, rows)
 
