@@ -1,7 +1,8 @@
 """Uploads the images of a folder or archive, in requests of some files."""
 
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from commons.import_results import refused_file, results_of
 from commons.messages import ImportedFile
 from dicebox.image_folder import FolderTree
 
+_REQUESTS_AT_ONCE = 3
 _MOST_FILES = 128
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_IMAGE_BYTES = 63 * 1024 * 1024  # what fits into one request of the service
@@ -54,12 +56,34 @@ def opened_tree(source: Path) -> Iterator[ImageTree]:
 def upload_tree(
     sensory: SensoryClient, dataset: str, tree: ImageTree
 ) -> Iterator[list[ImportedFile]]:
-    """Upload all images of a tree; yield what became of the files of each request."""
+    """Upload all images of a tree; yield what became of the files of each request.
+
+    Some requests are under way at once: while one is read here, others are written there.
+    """
+    pool = ThreadPoolExecutor(_REQUESTS_AT_ONCE)
+    under_way: deque[Future[list[ImportedFile]]] = deque()
+    try:
+        for request in _requests(tree):
+            if isinstance(request, ImportedFile):
+                yield [request]
+                continue
+            under_way.append(pool.submit(_upload, sensory, dataset, *request))
+            if len(under_way) > _REQUESTS_AT_ONCE:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        # Who interrupts an import does not wait for what is under way: it is there or it is not.
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _requests(tree: ImageTree) -> Iterator[tuple[Place, Files] | ImportedFile]:
+    """Yield files of one category that go together, and what is refused here already."""
     waiting: dict[Place, Files] = defaultdict(list)
     size = 0
     for entry in tree.entries(_MOST_IMAGE_BYTES):
         if entry.place is None:
-            yield [refused_file(entry.path, entry.fault or InvalidInputError("no category"))]
+            yield refused_file(entry.path, entry.fault or InvalidInputError("no category"))
             continue
         waiting[entry.place].append((entry.path, entry.data))
         size += len(entry.data)
@@ -73,9 +97,8 @@ def upload_tree(
         for place in full:
             files = waiting.pop(place)
             size -= sum(len(data) for _, data in files)
-            yield _upload(sensory, dataset, place, files)
-    for place, files in waiting.items():
-        yield _upload(sensory, dataset, place, files)
+            yield place, files
+    yield from waiting.items()
 
 
 def _upload(sensory: SensoryClient, dataset: str, place: Place, files: Files) -> list[ImportedFile]:
