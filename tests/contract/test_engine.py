@@ -16,6 +16,7 @@ from commons.adapters.local_engine import LocalEngine
 from commons.errors import UnavailableError
 from commons.jobs import JobSpec
 from commons.ports import Engine
+from tests.small_disk import mounted_disk
 
 WAIT_S = 30
 
@@ -280,3 +281,18 @@ def test_an_engine_clears_up_after_one_that_was_killed(tmp_path: Path) -> None:
     engine.close()
     assert not left.exists()
     assert kept.exists()
+
+
+def test_a_result_that_finds_no_room_is_an_error_and_can_be_had_later(tmp_path: Path) -> None:
+    with mounted_disk(tmp_path / "disk", "256k") as disk:
+        engine = LocalEngine(workers=1, blobs_url=str(disk), folder=tmp_path / "engine")
+        filler = disk / "filler"
+        filler.write_bytes(b"x" * (256 * 1024))
+        try:
+            result = engine.submit(job("double", number=21)).result(WAIT_S)
+            assert (result.outcome, result.value) == ("error", None)
+            assert "no space is left to store results/run/1/search.json" in str(result.reason)
+            filler.unlink()
+            assert engine.submit(job("double", number=21)).result(WAIT_S).outcome == "ok"
+        finally:
+            engine.close()
