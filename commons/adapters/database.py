@@ -11,6 +11,7 @@ import alembic.command
 import alembic.config
 import alembic.context
 import sqlalchemy
+import stamina
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
@@ -23,6 +24,9 @@ _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _EXPECTED = "expected a database like postgresql://user:password@host:5432/name"
 _MIGRATION_LOCK = 0x64696365  # any number: all who make tables ask for this one
 _CONNECT_S = 5
+_WAITING = ("55P03", "40P01")  # lock not available, deadlock
+_LOCK_MS = 300  # less than the second after which PostgreSQL ends one of a deadlock
+_MIGRATION_S = 60.0
 _PATIENCE_S = 30  # of a writer, in SQLite
 _TURNS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
 
@@ -119,14 +123,31 @@ def version_table(engine: Engine, migrations: Path) -> str:
 def migrate(engine: Engine, migrations: Path) -> None:
     """Bring the tables to the newest version of the Alembic scripts in a folder.
 
-    Safe to call from several processes at once: the first one works, the others wait.
+    Safe to call from several processes at once: the first one works, the others wait. Safe also
+    while others read and write the tables: a script that does not get them all at once steps
+    back and comes again, so nobody waits long for it, and nobody for ever.
+
+    Raises:
+        StorageFullError: No space is left; nothing was changed.
+        UnavailableError: The database cannot be reached, or others kept the tables for a minute.
     """
     config = alembic.config.Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     config.attributes["version_table"] = version_table(engine, migrations)
-    with one_at_a_time(engine) as connection:
-        config.attributes["connection"] = connection
-        alembic.command.upgrade(config, "head")
+    for attempt in stamina.retry_context(
+        on=_is_waiting, timeout=_MIGRATION_S, attempts=None, wait_initial=0.1, wait_max=1.0
+    ):
+        with attempt, one_at_a_time(engine) as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_MS}ms'")
+            config.attributes["connection"] = connection
+            alembic.command.upgrade(config, "head")
+
+
+def _is_waiting(error: Exception) -> bool:
+    """Say whether others held what a migration needs (also: each what the other one needs)."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and getattr(cause.orig, "sqlstate", None) in _WAITING
 
 
 def run_migrations() -> None:

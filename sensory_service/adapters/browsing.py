@@ -12,6 +12,20 @@ from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.tables import CATEGORY, IMAGE, MEMBERSHIP
 from sensory_service.ports import Filter
 
+# The size is that of the image: memberships of the first tables, or code, have none.
+_COLUMNS = (
+    MEMBERSHIP.c.id,
+    MEMBERSHIP.c.image,
+    MEMBERSHIP.c.category,
+    MEMBERSHIP.c.split,
+    MEMBERSHIP.c.added,
+    MEMBERSHIP.c.changed,
+    CATEGORY.c.name,
+    IMAGE.c.height,
+    IMAGE.c.width,
+    IMAGE.c.channels,
+)
+
 
 def browse(connection: Connection, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
     """Return at most `limit` images, newest first."""
@@ -39,7 +53,7 @@ def _page(connection: Connection, which: Filter) -> Select[Any]:
     if _is_timed(which):
         newest.insert(0, MEMBERSHIP.c.changed.desc())
     return (
-        select(MEMBERSHIP, CATEGORY.c.name, IMAGE.c.height, IMAGE.c.width, IMAGE.c.channels)
+        select(*_COLUMNS)
         .select_from(sources)
         .where(MEMBERSHIP.c.dataset == dataset, *_narrowed(connection, dataset, which))
         .order_by(*newest)
