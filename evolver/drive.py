@@ -14,7 +14,7 @@ from evolver.ports import Gallery, RunLedger
 from evolver.preparation import Prepared
 from evolver.progress import Reports, activity, measured
 from evolver.publishing import export_best
-from evolver.search import ask, born, told
+from evolver.search import Birth, ask, born, told
 from evolver.selection import Member, evaluated, ranked
 
 _POLL_S = 0.02
@@ -153,7 +153,7 @@ class Drive:
         ended = self._crew.collect()
         for training, evaluation in ended:
             if training.rung == FIRST_RUNG:
-                self._search = told(self._search, training.number, fitness_of(evaluation))
+                self._search = told(self._search, training.number, 1, fitness_of(evaluation))
         return bool(ended)
 
     def _bear(self) -> bool:
@@ -164,7 +164,7 @@ class Drive:
         if seconds is None or self._exhausted:
             return False
         proposal = ask(self._search)
-        if proposal is None:
+        if not isinstance(proposal, Birth):
             self._exhausted = True
             return False
         number = len(self._search.members) + 1

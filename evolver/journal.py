@@ -12,7 +12,7 @@ from commons.messages import EpochReport, Evaluation, Individual
 from commons.shapes import infer_shape
 from commons.training import TrainResult
 from evolver.limits import Problem
-from evolver.search import Proposal, Search, born, told
+from evolver.search import Birth, Search, born, told
 from evolver.selection import FAILED, Fitness
 
 FIRST_RUNG = "1"
@@ -28,16 +28,16 @@ class Trained(NamedTuple):
     weights: str
 
 
-def new_individual(number: int, proposal: Proposal, problem: Problem) -> Individual:
-    """Return the individual of a proposal, its search training submitted."""
-    network = infer_shape(proposal.genome, problem.shape, problem.categories)
+def new_individual(number: int, birth: Birth, problem: Problem) -> Individual:
+    """Return the individual of a birth, its search training submitted."""
+    network = infer_shape(birth.genome, problem.shape, problem.categories)
     return Individual(
         number=number,
-        genome=proposal.genome.model_dump(mode="json"),
-        genome_hash=genome_hash(proposal.genome),
-        description=describe_genome(proposal.genome),
-        parents=list(proposal.parents),
-        operator=proposal.operator,
+        genome=birth.genome.model_dump(mode="json"),
+        genome_hash=genome_hash(birth.genome),
+        description=describe_genome(birth.genome),
+        parents=list(birth.parents),
+        operator=birth.operator,
         state="submitted",
         parameters=network.parameters,
         multiply_adds=network.multiply_adds,
@@ -141,5 +141,5 @@ def fold(search: Search, individuals: Iterable[Individual]) -> Search:
         search = born(search, individual.number, genome)
         for evaluation in individual.evaluations:
             if evaluation.rung == FIRST_RUNG and evaluation.state == "finished":
-                search = told(search, individual.number, fitness_of(evaluation))
+                search = told(search, individual.number, 1, fitness_of(evaluation))
     return search

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from numpy.random import Generator
@@ -11,10 +11,14 @@ from commons.genome import Genome
 
 
 class Fitness(NamedTuple):
-    """What the validation split says: accuracy first, the lower loss where that is equal."""
+    """What the validation split says after a rung: accuracy, the lower loss where it is equal.
+
+    More training gives more accuracy, so the higher rung is compared first.
+    """
 
     accuracy: float
     loss: float
+    rung: int = 1
 
     @property
     def failed(self) -> bool:
@@ -22,24 +26,55 @@ class Fitness(NamedTuple):
         return math.isnan(self.accuracy)
 
     @property
-    def rank(self) -> tuple[float, float]:
+    def rank(self) -> tuple[float, float, float]:
         """Return a key that grows with quality; a failure is below all, a NaN loss worst."""
         if self.failed:
-            return (-math.inf, -math.inf)
-        return (self.accuracy, -math.inf if math.isnan(self.loss) else -self.loss)
+            return (-math.inf, -math.inf, -math.inf)
+        return (self.rung, self.accuracy, -math.inf if math.isnan(self.loss) else -self.loss)
 
 
-FAILED = Fitness(math.nan, math.nan)
+FAILED = Fitness(math.nan, math.nan, 0)
 
 
 @dataclass(frozen=True)
 class Member:
-    """A genome in the search; `number` is its age, `fitness` is None while it is trained."""
+    """A genome in the search.
+
+    Args:
+        number: Its age: numbers rise.
+        genome: What it is.
+        key: The same for genomes that build the same network.
+        parameters: Numbers its network has.
+        results: What came of each rung it was given, from the first; None while it is trained.
+        latency_us: Of one image, or None where it was not measured (yet, or on this machine).
+    """
 
     number: int
     genome: Genome
-    genome_hash: str
-    fitness: Fitness | None = None
+    key: str
+    parameters: int = 0
+    results: tuple[Fitness | None, ...] = (None,)
+    latency_us: float | None = None
+
+    @property
+    def fitness(self) -> Fitness | None:
+        """Return the result of the highest rung that did not fail; None before there is one."""
+        known = [result for result in self.results if result is not None]
+        return max(known, key=lambda result: result.rank, default=None)
+
+    @property
+    def under_way(self) -> bool:
+        """Say whether it is being trained."""
+        return self.results[-1] is None
+
+    def at(self, rung: int) -> Fitness | None:
+        """Return what came of a rung, None before it ended."""
+        return self.results[rung - 1] if rung <= len(self.results) else None
+
+    def with_result(self, rung: int, fitness: Fitness) -> "Member":
+        """Return the member that knows what came of a rung it was given."""
+        results = (*self.results[: rung - 1], fitness, *self.results[rung:])
+        return replace(self, results=results)
 
 
 def evaluated(members: Sequence[Member]) -> list[Member]:
@@ -66,6 +101,6 @@ def ranked(members: Sequence[Member]) -> list[Member]:
     return sorted(members, key=rank, reverse=True)
 
 
-def rank(member: Member) -> tuple[float, float]:
+def rank(member: Member) -> tuple[float, float, float]:
     """Return the key that members are compared by."""
     return (member.fitness or FAILED).rank

@@ -25,20 +25,20 @@ def play(state: Search, births: int, failing: int = 0) -> tuple[Search, list]:
         state = born(state, number, proposal.genome)
         fails = failing and number % failing == 0
         fitness = FAILED if fails else Fitness(*synthetic_fitness(proposal.genome))
-        state = told(state, number, fitness)
+        state = told(state, number, 1, fitness)
     return state, proposals
 
 
 def member(number: int, accuracy: float | None, loss: float = 1.0) -> Member:
     fitness = None if accuracy is None else Fitness(accuracy, loss)
-    return Member(number, Genome(), "x", fitness)
+    return Member(number, Genome(), "x", results=(fitness,))
 
 
 def test_a_search_starts_with_the_seeds_and_never_proposes_a_genome_twice() -> None:
     state, proposals = play(search(), 150)
     assert [proposal.operator for proposal in proposals[:5]] == ["seed"] * 5
     assert len({genome_hash(proposal.genome) for proposal in proposals}) == 150
-    assert len(state.hashes) == 150
+    assert len(state.keys) == 150
 
 
 def test_most_children_are_mutants_and_a_minority_is_crossed_or_fresh() -> None:
@@ -91,7 +91,7 @@ def test_the_order_of_results_does_not_matter() -> None:
         again = born(again, each.number, each.genome)
     for each in reversed(state.members):
         assert each.fitness is not None
-        again = told(again, each.number, each.fitness)
+        again = told(again, each.number, 1, each.fitness)
     assert again == state
     assert ask(again) == ask(state)
 
