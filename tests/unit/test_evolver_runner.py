@@ -403,7 +403,7 @@ def test_the_search_can_be_rebuilt_from_the_journal() -> None:
     assert [genome_hash(member.genome) for member in search.members] == [
         each.genome_hash for each in individuals
     ]
-    assert len(search.hashes) == len(individuals)
+    assert len(search.keys) == len(individuals)
 
 
 def test_one_seed_gives_one_run() -> None:
