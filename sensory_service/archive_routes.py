@@ -3,6 +3,7 @@
 import errno
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -104,7 +105,8 @@ def _spooled(stream: IO[bytes], folder: Path) -> tuple[IO[bytes], int]:
             size += len(part)
         spool.flush()
     except OSError as error:
-        spool.close()
+        with suppress(OSError):  # closing writes first, on the same full disk
+            spool.close()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageFullError("no space is left for the archive") from error
         raise

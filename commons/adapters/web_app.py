@@ -1,5 +1,6 @@
 """What every service's Flask app has: OpenAPI, problem+json errors, health and readiness."""
 
+import errno
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from commons.adapters.form_files import FormRequest
 from commons.adapters.key_guard import KeyGuard, check_origin
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.openapi_document import DOCUMENTATION, DocumentedApp, protect_pages
@@ -21,6 +23,7 @@ from commons.errors import (
     HTTP_STATUS,
     DiceboxError,
     ForbiddenError,
+    StorageFullError,
     TooLargeError,
     UnauthorizedError,
     UnavailableError,
@@ -119,6 +122,7 @@ def create_web_app(
         validation_error_callback=_answer_validation_error,
         static_folder=None,
     )
+    app.request_class = FormRequest
     app.complete_security = partial(_complete_security, scopes)
     protect_pages(app)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
@@ -259,6 +263,8 @@ def _what_is_too_large() -> str:
 
 
 def _answer_surprise(error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _answer_own_error(StorageFullError("no space is left for this request"))
     _LOG.error("a request failed", exc_info=error)
     return problem(500, "internal-error", "Internal Server Error", "The service's log says more.")
 
