@@ -1,8 +1,13 @@
 """One genome in, one trained network out.
 
 Jobs (`trainer.job:train`, `trainer.job:export`) are run by an engine's worker processes;
-`dicebox train` and `python -m trainer` train a single genome on their own. The examples come
-from the sensory service as a batch order, once a machine, into a memory-mapped cache.
+`dicebox train` and `python -m trainer` train a single genome on their own, also on a machine
+that shares nothing with the services but their address. The examples come from the sensory
+service as a batch order, once a machine, into a memory-mapped cache.
+
+All of it can be killed at any moment and goes on where it was: the cache by its journal
+(`adapters.filling`), a training by its checkpoints (`checkpoint`), the stand-alone trainer by
+its milestones (`milestones`).
 
 Keras and TensorFlow are imported here and nowhere else, and here only in the modules that
 build and train (`adapters.keras_network`, `training`, `export`).

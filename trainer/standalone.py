@@ -235,7 +235,10 @@ class StandaloneTrainer:
                     report(TrainProgress.model_validate(event.data))
         result = future.result()
         if result.value is None:
-            raise DiceboxError(f"{result.outcome}: {result.reason}", kind=result.outcome)
+            # Of an error the reason says all; the other outcomes say what kind of end it was.
+            reason = str(result.reason)
+            words = reason if result.outcome == "error" else f"{result.outcome}: {reason}"
+            raise DiceboxError(words, kind=result.outcome)
         return result.value
 
 
