@@ -35,7 +35,7 @@ seeds = count(1000)
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with mounted_disk(tmp_path / "disk", "32m") as disk:
+    with mounted_disk(tmp_path / "disk", "80m") as disk:
         # Parts of a form wait in temporary files.
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
         yield disk
