@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from flask import Response, request
-from flask_openapi3 import OpenAPI
+from flask_openapi3 import APIBlueprint, OpenAPI
 
 # What flask-openapi3 serves its pages and their files with.
 DOCUMENTATION = frozenset({"openapi", "swagger"})
@@ -29,6 +29,16 @@ class DocumentedApp(OpenAPI):
     """
 
     complete_security: Callable[[str, dict[str, Any]], None]
+
+    def register_api(self, api: APIBlueprint, **options: Any) -> None:
+        """Register a blueprint, and keep what others have at the same addresses."""
+        before = dict(self.paths)
+        super().register_api(api, **options)
+        for path, item in before.items():
+            for method in _METHODS:
+                operation = getattr(item, method, None)
+                if operation is not None and getattr(self.paths[path], method, None) is None:
+                    setattr(self.paths[path], method, operation)
 
     def generate_spec_json(self) -> None:
         """Write the document, then what the library leaves out."""

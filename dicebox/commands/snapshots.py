@@ -32,7 +32,7 @@ def datasets(place: Place, as_json: bool) -> None:
         return
     table = Table("dataset", "images", "labeled", "categories", box=None)
     for dataset in found:
-        names = [f"{one.name} {one.images:,}" for one in dataset.categories[:_SHOWN_CATEGORIES]]
+        names = [f"{one.name} ({one.images:,})" for one in dataset.categories[:_SHOWN_CATEGORIES]]
         if len(dataset.categories) > _SHOWN_CATEGORIES:
             names.append(f"and {len(dataset.categories) - _SHOWN_CATEGORIES} more")
         table.add_row(dataset.name, f"{dataset.images:,}", f"{dataset.labeled:,}", ", ".join(names))

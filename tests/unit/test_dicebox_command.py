@@ -285,7 +285,7 @@ def test_datasets_are_listed_with_their_counts(shell: Shell, pets: Path) -> None
     shell("import", pets, "--dataset", "pets")
     code, out, err = shell("datasets")
     assert (code, err) == (0, "")
-    assert out.splitlines()[1].split() == ["pets", "10", "10", "cat", "5,", "dog", "5"]
+    assert out.splitlines()[1].split() == ["pets", "10", "10", "cat", "(5),", "dog", "(5)"]
     (dataset,) = json.loads(shell("datasets", "--json")[1])["datasets"]
     assert (dataset["name"], dataset["images"]) == ("pets", 10)
 

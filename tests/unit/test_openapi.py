@@ -11,6 +11,10 @@ import httpx
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+import classification_service.app
+import evolver.app
+import sensory_service.app
+from commons.adapters.openapi_document import DOCUMENTATION
 from dicebox.front import create_front
 
 SERVICES = ("sensory", "admin", "evolution", "classification")
@@ -68,6 +72,19 @@ def test_every_route_is_in_the_document(http: httpx.Client, service: str, tmp_pa
     assert f"/api/{service}/v1/healthz" in paths
     for path in paths:
         assert path.startswith(f"/api/{service}/v1/")
+
+
+@pytest.mark.parametrize("service", [sensory_service.app, classification_service.app, evolver.app])
+def test_the_document_leaves_out_nothing_that_is_served(service: Any, tmp_path: Path) -> None:
+    app = service.create_app(service.Settings(data=tmp_path))
+    served = {
+        (method, re.sub(r"<(?:[^<:]+:)?([^>]+)>", r"{\1}", rule.rule))
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.endpoint.partition(".")[0] not in {*DOCUMENTATION, "docs"}
+    }
+    written = {(method.upper(), path) for method, path, _ in operations(app.api_doc)}
+    assert served == written
 
 
 @pytest.mark.parametrize("service", SERVICES)
