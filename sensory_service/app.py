@@ -89,6 +89,9 @@ class Settings(common_settings.Settings):
         admin_key: An admin key that is good from the start; from a file, it is a secret.
         given_keys: Keys that somebody else keeps, by their sha256 (`StoredKey` as JSON).
         services: Where the others answer, path to base address, for the health of all.
+        host: Address to listen on; beyond this machine the service belongs behind nginx.
+        port: Port to listen on.
+        server_processes: Processes that answer there.
     """
 
     data: Path = Path("dicebox-data")
@@ -110,6 +113,9 @@ class Settings(common_settings.Settings):
     admin_key: str | None = None
     given_keys: FromJson[tuple[StoredKey, ...]] = ()
     services: FromJson[dict[str, str]] = Field(default_factory=dict)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8001, ge=1, le=65535)
+    server_processes: int = Field(default=1, ge=1, le=64)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":

@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from commons.adapters.request_log import JsonLines
 from sensory_service.app import Settings, create_app
 from tests.builders import png_bytes
+from tests.dicebox_processes import until
+from tests.servers import free_port
 
 BASE = "/api/sensory/v1"
 
@@ -120,6 +122,49 @@ def test_the_figures_of_several_processes_are_their_sum_and_of_one_service(tmp_p
     assert found["dicebox_request_seconds_count", "GET", "/images"] == 3
     assert found["dicebox_events_total", "classification", "net"] == 9
     assert not any("/runs" in name for name in found)
+
+
+@pytest.mark.e2e
+def test_the_figures_of_a_served_service_are_those_of_all_its_processes(tmp_path: Path) -> None:
+    port = free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "sensory_service"],
+        env={
+            **os.environ,
+            "DICEBOX_DATA": str(tmp_path),
+            "DICEBOX_PORT": str(port),
+            "DICEBOX_SERVER_PROCESSES": "2",
+        },
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            until(lambda: _serving(server.pid, port) == 2)
+            for number in range(60):
+                # Each on a connection of its own, so that both processes get some.
+                reply = httpx.post(
+                    f"http://127.0.0.1:{port}{BASE}/datasets/pets/images?category=cat",
+                    content=png_bytes(seed=number),
+                )
+                assert reply.status_code == 201, reply.text
+            texts = [httpx.get(f"http://127.0.0.1:{port}{BASE}/metrics").text for _ in range(10)]
+        finally:
+            server.terminate()
+            server.wait(20.0)
+    for text in texts:  # whichever process was asked
+        assert figures(text)["dicebox_events_total", "upload", "new"] == 60
+    counted = list((tmp_path / "metrics" / "sensory").glob("counter_*.db"))
+    assert len(counted) >= 2
+
+
+def _serving(parent: int, port: int) -> int:
+    """Return how many child processes of a server there are, once it is ready; else 0."""
+    try:
+        ready = httpx.get(f"http://127.0.0.1:{port}{BASE}/readyz").is_success
+    except httpx.TransportError:
+        return 0
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split()
+    return len(children) if ready else 0
 
 
 def test_a_request_id_is_taken_sent_back_and_stands_in_problem_and_log(
