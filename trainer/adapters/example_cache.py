@@ -115,7 +115,7 @@ class ExampleCache:
                     filling.keep()
                     kept_at = self._clock.monotonic()
             report(filling.examples, every)
-            mean, deviation = pixel_statistics(filling.images("train"))  # type: ignore[arg-type]
+            mean, deviation = pixel_statistics(filling.images("train"))
             statistics = {"mean": mean, "deviation": deviation}
             write_durably(unfinished / "statistics.json", json.dumps(statistics))
             filling.finish(place)

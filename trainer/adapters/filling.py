@@ -6,8 +6,10 @@ up again puts every example in its place once, whenever the one before was kille
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +50,14 @@ class Filling:
         self._folder = folder
         self._counts = dict(counts)
         self._shape = shape
-        self._arrays: dict[Split, tuple[_Array, _Array]] = {}
+        self._columns = {
+            split: (
+                _Column(folder / f"{split}-images.npy", (count, *shape), np.uint8),
+                _Column(folder / f"{split}-labels.npy", (count,), np.int64),
+            )
+            for split, count in counts.items()
+        }
+        self._unsynced: set[_Column] = set()
         self._journal = self._taken_up() or self._begun()
 
     @property
@@ -92,22 +101,24 @@ class Filling:
                 f"expected {self._counts[shard.split]} {shard.split} examples {self._shape}, "
                 f"got at least {end} {part.images.shape[1:]}"
             )
-        images, labels = self._arrays[shard.split]
-        images[start:end] = part.images
-        labels[start:end] = part.labels
+        images, labels = self._columns[shard.split]
+        with _room(self._folder):
+            images.write(start, part.images)
+            labels.write(start, part.labels)
+        self._unsynced |= {images, labels}
         self._journal.filled[shard.split] = end
         self._journal.sequence = shard.sequence
 
     def keep(self) -> None:
         """Make what is in survive a crash."""
-        for pair in self._arrays.values():
-            for array in pair:
-                array.flush()
+        with _room(self._folder):
+            while self._unsynced:
+                self._unsynced.pop().sync()
         write_durably(self._folder / _JOURNAL, self._journal.model_dump_json())
 
-    def images(self, split: Split) -> "_Array":
+    def images(self, split: Split) -> npt.NDArray[np.uint8]:
         """Return the images of a split."""
-        return self._arrays[split][0]
+        return self._columns[split][0].read()
 
     def finish(self, place: Path) -> None:
         """Give the folder its final name.
@@ -128,7 +139,9 @@ class Filling:
         """Return the journal of what was filled here before, if all of it is there."""
         try:
             journal = _Journal.model_validate_json((self._folder / _JOURNAL).read_bytes())
-            self._arrays = {split: self._opened(split) for split in self._counts}
+            for pair in self._columns.values():
+                for column in pair:
+                    column.check()
         except (OSError, ValueError, ValidationError):
             return None
         return journal if journal.counts == self._counts else None
@@ -137,42 +150,72 @@ class Filling:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True)
         try:
-            for split, count in self._counts.items():
-                _allocate(self._file(split, "images"), (count, *self._shape), np.uint8)
-                _allocate(self._file(split, "labels"), (count,), np.int64)
-                self._arrays[split] = self._opened(split)
-        except OSError as error:
-            if not is_full(error):
-                raise
+            with _room(self._folder):
+                for pair in self._columns.values():
+                    for column in pair:
+                        column.make()
+        except StorageFullError:
             shutil.rmtree(self._folder, ignore_errors=True)
-            megabytes = sum(self._counts.values()) * (int(np.prod(self._shape)) + 8) / 1e6
-            raise StorageFullError(
-                f"no space is left for the examples in {self._folder.parent}: "
-                f"expected {megabytes:.0f} MB"
-            ) from error
-        return _Journal(
-            order="", shards=0, filled=dict.fromkeys(self._counts, 0), counts=self._counts
+            raise
+        filled = dict.fromkeys(self._counts, 0)
+        return _Journal(order="", shards=0, filled=filled, counts=self._counts)
+
+
+@contextmanager
+def _room(folder: Path) -> Iterator[None]:
+    """Say it in our words where the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise StorageFullError(f"no space is left for the examples in {folder.parent}") from error
+
+
+class _Column:
+    """A `.npy` file that is written from its start on, by calls and not through a mapping.
+
+    A page of a mapping costs a fault when it is first written, and ends the process where the
+    disk has no room for it.
+    """
+
+    def __init__(self, file: Path, shape: tuple[int, ...], kind: type[np.generic]) -> None:
+        self._file = file
+        self._shape = shape
+        self._kind = np.dtype(kind)
+        self._row_bytes = self._kind.itemsize * int(np.prod(shape[1:]))
+
+    def make(self) -> None:
+        """Make the file with its room taken."""
+        array = np.lib.format.open_memmap(
+            self._file, mode="w+", dtype=self._kind, shape=self._shape
         )
+        del array
+        with self._file.open("r+b") as stream:
+            if hasattr(os, "posix_fallocate"):  # not everywhere; then the first write says it
+                os.posix_fallocate(stream.fileno(), 0, self._file.stat().st_size)
 
-    def _opened(self, split: Split) -> tuple["_Array", "_Array"]:
-        images = np.load(self._file(split, "images"), mmap_mode="r+")
-        labels = np.load(self._file(split, "labels"), mmap_mode="r+")
-        count = self._counts[split]
-        if images.shape != (count, *self._shape) or labels.shape != (count,):
-            raise ValueError(f"expected {count} {split} examples, found {images.shape}")
-        return images, labels
+    def check(self) -> None:
+        """Return if the file is there; raises `OSError` or `ValueError`."""
+        found = np.load(self._file, mmap_mode="r")
+        if found.shape != self._shape or found.dtype != self._kind:
+            raise ValueError(f"expected {self._kind} {self._shape}, found {found.shape}")
 
-    def _file(self, split: Split, kind: str) -> Path:
-        return self._folder / f"{split}-{kind}.npy"
+    def write(self, row: int, values: npt.NDArray[Any]) -> None:
+        """Write rows."""
+        data = np.ascontiguousarray(values, self._kind).reshape(-1).view(np.uint8).data
+        end_of_header = self._file.stat().st_size - self._row_bytes * self._shape[0]
+        with self._file.open("r+b", buffering=0) as stream:
+            stream.seek(end_of_header + row * self._row_bytes)
+            while data:
+                data = data[stream.write(data) :]
 
+    def sync(self) -> None:
+        """Have what was written survive a crash."""
+        with self._file.open("r+b") as stream:
+            os.fsync(stream.fileno())
 
-_Array = np.memmap[tuple[int, ...], np.dtype[np.uint8 | np.int64]]
-
-
-def _allocate(file: Path, shape: tuple[int, ...], kind: npt.DTypeLike) -> None:
-    """Make a file whose room is taken: a page without room would end the process later."""
-    array = np.lib.format.open_memmap(file, mode="w+", dtype=kind, shape=shape)
-    del array
-    with file.open("r+b") as stream:
-        os.posix_fallocate(stream.fileno(), 0, file.stat().st_size)
-        os.fsync(stream.fileno())
+    def read(self) -> npt.NDArray[Any]:
+        """Return all rows, mapped."""
+        rows: npt.NDArray[Any] = np.load(self._file, mmap_mode="r")
+        return rows
