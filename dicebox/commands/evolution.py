@@ -19,6 +19,7 @@ from dicebox.commands.options import (
     as_json,
     given,
     print_json,
+    print_table,
     seed_option,
     shape_option,
     split_names,
@@ -139,7 +140,7 @@ def runs(place: Place, as_json: bool) -> None:
             run.network[:12] if run.network else "",
             datetime.fromtimestamp(run.created, UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
-    Console().print(table)
+    print_table(table)
 
 
 def _watch_or_stop(client: Client, request: RunRequest, console: Console) -> tuple[Run, bool]:

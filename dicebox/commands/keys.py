@@ -4,11 +4,10 @@ import secrets
 from datetime import UTC, datetime
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from commons.auth import SCOPES, KeyRequest, Scope, generate_key
-from dicebox.commands.options import as_json, print_json
+from dicebox.commands.options import as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
 _DAY_S = 86400.0
@@ -74,7 +73,7 @@ def list_keys(place: Place, as_json: bool) -> None:
     for key in found:
         times = (key.created, key.expires, key.last_used, key.revoked)
         table.add_row(key.id, key.name, " ".join(key.scopes), *map(_time, times))
-    Console().print(table)
+    print_table(table)
 
 
 @keys.command()

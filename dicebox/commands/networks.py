@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from commons.errors import DiceboxError, InvalidInputError, NotFoundError
 from commons.messages import Classification
 from dicebox.client import Client
-from dicebox.commands.options import DatasetType, as_json, print_json
+from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
 
@@ -40,7 +39,7 @@ def networks(place: Place, dataset: str | None, as_json: bool) -> None:
             f"{card['metrics']['parameters']:,}",
             datetime.fromtimestamp(card["created"], UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
-    Console().print(table)
+    print_table(table)
 
 
 @click.command(short_help="Say what pictures show.")

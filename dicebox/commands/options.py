@@ -1,11 +1,14 @@
 """Options that several commands share, and how their values are read."""
 
 import json
+import sys
 from typing import Any
 
 import click
 import httpx
 from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+from rich.table import Table
 
 from commons.messages import DatasetName, RunRequest
 
@@ -67,6 +70,7 @@ class UrlType(click.ParamType[str]):
 
 
 LONGEST_S = 30 * 86400.0
+_WIDE = 10_000
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object as the last line."
@@ -96,6 +100,12 @@ workers_option = click.option(
 def print_json(value: Any) -> None:
     """Print one JSON value as the last line of standard output."""
     click.echo(json.dumps(value))
+
+
+def print_table(table: Table) -> None:
+    """Print a table, on a terminal within its width; what is read by programs is never wrapped."""
+    width = None if sys.stdout.isatty() else _WIDE
+    Console(highlight=False, markup=False, width=width).print(table)
 
 
 def split_names(value: str | None) -> list[str] | None:

@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import get_args
 
 import click
-from rich.console import Console
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from commons.messages import ExportFormat, FreezeRequest, Snapshot, SnapshotDiff
-from dicebox.commands.options import DatasetType, as_json, print_json, split_names
+from dicebox.commands.options import DatasetType, as_json, print_json, print_table, split_names
 from dicebox.connect import Place, connect
 from dicebox.run_display import progress_console
 
@@ -36,7 +35,7 @@ def datasets(place: Place, as_json: bool) -> None:
         if len(dataset.categories) > _SHOWN_CATEGORIES:
             names.append(f"and {len(dataset.categories) - _SHOWN_CATEGORIES} more")
         table.add_row(dataset.name, f"{dataset.images:,}", f"{dataset.labeled:,}", ", ".join(names))
-    Console(highlight=False, markup=False).print(table)
+    print_table(table)
 
 
 @click.command(short_help="Freeze what is labeled now.")
