@@ -58,22 +58,31 @@ def upload_tree(
 ) -> Iterator[list[ImportedFile]]:
     """Upload all images of a tree; yield what became of the files of each request.
 
-    Some requests are under way at once: while one is read here, others are written there.
+    Some requests are under way at once: while one is read here, others are written there. The
+    first one of a category goes alone, so that categories are made in the order of the tree.
     """
     pool = ThreadPoolExecutor(_REQUESTS_AT_ONCE)
     under_way: deque[Future[list[ImportedFile]]] = deque()
+    made: set[str] = set()
     try:
         for request in _requests(tree):
             if isinstance(request, ImportedFile):
                 yield [request]
                 continue
-            under_way.append(pool.submit(_upload, sensory, dataset, *request))
-            if len(under_way) > _REQUESTS_AT_ONCE:
+            place, files = request
+            most = _REQUESTS_AT_ONCE if place.category in made else 0
+            under_way.append(pool.submit(_upload, sensory, dataset, place, files))
+            made.add(place.category)
+            while len(under_way) > most:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    except (Exception, GeneratorExit):
+        # What is under way comes to its end before the service that it talks to does.
+        pool.shutdown(cancel_futures=True)
+        raise
     finally:
-        # Who interrupts an import does not wait for what is under way: it is there or it is not.
+        # Who interrupts an import waits for nothing: an image is stored, or it is not.
         pool.shutdown(wait=False, cancel_futures=True)
 
 
