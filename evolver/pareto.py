@@ -47,9 +47,9 @@ def crowding(values: Values) -> Values:
         order = np.argsort(column, kind="stable")
         sizes = column[order]
         distances[order[[0, -1]]] = math.inf
-        extent = sizes[-1] - sizes[0]
-        if math.isfinite(extent) and extent > 0:
-            distances[order[1:-1]] += (sizes[2:] - sizes[:-2]) / extent
+        # A latency that is not known is infinite: there is no distance to it.
+        if np.isfinite(sizes).all() and sizes[-1] > sizes[0]:
+            distances[order[1:-1]] += (sizes[2:] - sizes[:-2]) / (sizes[-1] - sizes[0])
     return distances
 
 

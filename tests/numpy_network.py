@@ -1,5 +1,6 @@
 """Forward passes of genomes by numpy alone, to see what arrays of weights compute."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,9 @@ _ACTIVATIONS = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
     "tanh": np.tanh,
+    "silu": lambda x: x / (1.0 + np.exp(-x)),
+    "gelu": lambda x: x * 0.5 * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),
 }
 
