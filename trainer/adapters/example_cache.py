@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -103,18 +103,20 @@ class ExampleCache:
         counts = self._sensory.snapshot(data.snapshot).counts
         unfinished = place.with_name(f".{place.name}")
         filling = Filling(unfinished, {s: counts.get(s, 0) for s in _SPLITS}, data.shape)
-        source = _Source(self._sensory, self._clock, data, self._patience_s)
+        source = _Source(self._sensory, self._clock, data, self._patience_s, filling)
         every = sum(counts.get(split, 0) for split in _SPLITS)
         kept_at = self._clock.monotonic()
         try:
-            while not filling.is_full:
+            report(filling.examples, every)
+            for came in source.come():
+                if isinstance(came, Order):
+                    filling.follow(came)
+                else:
+                    filling.append(*came)
                 report(filling.examples, every)
-                shard, part = source.next(filling)
-                filling.append(shard, part)
                 if self._clock.monotonic() - kept_at >= self._keep_every_s:
                     filling.keep()
                     kept_at = self._clock.monotonic()
-            report(filling.examples, every)
             mean, deviation = pixel_statistics(filling.images("train"))
             statistics = {"mean": mean, "deviation": deviation}
             write_durably(unfinished / "statistics.json", json.dumps(statistics))
@@ -126,10 +128,15 @@ class ExampleCache:
 
 
 class _Source:
-    """The shards of an order; one that expired or is gone is placed again."""
+    """The shards that follow what is filled; an order that expired or is gone is placed again."""
 
     def __init__(
-        self, sensory: Orders, clock: Clock, data: TrainingData, patience_s: float
+        self,
+        sensory: Orders,
+        clock: Clock,
+        data: TrainingData,
+        patience_s: float,
+        filling: Filling,
     ) -> None:
         self._sensory = sensory
         self._clock = clock
@@ -137,40 +144,55 @@ class _Source:
             snapshot=data.snapshot, splits=list(_SPLITS), shape=data.shape, resize=data.resize
         )
         self._patience_s = patience_s
+        self._order, self._shards = filling.order, filling.shards
+        self._sequence = filling.sequence
         self._own_order: str | None = None
         self._orders = 0
 
-    def next(self, filling: Filling) -> tuple[ShardDescriptor, Part]:
-        """Return the shard that follows what is filled.
+    def come(self) -> Iterator[Order | tuple[ShardDescriptor, Part]]:
+        """Yield each order that is placed, and each shard of it.
 
         Raises:
             InvalidInputError: The order failed or was cancelled, or a shard is wrong.
             UnavailableError: No shard came in time.
         """
+        if self._order is None:
+            yield self._place()
         deadline = self._clock.monotonic() + self._patience_s
-        while True:
-            order = filling.order or self._place(filling)
+        while self._sequence < self._shards:
             try:
-                shard = self._sensory.next_shard(order, filling.sequence, _WAIT_S)
-                if shard is not None:
-                    part = self._read(shard)
-                    self._orders = 0
-                    return shard, part
-                self._check(order, self._clock.monotonic() > deadline)
+                came = self._next(self._clock.monotonic() > deadline)
             except (GoneError, NotFoundError) as error:
-                ours = order == self._own_order
+                ours = self._order == self._own_order
                 if ours and (error.kind == "order-cancelled" or self._orders >= _MOST_ORDERS):
-                    raise InvalidInputError(f"the batch order {order}: {error}") from error
-                self._place(filling)
-            # The service answers at once when all its waiting slots are taken.
-            self._clock.sleep(0.05)
+                    raise InvalidInputError(f"the batch order {self._order}: {error}") from error
+                yield self._place()
+                continue
+            if came is None:
+                # The service answers at once when all its waiting slots are taken.
+                self._clock.sleep(0.05)
+                continue
+            yield came
+            self._sequence, self._orders = came[0].sequence, 0
+            deadline = self._clock.monotonic() + self._patience_s
 
-    def _place(self, filling: Filling) -> str:
+    def _next(self, out_of_patience: bool) -> tuple[ShardDescriptor, Part] | None:
+        order = str(self._order)
+        shard = self._sensory.next_shard(order, self._sequence, _WAIT_S)
+        if shard is None:
+            self._check(order, out_of_patience)
+            return None
+        return shard, self._read(shard)
+
+    def _place(self) -> Order:
         order = self._sensory.order(self._request)
-        filling.follow(order)
+        if order.shards != self._shards:
+            # Cut otherwise: the filling begins anew as well.
+            self._sequence = 0
+        self._order, self._shards = order.id, order.shards
         self._own_order = order.id
         self._orders += 1
-        return order.id
+        return order
 
     def _check(self, order_id: str, out_of_patience: bool) -> None:
         order = self._sensory.order_state(order_id)

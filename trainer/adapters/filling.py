@@ -76,9 +76,9 @@ class Filling:
         return sum(self._journal.filled.values())
 
     @property
-    def is_full(self) -> bool:
-        """Say whether the last shard of its order is in."""
-        return self.order is not None and self._journal.sequence >= self._journal.shards
+    def shards(self) -> int:
+        """Return how many shards its order has."""
+        return self._journal.shards
 
     def follow(self, order: Order) -> None:
         """Fill from this order from now on: the same one again, so it goes on where it is."""
