@@ -53,7 +53,8 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             open_checkpoints(context.blobs, job),
         )
         weights = weights_to_bytes(trained.network.get_weights())
-        name = f"weights/{hashlib.sha256(weights).hexdigest()}.npz"
+        # The job says whose they are, the hash keeps two attempts of it apart.
+        name = f"weights/{context.job_id}/{hashlib.sha256(weights).hexdigest()}.npz"
         context.blobs.put(name, weights)
         result = TrainResult(
             accuracy=trained.accuracy,
