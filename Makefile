@@ -51,7 +51,7 @@ clean:  ## Remove the virtual environment and all caches, but no data
 # A file of the environment says what is installed in it, so that a second start takes seconds.
 $(VENV)/.serving: pyproject.toml constraints.txt | $(VENV)/.python
 	@echo "Installing Dicebox into $(VENV) (a minute or two, once)"
-	@$(PIP) install --constraint constraints.txt --editable '.[serve,train,demo]'
+	@$(PIP) install --constraint constraints.txt --editable '.[serve,train,demo,report]'
 	@touch $@
 
 $(VENV)/.development: pyproject.toml constraints.txt | $(VENV)/.python
