@@ -86,7 +86,8 @@ class Settings(common_settings.Settings):
         reconcile_every_s: A batch processor looks that often for such shards.
         decode_threads: Images that a batch processor decodes at once.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
-        admin_key: An admin key that is good from the start; from a file, it is a secret.
+        admin_key: An admin key that is good, and so keys required, from the start; from a file,
+            it is a secret.
         given_keys: Keys that somebody else keeps, by their sha256 (`StoredKey` as JSON).
         services: Where the others answer, path to base address, for the health of all.
         host: Address to listen on; beyond this machine the service belongs behind nginx.
@@ -180,11 +181,14 @@ def create_keys(settings: Settings, clock: Clock, *, is_open: bool = False) -> H
         InvalidInputError: The admin key is none.
     """
     given = list(settings.given_keys)
+    policy = settings.keys
     if settings.admin_key is not None:
+        # Whoever has a key from the start means to be asked for it.
+        policy = "required"
         given.append(stored_key(settings.admin_key, "DICEBOX_ADMIN_KEY", ("admin",), clock.now()))
     settings.data.mkdir(parents=True, exist_ok=True)
     url = _tables_url(settings, "keys")
-    return open_keys(url, clock, settings.keys, given, is_open=is_open)
+    return open_keys(url, clock, policy, given, is_open=is_open)
 
 
 def create_app(

@@ -27,7 +27,7 @@ from commons.auth import (
     stored_key,
 )
 from commons.errors import InvalidInputError, UnauthorizedError, UnavailableError
-from sensory_service.app import Settings, create_app
+from sensory_service.app import Settings, create_app, create_keys
 from tests.sensory_house import ManualClock
 
 ADMIN = "/api/admin/v1"
@@ -295,6 +295,18 @@ def test_the_other_services_ask_the_admin_api(house: House, others: list[tuple[A
         assert other.ask("GET", path, generate_key(lambda size: b"?" * size)).status_code == 401
 
 
+def test_a_use_at_another_service_is_the_last_use_of_the_key(
+    house: House, others: list[tuple[Any, str]]
+) -> None:
+    for (app, path), seconds in zip(others, (100.0, 200.0), strict=True):
+        house.clock.sleep(seconds)
+        key = house.key("evolve")
+        other = House(app, house.keys, house.clock, house.folder)
+        assert other.ask("GET", path, key).status_code == 200
+        (info,) = [one for one in house.keys.desk.list() if one.id == key.split("_")[1]]
+        assert info.last_used == house.clock.now()
+
+
 def test_given_keys_are_good_without_a_table_and_open_no_house(tmp_path: Path) -> None:
     text = generate_key(lambda size: b"g" * size)
     given = stored_key(text, "this house", ("admin",), 0.0)
@@ -306,6 +318,19 @@ def test_given_keys_are_good_without_a_table_and_open_no_house(tmp_path: Path) -
     assert found.scopes == ("admin",)
     assert keys.guard.is_keyless()
     assert keys.desk.list() == []
+
+
+def test_an_admin_key_from_the_start_asks_everybody_from_the_start(tmp_path: Path) -> None:
+    text = generate_key(lambda size: b"a" * size)
+    clock, settings = ManualClock(), Settings(data=tmp_path, admin_key=text)
+    keys = create_keys(settings, clock)
+    house = House(create_app(settings, keys=keys, services={}), keys, clock, tmp_path)
+    assert house.ask("GET", f"{SENSORY}/datasets").status_code == 401
+    assert house.ask("POST", f"{ADMIN}/keys", json={"name": "me", "scopes": ["admin"]}).is_error
+    assert house.ask("GET", f"{ADMIN}/keys", text).json() == {"keys": []}
+    with pytest.raises(InvalidInputError, match="DICEBOX_ADMIN_KEY to read dbx_") as error:
+        create_keys(Settings(data=tmp_path, admin_key="hush"), clock)
+    assert "hush" not in str(error.value)
 
 
 def test_keys_survive_their_process(tmp_path: Path) -> None:
