@@ -9,9 +9,9 @@ from typing import IO
 
 from commons.errors import GoneError
 from commons.image_tree import CATEGORIES_FILE
-from commons.messages import Category, ExportFormat, Snapshot, SnapshotImage
+from commons.messages import Category, ExportFormat, Snapshot
 from sensory_service.packs import ImageReader
-from sensory_service.ports import BlobCatalog, ImageCatalog, SnapshotCatalog
+from sensory_service.ports import BlobCatalog, ImageCatalog, ManifestLine, SnapshotCatalog
 
 _ROWS = 256
 _BLOCK = 512
@@ -102,7 +102,7 @@ class SnapshotExport:
                     yield data
             yield _padding(size)
 
-    def _image_line(self, number: int, row: SnapshotImage) -> bytes:
+    def _image_line(self, number: int, row: ManifestLine) -> bytes:
         facts = self._catalog.find(row.image)
         line = {
             "id": number,
@@ -112,11 +112,11 @@ class SnapshotExport:
         }
         return json.dumps(line).encode()
 
-    def _rows(self, snapshot: Snapshot) -> Iterator[SnapshotImage]:
+    def _rows(self, snapshot: Snapshot) -> Iterator[ManifestLine]:
         for first in range(0, sum(snapshot.counts.values()), 10 * _ROWS):
             yield from self._snapshots.rows(snapshot.id, first, 10 * _ROWS)
 
-    def _images(self, snapshot: Snapshot) -> Iterator[tuple[SnapshotImage, str, bytes]]:
+    def _images(self, snapshot: Snapshot) -> Iterator[tuple[ManifestLine, str, bytes]]:
         for first in range(0, sum(snapshot.counts.values()), _ROWS):
             rows = self._snapshots.rows(snapshot.id, first, _ROWS)
             for row, data in zip(rows, self._reader.read([row.image for row in rows]), strict=True):
@@ -135,7 +135,7 @@ def _coco_categories(categories: list[Category]) -> list[dict[str, object]]:
     ]
 
 
-def _annotation_line(number: int, row: SnapshotImage) -> bytes:
+def _annotation_line(number: int, row: ManifestLine) -> bytes:
     return json.dumps({"id": number, "image_id": number, "category_id": row.category + 1}).encode()
 
 

@@ -18,7 +18,6 @@ from commons.messages import (
     OrderRequest,
     ShardDescriptor,
     Snapshot,
-    SnapshotImage,
     SnapshotState,
     Split,
     StoredImage,
@@ -287,7 +286,7 @@ class SnapshotCatalog(Protocol):
         """
         ...
 
-    def rows(self, snapshot: str, first: int, count: int) -> list[SnapshotImage]:
+    def rows(self, snapshot: str, first: int, count: int) -> list[ManifestLine]:
         """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
         ...
 

@@ -10,11 +10,10 @@ import numpy as np
 
 from commons.adapters.decode import Pixels, decode_image
 from commons.errors import InvalidInputError, NotFoundError, TooLargeError
-from commons.messages import SnapshotImage
 from commons.ports import Blobs
 from sensory_service.blob_names import shard_blob
 from sensory_service.packs import ImageReader
-from sensory_service.ports import ShardCatalog, SnapshotCatalog
+from sensory_service.ports import ManifestLine, ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan
 
 _AT_ONCE = 256  # images decoded between two looks at whether to stop
@@ -98,21 +97,21 @@ class ShardMaker:
                 images[start : start + len(part)] = list(chain.from_iterable(decoded))
         return _packed(images, rows)
 
-    def _read(self, rows: Sequence[SnapshotImage]) -> list[bytes]:
+    def _read(self, rows: Sequence[ManifestLine]) -> list[bytes]:
         try:
             return self._reader.read([row.image for row in rows])
         except NotFoundError as error:
             raise ShardFaultError(str(error)) from error
 
 
-def _pixels(row: SnapshotImage, data: bytes, plan: ShardPlan) -> Pixels:
+def _pixels(row: ManifestLine, data: bytes, plan: ShardPlan) -> Pixels:
     try:
         return decode_image(data, plan.shape, plan.resize)
     except (InvalidInputError, TooLargeError) as error:
         raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
 
 
-def _packed(images: Pixels, rows: Sequence[SnapshotImage]) -> bytes:
+def _packed(images: Pixels, rows: Sequence[ManifestLine]) -> bytes:
     labels = np.fromiter((row.category for row in rows), np.int64, len(rows))
     file = io.BytesIO()
     # Uncompressed: pixels hardly shrink, and a reader maps them in at memory speed. The dates

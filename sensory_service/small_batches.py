@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from commons.adapters.decode import Pixels, decode_image
 from commons.errors import ConflictError, GoneError, InvalidInputError, NotFoundError, TooLargeError
-from commons.messages import SmallBatch, SmallBatchRequest, SnapshotImage
+from commons.messages import SmallBatch, SmallBatchRequest
 from sensory_service.noise import add_noise
 from sensory_service.packs import ImageReader
-from sensory_service.ports import SnapshotCatalog
+from sensory_service.ports import ManifestLine, SnapshotCatalog
 from sensory_service.shard_layout import span_of
 
 MOST_BYTES = 64 * 1024 * 1024
@@ -96,7 +96,7 @@ class SmallBatches:
         labels = np.array([row.category for row in rows], np.int64)
         return Batch(np.stack(decoded), labels, [row.image for row in rows])
 
-    def _rows(self, snapshot: str, span: range, chosen: list[int]) -> list[SnapshotImage]:
+    def _rows(self, snapshot: str, span: range, chosen: list[int]) -> list[ManifestLine]:
         if len(chosen) * _SPARSE >= len(span):
             rows = self._snapshots.rows(snapshot, span.start, len(span))
             return [rows[position] for position in chosen]

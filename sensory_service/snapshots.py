@@ -92,7 +92,8 @@ class SnapshotStore:
         page = span[cursor : cursor + limit]
         images = self._catalog.rows(snapshot, page.start, len(page)) if page else []
         following = cursor + len(page)
-        return SnapshotImages(images=images, cursor=following if following < len(span) else None)
+        rows = [SnapshotImage.model_validate(image._asdict()) for image in images]
+        return SnapshotImages(images=rows, cursor=following if following < len(span) else None)
 
     def _lines(
         self, dataset: str, categories: Sequence[Category], request: FreezeRequest

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
-from commons.messages import SPLITS, Snapshot, SnapshotImage, Split
+from commons.messages import SPLITS, Snapshot, Split
 from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.tables import IMAGE, MEMBERSHIP, SNAPSHOT, SNAPSHOT_IMAGE
 from sensory_service.ports import LabeledImage, ManifestLine
@@ -99,7 +99,7 @@ class SnapshotTables:
             raise NotFoundError(f"there is no snapshot {snapshot}", kind="unknown-snapshot")
         return Snapshot.model_validate(body)
 
-    def rows(self, snapshot: str, first: int, count: int) -> list[SnapshotImage]:
+    def rows(self, snapshot: str, first: int, count: int) -> list[ManifestLine]:
         """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
         with reading(self._database) as connection:
             position = SNAPSHOT_IMAGE.c.position
@@ -113,7 +113,7 @@ class SnapshotTables:
                 .order_by(position)
             )
             return [
-                SnapshotImage(image=image, category=category, split=split)
+                ManifestLine(image, category, split)
                 for image, category, split in connection.execute(query)
             ]
 
