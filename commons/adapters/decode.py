@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from commons.adapters.memory_budget import MemoryBudget
 from commons.errors import InvalidInputError, TooLargeError
 from commons.messages import ResizePolicy
 
@@ -27,6 +28,9 @@ MEDIA_TYPES = {
     "BMP": "image/bmp",
 }
 MAX_PIXELS = 64_000_000
+# What strangers' pictures may take at once, in all threads; decoding has its own tables beside.
+_BUDGET = MemoryBudget(224 * 1024 * 1024)
+_ORIENTATION = 0x0112
 _GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"}
 # What Pillow raises for damaged files, format by format.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError)
@@ -49,13 +53,18 @@ def inspect_image(data: bytes) -> ImageFacts:
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
-        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+        TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     image = _open(data)
     kind = str(image.format)
-    upright = _upright(image)
-    channels = 1 if upright.mode in _GREY_MODES else 3
-    return ImageFacts(kind, upright.height, upright.width, channels)
+    with _BUDGET.taken(_checked_bytes(image)):
+        upright = _upright(image)
+        channels = 1 if upright.mode in _GREY_MODES else 3
+        facts = ImageFacts(kind, upright.height, upright.width, channels)
+        # The pixels go before the next one may begin.
+        upright.close()
+        image.close()
+    return facts
 
 
 def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
@@ -80,9 +89,14 @@ def encode_thumbnail(data: bytes, size: int) -> bytes:
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
-        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+        TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     image = _open(data)
+    with _BUDGET.taken(_checked_bytes(image)):
+        return _thumbnail(image, size)
+
+
+def _thumbnail(image: Image.Image, size: int) -> bytes:
     # A JPEG decodes at an eighth, a quarter or a half of its size for a fraction of the time.
     image.draft(None, (2 * size, 2 * size))
     image = _opaque(_upright(image), "RGB")
@@ -116,6 +130,42 @@ def _open(data: bytes) -> Image.Image:
             kind="too-many-pixels",
         )
     return image
+
+
+def _checked_bytes(image: Image.Image) -> int:
+    """Return how much memory decoding takes, at most the whole budget."""
+    per_pixel = _bytes_per_pixel(image)
+    most = _BUDGET.total // per_pixel
+    if image.width * image.height > most:
+        raise TooLargeError(
+            f"expected at most {most:,} pixels of a {image.format} like this, "
+            f"got {image.width} x {image.height}",
+            kind="too-many-pixels",
+        )
+    return image.width * image.height * per_pixel
+
+
+def _bytes_per_pixel(image: Image.Image) -> int:
+    """Return the bytes a pixel takes at the peak, as measured: pixels, copies and conversions."""
+    if image.has_transparency_data or image.mode.startswith("I"):
+        return 20
+    if image.format == "WEBP":
+        return 16
+    if image.info.get("progressive") or image.info.get("progression"):
+        return 10
+    if image.mode in ("1", "L"):
+        return 3
+    return 8 if _may_be_turned(image) else 4
+
+
+def _may_be_turned(image: Image.Image) -> bool:
+    """Say whether there may be a second copy, the upright one."""
+    if image.format != "JPEG":
+        return image.format == "PNG"  # which may say so after its pixels
+    try:
+        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+    except _DAMAGE:
+        return True
 
 
 def _upright(image: Image.Image) -> Image.Image:
