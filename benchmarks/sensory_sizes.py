@@ -24,5 +24,5 @@ class Sizes:
     stream_bytes: int
 
 
-FULL = Sizes(6000, 20_000, None, 1_000_000, 20, 2_000_000_000)
+FULL = Sizes(3000, 10_000, None, 1_000_000, 20, 2_000_000_000)
 QUICK = Sizes(200, 400, 600, 5000, 2, 30_000_000)
