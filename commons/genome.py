@@ -67,7 +67,11 @@ class Convolution(Gene):
 
 
 class Pooling(Gene):
-    """Maximum or average over `size`x`size` windows that do not overlap."""
+    """Maximum or average over `size`x`size` windows that do not overlap.
+
+    A maximum right after a convolution without `residual` is taken before that one's norm and
+    activation, which then have a quarter to do; for a rising activation the values are the same.
+    """
 
     type: Literal["pooling"] = "pooling"
     kind: Literal["max", "average"] = "max"
@@ -99,7 +103,7 @@ class Augmentation(Gene):
     """Random changes of every training image, fresh in each epoch; all off is a valid value.
 
     Args:
-        flip: Mirror left and right, with chance one half.
+        flip: Mirror left and right, half of the images in one epoch and the others in the next.
         shift: Largest move in each direction, as a share of height and width.
         rotate: Largest turn in either direction, in degrees.
         cutout: Side of a square that is blanked, as a share of the shorter side.
@@ -126,12 +130,17 @@ class Training(Gene):
 
 
 class Genome(Gene):
-    """How to build and train a network; its `genome_hash` is its identity."""
+    """How to build and train a network; its `genome_hash` is its identity.
+
+    With `mirror` the network's answer is the mean of what it says of an image and of its mirror
+    image, left and right exchanged: twice the cost of an answer, none in training.
+    """
 
     version: Literal[1] = 1
     features: tuple[FeatureGene, ...] = ()
     head: Head = "average"
     classifier: tuple[ClassifierGene, ...] = ()
+    mirror: bool = False
     training: Training = Training()
 
 
@@ -160,7 +169,9 @@ def describe_genome(genome: Genome) -> str:
     classifier = " ".join(_word(gene) for gene in genome.classifier)
     training = genome.training
     recipe = f"{training.optimizer} {training.learning_rate:.2g} b{training.batch_size}"
-    return " | ".join(part for part in (features, genome.head, classifier, recipe) if part)
+    mirror = "mirror" if genome.mirror else ""
+    parts = (features, genome.head, classifier, mirror, recipe)
+    return " | ".join(part for part in parts if part)
 
 
 def _word(gene: Convolution | Pooling | Dropout | Dense) -> str:

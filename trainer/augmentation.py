@@ -9,20 +9,24 @@ Images = npt.NDArray[np.float32]
 
 
 def augment(
-    rng: np.random.Generator, images: npt.NDArray[np.uint8], augmentation: Augmentation
+    rng: np.random.Generator,
+    images: npt.NDArray[np.uint8],
+    mirrored: npt.NDArray[np.bool_],
+    augmentation: Augmentation,
 ) -> Images:
     """Return changed copies as float32.
 
     Args:
-        rng: Draws every change.
+        rng: Draws every change but the flips.
         images: uint8, shape (n, height, width, channels).
+        mirrored: Which images are flipped if any are, shape (n,).
         augmentation: What may change, and how far.
 
     Returns:
         float32 in the range of the input (0..255, but for `noise`), of the same shape.
     """
     if augmentation.flip:
-        images = _flipped(rng, images)
+        images = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
     if augmentation.rotate > 0:
         changed = _rotated(rng, images, augmentation)
     elif augmentation.shift > 0:
@@ -35,11 +39,6 @@ def augment(
         noise = rng.standard_normal(changed.shape, dtype=np.float32)
         changed += noise * np.float32(255.0 * augmentation.noise)
     return changed
-
-
-def _flipped(rng: np.random.Generator, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    mirror = rng.random(len(images)) < 0.5  # noqa: PLR2004 - one half
-    return np.where(mirror[:, None, None, None], images[:, :, ::-1], images)
 
 
 def _shifts(rng: np.random.Generator, n: int, extent: int, share: float) -> npt.NDArray[np.int64]:

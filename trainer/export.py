@@ -47,7 +47,7 @@ def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> Netw
     weights = blobs.get(job.weights)
     network = network_of(job.genome, examples, len(job.categories))
     network.set_weights(weights_from_bytes(weights))
-    published = with_probabilities(network)
+    published = with_probabilities(network, mirror=job.genome.mirror)
     compared = examples.validation.images[:_COMPARED].astype(np.float32)
     # Keras exports only what has been called.
     expected = np.asarray(published.predict_on_batch(compared))
@@ -59,7 +59,8 @@ def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> Netw
             f"the ONNX file differs from Keras by {difference:.2g} in a probability, "
             f"expected at most {_TOLERANCE:g}",
         )
-    accuracy, loss = judge(predict(network, examples.validation.images), examples.validation.labels)
+    said = predict(network, examples.validation.images, mirror=job.genome.mirror)
+    accuracy, loss = judge(said, examples.validation.labels)
     return NetworkCard(
         dataset=job.dataset,
         snapshot=job.data.snapshot,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from commons.errors import JobFailedError
-from commons.genome import Training
+from commons.genome import Genome
 from commons.training import TrainProgress
 from trainer.augmentation import augment
 from trainer.checkpoint import Arrays, Checkpoint
@@ -26,17 +26,22 @@ class Loop:
     """
 
     def __init__(
-        self, network: keras.Model, training: Training, part: Part, categories: int, seed: int
+        self, network: keras.Model, genome: Genome, part: Part, categories: int, seed: int
     ) -> None:
         self.network = network
+        self.mirror = genome.mirror
         self.epochs = 0
         self.first_step_at = 0.0
         self.seconds_before = 0.0
-        self._training = training
+        self._training = genome.training
         self._part = part
         self._one_hot = np.eye(categories, dtype=np.float32)
         self._rng = np.random.default_rng(seed)
         self._epoch_rng = self._rng.bit_generator.state
+        # Every second epoch shows an image as it is not shown in the others: a fresh draw each
+        # epoch would show some twice as often one way. Source: Jordan 2024, "94% on CIFAR-10 in
+        # 3.29 Seconds on a Single GPU", section 3.6.
+        self._mirrored = np.random.default_rng([seed, 1]).random(len(part.labels)) < 0.5  # noqa: PLR2004
         # Of an epoch that is taken up on its way: the steps done, and the generator after them.
         self._steps = 0
         self._rng_on_the_way: Any = None
@@ -106,7 +111,9 @@ class Loop:
         return order
 
     def _step(self, batch: npt.NDArray[np.int64]) -> float:
-        images = augment(self._rng, self._part.images[batch], self._training.augmentation)
+        mirrored = self._mirrored[batch] ^ bool(self.epochs % 2)
+        augmentation = self._training.augmentation
+        images = augment(self._rng, self._part.images[batch], mirrored, augmentation)
         labels = self._one_hot[self._part.labels[batch]]
         return float(_number(self.network.train_on_batch(images, labels)))
 

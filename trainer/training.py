@@ -60,11 +60,11 @@ def train(
     keras.utils.set_random_seed(seed)
     network = network_of(genome, examples, categories)
     compile_network(network, genome.training)
-    loop = Loop(network, genome.training, examples.train, categories, seed)
+    loop = Loop(network, genome, examples.train, categories, seed)
     keeper = _Keeper(loop, checkpoints, budget)
     try:
         # Traced before the clock of the budget starts, like the first training step.
-        predict(network, examples.validation.images)
+        predict(network, examples.validation.images, mirror=genome.mirror)
         history = _epochs(loop, keeper, examples.validation, budget, report)
     except Exception as error:
         if "ResourceExhausted" in type(error).__name__:
@@ -80,8 +80,20 @@ def train(
     )
 
 
-def predict(network: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Return the probabilities (n, categories) for uint8 images (n, height, width, channels)."""
+def predict(
+    network: keras.Model, images: npt.NDArray[np.uint8], *, mirror: bool
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities (n, categories) for uint8 images (n, height, width, channels).
+
+    With `mirror` they are the mean over each image and its mirror image.
+    """
+    if mirror:
+        views = (images, images[:, :, ::-1])
+        return np.mean([_probabilities(network, view) for view in views], axis=0)
+    return _probabilities(network, images)
+
+
+def _probabilities(network: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     size = min(_PREDICT_BATCH, len(images))
     answers = []
     for start in range(0, len(images), size):
@@ -144,7 +156,8 @@ def _epochs(
 
     while not keeper.history or spent(0.0) < 1.0:
         loop.run_epoch(spent, keeper.keep_now_and_then)
-        accuracy, loss = judge(predict(loop.network, validation.images), validation.labels)
+        said = predict(loop.network, validation.images, mirror=loop.mirror)
+        accuracy, loss = judge(said, validation.labels)
         if not math.isfinite(loss):
             raise JobFailedError(
                 "diverged", f"the validation loss is {loss} in epoch {loop.epochs}"

@@ -164,15 +164,17 @@ def test_nothing_of_a_trained_network_stays_behind(examples: Examples) -> None:
     assert [o for o in gc.get_objects() if isinstance(o, FuncGraph)] == []
 
 
-def card_of(examples: Examples, folder: Path) -> tuple[NetworkCard, FileBlobs, Any]:
+def card_of(
+    examples: Examples, folder: Path, genome: Genome = GENOME
+) -> tuple[NetworkCard, FileBlobs, Any]:
     from trainer.export import export  # noqa: PLC0415
     from trainer.weights import weights_to_bytes  # noqa: PLC0415
 
-    trained = run(GENOME, examples, epochs=6)
+    trained = run(genome, examples, epochs=6)
     blobs = FileBlobs(folder)
     blobs.put("weights/w.npz", weights_to_bytes(trained.network.get_weights()))
     job = ExportJob(
-        genome=GENOME,
+        genome=genome,
         weights="weights/w.npz",
         data=TrainingData(sensory_url="http://house", snapshot="a" * 64, shape=(8, 8, 1)),
         dataset="stripes",
@@ -181,16 +183,18 @@ def card_of(examples: Examples, folder: Path) -> tuple[NetworkCard, FileBlobs, A
     return export(job, examples, blobs, now=12.0), blobs, trained
 
 
+@pytest.mark.parametrize("mirror", [False, True])
 def test_the_published_files_answer_as_the_trained_network_does(
-    examples: Examples, tmp_path: Path
+    examples: Examples, tmp_path: Path, mirror: bool
 ) -> None:
     import keras  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
 
     from trainer.training import predict  # noqa: PLC0415
 
-    card, blobs, trained = card_of(examples, tmp_path)
-    expected = predict(trained.network, examples.validation.images)
+    genome = GENOME.model_copy(update={"mirror": mirror})
+    card, blobs, trained = card_of(examples, tmp_path, genome)
+    expected = predict(trained.network, examples.validation.images, mirror=mirror)
     pixels = examples.validation.images.astype(np.float32)
 
     session = onnxruntime.InferenceSession(blobs.get(card.onnx.blob))
@@ -201,6 +205,18 @@ def test_the_published_files_answer_as_the_trained_network_does(
     file.write_bytes(blobs.get(card.keras.blob))
     loaded = keras.saving.load_model(file, safe_mode=True)
     np.testing.assert_allclose(loaded.predict_on_batch(pixels), expected, atol=1e-5)
+
+
+def test_a_mirroring_network_does_not_tell_left_from_right(
+    examples: Examples, tmp_path: Path
+) -> None:
+    import onnxruntime  # noqa: PLC0415
+
+    card, blobs, _ = card_of(examples, tmp_path, GENOME.model_copy(update={"mirror": True}))
+    pixels = examples.validation.images.astype(np.float32)
+    session = onnxruntime.InferenceSession(blobs.get(card.onnx.blob))
+    ways = [session.run(None, {"pixels": view})[0] for view in (pixels, pixels[:, :, ::-1])]
+    np.testing.assert_allclose(ways[0], ways[1], atol=1e-6)
 
 
 def test_the_card_says_what_was_measured(examples: Examples, tmp_path: Path) -> None:

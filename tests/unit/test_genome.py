@@ -45,7 +45,7 @@ def test_the_hash_depends_on_the_values_and_not_on_how_they_were_written() -> No
 
 def test_the_hash_is_the_same_in_every_process_and_version() -> None:
     assert (
-        genome_hash(Genome()) == "a5ac10b4875af24e7f3f4a1c7d3f95a31b7484522600fc56226dfb85fae949eb"
+        genome_hash(Genome()) == "14376911a696471515d7e933d2581d93730da5fc1c051167688425814a7c2264"
     )
 
 

@@ -5,13 +5,21 @@ import numpy.typing as npt
 import pytest
 
 from commons.genome import Augmentation
-from trainer.augmentation import augment
+from trainer import augmentation as tested
 
 EVERYTHING = Augmentation(flip=True, shift=0.2, rotate=15, cutout=0.3, noise=0.05)
 
 
 def pictures(n: int = 40, shape: tuple[int, int, int] = (12, 10, 3)) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+def augment(
+    rng: np.random.Generator, images: npt.NDArray[np.uint8], augmentation: Augmentation
+) -> npt.NDArray[np.float32]:
+    """Augment with every second image flipped, if any are."""
+    mirrored = np.arange(len(images)) % 2 == 1
+    return tested.augment(rng, images, mirrored, augmentation)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (1, 1, 1), (12, 10, 3), (3, 40, 1)])

@@ -1,6 +1,7 @@
 """Builds the Keras network of a genome. `commons.shapes` infers the same layers."""
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 # Before Keras is imported: it reads this once.
@@ -8,7 +9,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 
-from commons.genome import Convolution, Dense, Dropout, Genome, Pooling, Training
+from commons.genome import Convolution, Dense, Dropout, FeatureGene, Genome, Pooling, Training
 from trainer.examples import Examples
 
 _NORM_MOMENTUM = 0.9  # few steps: the averages must be warm by the end of a short training
@@ -32,18 +33,25 @@ def build_network(
         [-m / d for m, d in zip(mean, deviation, strict=True)],
         name="scaling",
     )(pixels)
-    for feature in genome.features:
-        x = _feature(feature, x)
+    x = _features(genome.features, x)
     x = _head(genome, x)
     for gene in genome.classifier:
         x = _vector(gene, x)
     return keras.Model(pixels, keras.layers.Dense(categories, name="logits")(x))
 
 
-def with_probabilities(network: keras.Model) -> keras.Model:
-    """Return the network as it is published: the same weights, probabilities out."""
-    probabilities = keras.layers.Softmax(name="probabilities")(network.outputs[0])
-    return keras.Model(network.inputs[0], probabilities)
+def with_probabilities(network: keras.Model, *, mirror: bool) -> keras.Model:
+    """Return the network as it is published: the same weights, probabilities out.
+
+    With `mirror` they are the mean over the image and its mirror image.
+    """
+    if not mirror:
+        probabilities = keras.layers.Softmax(name="probabilities")(network.outputs[0])
+        return keras.Model(network.inputs[0], probabilities)
+    pixels = keras.Input(network.input_shape[1:], name="pixels")
+    softmax = keras.layers.Softmax()
+    views = [softmax(network(view)) for view in (pixels, keras.ops.flip(pixels, axis=2))]
+    return keras.Model(pixels, keras.layers.Average(name="probabilities")(views))
 
 
 def build_optimizer(training: Training) -> keras.optimizers.Optimizer:
@@ -104,20 +112,33 @@ def network_of(genome: Genome, examples: Examples, categories: int) -> keras.Mod
     return build_network(genome, examples.shape, categories, examples.mean, examples.deviation)
 
 
-def _feature(gene: Convolution | Pooling | Dropout, x: Any) -> Any:
-    if isinstance(gene, Convolution):
-        return _convolution(gene, x)
-    if isinstance(gene, Pooling):
-        pooling = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
-        return pooling[gene.kind](gene.size, padding="same")(x)
-    return keras.layers.Dropout(gene.rate)(x)
+def _features(genes: Sequence[FeatureGene], x: Any) -> Any:
+    taken = False  # by the convolution before it
+    for gene, following in zip(genes, (*genes[1:], None), strict=True):
+        if taken:
+            taken = False
+        elif isinstance(gene, Convolution):
+            taken = not gene.residual and isinstance(following, Pooling) and following.kind == "max"
+            x = _convolution(gene, x, following if taken else None)
+        elif isinstance(gene, Pooling):
+            x = _pooling(gene, x)
+        else:
+            x = keras.layers.Dropout(gene.rate)(x)
+    return x
 
 
-def _convolution(gene: Convolution, x: Any) -> Any:
+def _pooling(gene: Pooling, x: Any) -> Any:
+    kinds = {"max": keras.layers.MaxPooling2D, "average": keras.layers.AveragePooling2D}
+    return kinds[gene.kind](gene.size, padding="same")(x)
+
+
+def _convolution(gene: Convolution, x: Any, pooling: Pooling | None) -> Any:
     layer = keras.layers.SeparableConv2D if gene.separable else keras.layers.Conv2D
     y = layer(
         gene.filters, gene.kernel, strides=gene.stride, padding="same", use_bias=not gene.norm
     )(x)
+    if pooling is not None:
+        y = _pooling(pooling, y)
     if gene.norm:
         y = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM)(y)
     if gene.residual:
