@@ -59,7 +59,7 @@ __all__ = [
 # While the population still grows, fresh blood is worth more than later.
 _RANDOM_SHARE = {"growing": 0.2, "grown": 0.05}
 _CROSSOVER_SHARE = 0.15
-_TOURNAMENT_SHARE = 0.3
+_TOURNAMENT_SHARE = 0.4
 _MOST_TRIES = 100
 
 
