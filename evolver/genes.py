@@ -18,7 +18,8 @@ from commons.genome import (
     Pooling,
     Training,
 )
-from evolver.taxonomy import Interval, Taxonomy
+from evolver.spaces import ClassifierSpace, FeatureSpace, Interval
+from evolver.taxonomy import Taxonomy
 
 Item = TypeVar("Item")
 GeneType = TypeVar("GeneType", bound=Gene)
@@ -80,17 +81,23 @@ def random_genome(rng: Generator, taxonomy: Taxonomy) -> Genome:
     """
     maps = taxonomy.features
     # One or two layers rarely make a good network: those are left to mutation.
-    least = min(max(maps.least, 3), maps.most) if maps.kinds else 0
-    features = int(rng.integers(least, min(maps.most, least + 6) + 1)) if maps.kinds else 0
-    space = taxonomy.classifier
-    most = min(space.most, space.least + 2) if space.kinds else 0
-    vectors = int(rng.integers(space.least, most + 1))
-    return Genome(
-        features=tuple(random_feature(rng, taxonomy) for _ in range(features)),
-        head=choose(rng, taxonomy.heads),
-        classifier=tuple(random_classifier_gene(rng, taxonomy) for _ in range(vectors)),
-        training=random_training(rng, taxonomy),
+    least = min(max(maps.least, 3), maps.most) if maps.kinds and maps.begin is None else maps.least
+    features = _drawn_count(rng, maps, least, least + 6)
+    vectors = _drawn_count(rng, taxonomy.classifier, taxonomy.classifier.least, 2)
+    return random_gene(rng, taxonomy, Genome).model_copy(
+        update={
+            "features": tuple(random_feature(rng, taxonomy) for _ in range(features)),
+            "classifier": tuple(random_classifier_gene(rng, taxonomy) for _ in range(vectors)),
+            "training": random_training(rng, taxonomy),
+        }
     )
+
+
+def _drawn_count(
+    rng: Generator, space: FeatureSpace | ClassifierSpace, least: int, usual: int
+) -> int:
+    most = max(usual, least) if space.begin is None else space.begin
+    return int(rng.integers(least, min(most, space.most) + 1)) if space.kinds else 0
 
 
 def nearest(value: Any, allowed: Sequence[Any]) -> Any:
@@ -127,11 +134,12 @@ def confine(genome: Genome, taxonomy: Taxonomy) -> Genome:
         maps.append(cheapest_gene(taxonomy, features.kinds[0]))
     while len(vectors) < classifier.least:
         vectors.append(cheapest_gene(taxonomy, classifier.kinds[0]))
-    return Genome(
-        features=tuple(maps),
-        head=nearest(genome.head, taxonomy.heads),
-        classifier=tuple(vectors),
-        training=_confine_training(genome.training, taxonomy),
+    return confine_gene(genome, taxonomy).model_copy(
+        update={
+            "features": tuple(maps),
+            "classifier": tuple(vectors),
+            "training": _confine_training(genome.training, taxonomy),
+        }
     )
 
 

@@ -162,6 +162,11 @@ def change_head(rng: Generator, genome: Genome, taxonomy: Taxonomy) -> Genome | 
     return _another(rng, genome, "head", taxonomy.heads)
 
 
+def toggle_mirror(rng: Generator, genome: Genome, taxonomy: Taxonomy) -> Genome | None:
+    """Return the genome that asks, or no longer asks, the mirror image as well."""
+    return _another(rng, genome, "mirror", taxonomy.mirror)
+
+
 def add_classifier_gene(rng: Generator, genome: Genome, taxonomy: Taxonomy) -> Genome | None:
     """Return the genome with a random gene put into the classifier."""
     space, genes = taxonomy.classifier, genome.classifier
@@ -236,6 +241,7 @@ MUTATIONS: dict[str, tuple[Mutation, float]] = {
     "alter-pooling-size": (_field_of(Pooling, "size"), 0.3),
     "alter-dropout": (_field_of(Dropout, "rate", step=True), 0.7),
     "change-head": (change_head, 1.0),
+    "toggle-mirror": (toggle_mirror, 0.5),
     "add-classifier-gene": (add_classifier_gene, 0.7),
     "remove-classifier-gene": (remove_classifier_gene, 0.7),
     "alter-classifier-gene": (alter_classifier_gene, 0.7),

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from numpy.random import Generator
 
-from commons.genome import Augmentation, Genome, Training
-from evolver.genes import choose, random_genome
+from commons.genome import Genome, Training
+from evolver.genes import GeneType, choose, random_genome
 from evolver.limits import Problem, repair
 from evolver.mutations import MUTATIONS
 from evolver.taxonomy import Taxonomy
@@ -63,11 +63,13 @@ def cross(
     front = mother.features[: round(share * len(mother.features))]
     back = father.features[round(share * len(father.features)) :]
     vector = choose(rng, (mother, father))
-    child = Genome(
-        features=(*front, *back)[: taxonomy.features.most],
-        head=vector.head,
-        classifier=vector.classifier,
-        training=_cross_training(rng, mother.training, father.training),
+    child = _either(rng, mother, father).model_copy(
+        update={
+            "features": (*front, *back)[: taxonomy.features.most],
+            "head": vector.head,
+            "classifier": vector.classifier,
+            "training": _cross_training(rng, mother.training, father.training),
+        }
     )
     return Child(repair(child, taxonomy, problem), "crossover")
 
@@ -95,16 +97,19 @@ def _mutate_once(
 
 def _cross_training(rng: Generator, mother: Training, father: Training) -> Training:
     parent = choose(rng, (mother, father))
-    fields = ("schedule", "batch_size", "weight_decay", "label_smoothing")
-    augmentation = Augmentation(
-        **{
-            name: getattr(choose(rng, (mother, father)).augmentation, name)
-            for name in Augmentation.model_fields
+    return _either(rng, mother, father).model_copy(
+        update={
+            "optimizer": parent.optimizer,
+            "learning_rate": parent.learning_rate,
+            "augmentation": _either(rng, mother.augmentation, father.augmentation),
         }
     )
-    return Training(
-        optimizer=parent.optimizer,
-        learning_rate=parent.learning_rate,
-        augmentation=augmentation,
-        **{name: getattr(choose(rng, (mother, father)), name) for name in fields},
+
+
+def _either(rng: Generator, mother: GeneType, father: GeneType) -> GeneType:
+    """Return the gene with every field from either parent."""
+    return mother.model_copy(
+        update={
+            name: getattr(choose(rng, (mother, father)), name) for name in type(mother).model_fields
+        }
     )

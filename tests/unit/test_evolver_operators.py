@@ -127,6 +127,7 @@ def test_a_space_of_one_genome_has_no_mutants() -> None:
             "features": {"kinds": [], "least": 0, "most": 0},
             "heads": ["flatten"],
             "classifier": {"kinds": [], "most": 0},
+            "mirror": [False],
             "training": {
                 "optimizers": {"adam": {"low": 0.001, "high": 0.001}},
                 "schedules": ["cosine"],

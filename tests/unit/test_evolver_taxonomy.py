@@ -5,8 +5,8 @@ from commons.errors import InvalidInputError
 from commons.genome import Convolution, Dense, Genome
 from evolver.genes import confine, random_genome, random_learning_rate
 from evolver.seeds import seed_genomes
+from evolver.spaces import Interval
 from evolver.taxonomy import (
-    Interval,
     Taxonomy,
     strangers,
     taxonomy_from_toml,
@@ -40,6 +40,21 @@ def test_a_toml_text_restricts_the_default() -> None:
     assert (genome.features, genome.head) == ((), "flatten")
 
 
+def test_a_range_stands_for_all_its_numbers_and_a_beginning_for_the_size_of_random_genomes() -> (
+    None
+):
+    taxonomy = taxonomy_from_toml(
+        "heads = ['flatten']\n[classifier]\nunits = {low = 3, high = 7}\nmost = 9\nbegin = 9"
+    )
+    assert taxonomy.classifier.units == (3, 4, 5, 6, 7)
+    assert taxonomy_from_value(taxonomy.model_dump(mode="json")) == taxonomy
+    drawn = [random_genome(np.random.default_rng(seed), taxonomy) for seed in range(60)]
+    assert {len(genome.classifier) for genome in drawn} == set(range(10))
+    usual = [random_genome(np.random.default_rng(seed), Taxonomy()) for seed in range(60)]
+    assert {len(genome.classifier) for genome in usual} == {0, 1, 2}
+    assert {len(genome.features) for genome in usual} == set(range(3, 10))
+
+
 def test_no_taxonomy_is_the_default() -> None:
     assert taxonomy_from_value(None) == Taxonomy()
 
@@ -56,6 +71,10 @@ def test_no_taxonomy_is_the_default() -> None:
         ("[training.optimizers]\nadam = {low = 0.1, high = 0.01}", "low <= high"),
         ("[training]\noptimizers = {}", "optimizers"),
         ("dropout_rates = [nan]", "dropout_rates"),
+        ("[classifier]\nunits = {low = 5, high = 4}", "1 <= low <= high"),
+        ("[classifier]\nunits = {low = 1, high = 1e3}", "whole numbers"),
+        ("[classifier]\nunits = {low = 1, top = 2}", "units"),
+        ("[features]\nbegin = 13", "begin <= most"),
     ],
 )
 def test_a_taxonomy_that_allows_nothing_or_is_none_is_refused_with_its_fault(
