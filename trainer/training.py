@@ -13,6 +13,7 @@ from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.training import Budget, TrainProgress
 from trainer.adapters.keras_network import compile_network, network_of
+from trainer.adapters.precision import training_precision
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples, Part
 from trainer.loop import Loop
@@ -58,7 +59,7 @@ def train(
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    network = network_of(genome, examples, categories)
+    network = network_of(genome, examples, categories, training_precision())
     compile_network(network, genome.training)
     loop = Loop(network, genome, examples.train, categories, seed)
     keeper = _Keeper(loop, checkpoints, budget)
@@ -154,7 +155,8 @@ def _epochs(
         by_time = loop.seconds / budget.seconds if budget.seconds else 0.0
         return max((loop.epochs + part) / budget.epochs, by_time)
 
-    while not keeper.history or spent(0.0) < 1.0:
+    is_over = bool(keeper.history) and spent(0.0) >= 1.0
+    while not is_over:
         loop.run_epoch(spent, keeper.keep_now_and_then)
         said = predict(loop.network, validation.images, mirror=loop.mirror)
         accuracy, loss = judge(said, validation.labels)
@@ -171,6 +173,8 @@ def _epochs(
                 seconds=loop.seconds,
             )
         )
+        # Before it is kept: what is over here must be so for whoever takes the checkpoint up.
+        is_over = spent(0.0) >= 1.0
         keeper.keep()
         report(keeper.history[-1])
     return keeper.history
