@@ -1,8 +1,7 @@
 """Sends requests to the services and turns their problems back into errors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
