@@ -13,7 +13,6 @@ from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.training import Budget, TrainProgress
 from trainer.adapters.keras_network import compile_network, network_of
-from trainer.adapters.precision import training_precision
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples, Part
 from trainer.loop import Loop
@@ -59,7 +58,7 @@ def train(
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    network = network_of(genome, examples, categories, training_precision())
+    network = network_of(genome, examples, categories)
     compile_network(network, genome.training)
     loop = Loop(network, genome, examples.train, categories, seed)
     keeper = _Keeper(loop, checkpoints, budget)
