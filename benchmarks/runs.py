@@ -8,8 +8,7 @@ from statistics import median
 
 from benchmarks.processes import Observer
 from commons.adapters.file_blobs import FileBlobs
-from commons.adapters.job_process import stored_result
-from commons.jobs import JobResult
+from commons.jobs import JobResult, stored_result
 from commons.messages import Run, RunRequest
 from commons.training import TrainResult
 from dicebox.client import Client

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from commons.errors import NotFoundError
 from commons.ports import Blobs
 
 Outcome = Literal[
@@ -88,3 +89,16 @@ class JobContext:
 
 
 JobFunction = Callable[[dict[str, Any], JobContext], dict[str, Any]]
+
+
+def result_blob(job_id: str) -> str:
+    """Return the name of the blob that a job's result is stored under, create-once."""
+    return f"results/{job_id}.json"
+
+
+def stored_result(blobs: Blobs, job_id: str) -> JobResult | None:
+    """Return the result that some worker has already stored under a job's id."""
+    try:
+        return JobResult.model_validate_json(blobs.get(result_blob(job_id)))
+    except NotFoundError:
+        return None

@@ -234,11 +234,15 @@ class CheckFault(Message):
 
 
 class CheckReport(Message):
-    """What a look at all hashes with a prefix found."""
+    """What a look at all hashes with a prefix found.
+
+    `young` are blobs that no table knows and that were stored just now: of uploads under way.
+    """
 
     prefix: str
     checked: int
     faults: list[CheckFault]
+    young: list[str] = []
 
 
 class SnapshotImage(Message):
@@ -375,7 +379,7 @@ class Generational(Message):
         generations: How many there are, the first included.
         retain: Share of a generation that lives on as it is.
         random_select: Chance of each of the others to live on as well.
-        mutate_chance: Chance of a child to be mutated.
+        mutate_chance: Chance of each gene of a child to be drawn anew.
     """
 
     generations: int = Field(default=10, ge=1)
@@ -394,8 +398,9 @@ class RunRequest(Message):
         evaluations: Ends the search after that many candidates, if it is earlier.
         epochs_total: Ends the search after that many epochs of all candidates together, if it
             is earlier.
-        candidate_epochs: Most epochs one candidate of the search is trained.
-        candidate_seconds: Most seconds one candidate of the search is trained; default: a share
+        candidate_epochs: Most epochs of a candidate on the first rung; each next has three times as
+            many.
+        candidate_seconds: The same in seconds; default: a share
             of `seconds`.
         shape: Input (height, width, channels); default: the median size capped at 64.
         strategy: `evolution` (aging evolution), `random` (the baseline), `generational` (the
@@ -539,12 +544,16 @@ class Evaluation(Message):
     Args:
         rung: `1` is the first of the search, and each next one trains longer; `final` is a fresh
             training that selection never sees.
-        epochs: Of this training alone.
-        seconds: What it cost, start and build included.
+        epochs: With those of the rungs below that it went on from, as in `history`.
+        seconds: What it cost, start and build included, but no rung below.
+        trained_s: What its budget counts: the loop alone, with the rungs below.
         started: When it was submitted, in unix seconds; reports draw their curves from it.
         ended: When its end was written down.
+        at: How many seconds the run had spent then, those of earlier runners included.
+        attempt: Counts how often it was submitted: again where its runner was killed.
+        key: The same for trainings that are the same.
         weights: Blob with its weights; null once they were cleared away.
-        checkpoint: Word under which it left what the next rung goes on from.
+        checkpoint: Blob that the next rung goes on from; null once it was cleared away.
         resumed: It went on from the rung before.
         inherited: The parent whose weights it started from.
         stopped: Its learning curve was hopeless.
@@ -560,8 +569,12 @@ class Evaluation(Message):
     loss: float | None = None
     epochs: int | None = None
     seconds: float | None = None
+    trained_s: float | None = None
     started: float | None = None
     ended: float | None = None
+    at: float | None = None
+    attempt: int = 1
+    key: str | None = None
     worker: str | None = None
     weights: str | None = None
     checkpoint: str | None = None

@@ -78,7 +78,7 @@ class TrainJob(JobValue):
     start: str | None = None
     inherit: InheritedWeights | None = None
     leave_checkpoint: bool = False
-    curve: list[tuple[float, float]] | None = None
+    curve: tuple[tuple[float, float], ...] | None = None
     deterministic: bool = False
     checkpoint: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"

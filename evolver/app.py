@@ -12,16 +12,21 @@ from pydantic import Field, SecretStr
 from sqlalchemy import Engine as Database
 
 import commons.settings
+from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.local_tables import tables_url
+from commons.adapters.machine import machine, versions
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
 from commons.ports import Clock, Engine
-from evolver.adapters.tables import SqlJournal, SqlRuns
+from evolver.adapters.journal_table import SqlJournal
+from evolver.adapters.lease import renewed
+from evolver.adapters.run_table import SqlRuns
+from evolver.adapters.runner_locks import RunnerLocks
 from evolver.routes import PREFIX, create_blueprint
 from evolver.runner import Runner
 from evolver.runs import Runs
@@ -82,7 +87,8 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
         UnavailableError: The database cannot be reached.
     """
     database = _database(settings)
-    runs = Runs(SqlRuns(database), SqlJournal(database), SystemClock(), _new_id)
+    clock, locks = SystemClock(), _locks(settings)
+    runs = Runs(SqlRuns(database, clock), SqlJournal(database), clock, _new_id, locks.is_dead)
     app = create_web_app(
         "Dicebox evolution",
         PREFIX,
@@ -98,12 +104,14 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
     """Return the runner over the same tables, not yet running; errors as in `create_app`."""
     database = _database(settings)
     cores = os.cpu_count() or 1
+    name, ledger, locks = _new_id(), SqlRuns(database, clock), _locks(settings)
+    locks.hold(name)
 
     @contextmanager
     def open_engine(workers: int) -> Iterator[Engine]:
         engine = LocalEngine(
             workers=workers,
-            blobs_url=settings.blobs_url or str((settings.data / "blobs").absolute()),
+            blobs_url=_blobs_url(settings),
             folder=(settings.data / "work").absolute(),
             threads=settings.threads or max(1, cores // workers),
             worker_memory_bytes=settings.worker_memory_bytes,
@@ -115,16 +123,29 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
             engine.close()
 
     return Runner(
-        name=_new_id(),
-        ledger=SqlRuns(database),
+        name=name,
+        ledger=ledger,
         journal=SqlJournal(database),
+        blobs=open_blobs(_blobs_url(settings)),
         sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
         gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
         open_engine=open_engine,
         clock=clock,
         sensory_url=settings.sensory_url,
         workers=settings.workers or cores,
+        machine=machine(),
+        versions=versions(),
+        is_dead=locks.is_dead,
+        holding=lambda run: renewed(lambda: ledger.renew(run, name)),
     )
+
+
+def _blobs_url(settings: Settings) -> str:
+    return settings.blobs_url or str((settings.data / "blobs").absolute())
+
+
+def _locks(settings: Settings) -> RunnerLocks:
+    return RunnerLocks(settings.data / "work" / "runners")
 
 
 def _database(settings: Settings) -> Database:

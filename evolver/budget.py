@@ -1,112 +1,170 @@
-"""How the wall-clock of a run is divided, as pure arithmetic.
+"""How the wall-clock, or the epochs, of a run are divided, as pure arithmetic.
 
-All times are seconds since the runner took the run.
+All times are seconds that the run has spent, those of earlier runners included. A run without
+seconds has infinitely many; then epochs say what a training costs.
 """
 
-from dataclasses import dataclass
+import math
+import sys
+from dataclasses import dataclass, replace
 from statistics import median
 
 from commons.messages import RunRequest
+from commons.training import Budget
+from evolver.rungs import ETA
 
 # Exporting and registering takes a few seconds on any machine; a short run gives a fifth.
 _PUBLISHING_S = 4.0
 _PUBLISHING_SHARE = 0.2
 _FINAL_SHARE = 0.22
-_CANDIDATES = 20
+# A final training may see the data many more times; its seconds end it first.
+_FINAL_EPOCHS = 10
+# Into how many candidates' times a run is divided: with rungs the first one is a short trial.
+_CANDIDATES = {False: 20, True: 40}
 _CANDIDATE_S = (1.0, 120.0)
+_MOST_RUNGS = 3
+# The highest rung takes no more than this share of the search.
+_HIGHEST_SHARE = 1 / 3
 # A candidate with less than this share of its time says little about its genome.
 _LEAST_SHARE = 0.4
 _GRACE_SHARE = 0.25
+_LONGEST_GRACE_S = 5.0
 _FINAL_GRACE_SHARE = 0.02
 # Until one was measured: building and tracing a small network.
 _FIRST_OVERHEAD_S = 2.0
 _KEPT_OVERHEADS = 15
 _CAUTION = 0.9
 _START_ALLOWANCE_S = 60.0
+# Where no seconds say what a training may take, it hangs after a day.
+_LONGEST_TRAINING_S = 86400.0
 # A full convolution on one core makes about this many multiply-adds a second, forward and back.
 _MULTIPLY_ADDS_PER_S = 2e10
 _LEAST_EPOCHS = 5
 _PASSES = 3
 _LEAST_MULTIPLY_ADDS = 4_000_000
-# What no run is given more of; one that was given none ends by its evaluations or epochs.
-_LONGEST_S = 30 * 86400.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """When each phase of a run ends.
+    """When each phase of a run ends, and what a training in it costs.
 
     Args:
         search_end: No candidate of the search goes on beyond this (but for `grace_s`).
         final_end: The same for final trainings.
         end: When the run should be done.
-        candidate_s: Training time of one candidate of the search.
+        candidate_s: Training time of one candidate on the first rung.
+        candidate_epochs: The most epochs of it.
+        rungs: How many there are; each takes three times what the one below took, that included.
         final_s: Length of the final phase.
         grace_s: How long after the end of a phase a training may still finish, before it is
             killed; a killed worker costs its successor the start of TensorFlow.
+        search_epochs: The search ends when its trainings had so many epochs; None: never.
+        epochs: The same of all trainings, final ones included.
+        finalists: How many genomes are trained afresh at the end; None: one a worker.
     """
 
     search_end: float
     final_end: float
     end: float
     candidate_s: float
+    candidate_epochs: int
+    rungs: int
     final_s: float
     grace_s: float
+    search_epochs: int | None = None
+    epochs: int | None = None
+    finalists: int | None = None
 
     @property
     def final_grace_s(self) -> float:
         """Return the same for the end of the final phase, which publishing waits for."""
+        if math.isinf(self.end):
+            return self.grace_s
         return min(self.grace_s, _FINAL_GRACE_SHARE * self.end)
 
     def ended_early(self, now: float) -> "Plan":
         """Return the plan of a run whose search is already over."""
+        if math.isinf(self.end):
+            return replace(self, search_end=now)
         final_end = min(self.final_end, now + self.final_s)
-        return Plan(
-            min(self.search_end, now),
-            final_end,
-            final_end + (self.end - self.final_end),
-            self.candidate_s,
-            self.final_s,
-            self.grace_s,
-        )
+        end = final_end + (self.end - self.final_end)
+        return replace(self, search_end=min(self.search_end, now), final_end=final_end, end=end)
 
-    def candidate(self, now: float, overhead_s: float) -> float | None:
-        """Return the training seconds of a candidate that starts now, None if it is too late."""
-        return _slice(self.search_end - now - overhead_s, self.candidate_s, self.candidate_s)
+    def rung_s(self, rung: int) -> float:
+        """Return the training time up to the end of a rung."""
+        return self.candidate_s * float(ETA ** (rung - 1))
+
+    def rung_epochs(self, rung: int) -> int:
+        """Return the most epochs up to the end of a rung."""
+        return int(self.candidate_epochs * ETA ** (rung - 1))
+
+    def candidate(
+        self, now: float, overhead_s: float, rung: int = 1, spent_s: float = 0.0
+    ) -> float | None:
+        """Return the training seconds of a candidate that starts now, None if it is too late.
+
+        Those spent on the rungs below, `spent_s`, are among them.
+        """
+        wanted = self.rung_s(rung) - spent_s
+        more = _slice(self.search_end - now - overhead_s, wanted, wanted)
+        return None if more is None else spent_s + more
 
     def finalist(self, now: float, overhead_s: float) -> float | None:
         """Return the training seconds of a finalist that starts now, None if it is too late."""
         left = self.final_end - now - overhead_s
         return _slice(left, left, max(self.final_s - overhead_s, 0.5))
 
+    def budget(self, rung: int, seconds: float, epochs_left: float) -> Budget | None:
+        """Return what a candidate may cost up to the end of a rung, None if no epoch is left."""
+        epochs = min(self.rung_epochs(rung), epochs_left)
+        return _budget(seconds, epochs) if epochs >= 1 else None
+
+    def final_budget(self, seconds: float, epochs_left: float) -> Budget | None:
+        """Return what a final training may cost, None if no epoch is left."""
+        epochs = epochs_left
+        if math.isinf(epochs):
+            epochs = self.candidate_epochs * max(_FINAL_EPOCHS, ETA**self.rungs)
+        return _budget(seconds, epochs) if epochs >= 1 else None
+
     def timeout_s(self, now: float, training_s: float) -> float:
         """Return after how many seconds a training hangs: well above what it should take."""
+        if math.isinf(training_s):
+            return _LONGEST_TRAINING_S
         generous = 2.0 * training_s + _START_ALLOWANCE_S
         return max(min(generous, self.end - now + self.grace_s), training_s + 1.0)
 
 
 def plan_of(request: RunRequest) -> Plan:
-    """Return the plan for the seconds that were asked for."""
-    end = _wall_clock(request)
-    publishing_s = min(_PUBLISHING_S, _PUBLISHING_SHARE * end)
+    """Return the plan for the seconds, or the epochs, that were asked for."""
+    end = math.inf if request.seconds is None else request.seconds
+    candidate_s = candidate_seconds(request)
     final_s = _FINAL_SHARE * end
-    final_end = end - publishing_s
+    final_end = end - min(_PUBLISHING_S, _PUBLISHING_SHARE * end)
+    search_end = end if math.isinf(end) else final_end - final_s
+    total = request.epochs_total
     return Plan(
-        search_end=final_end - final_s,
+        search_end=search_end,
         final_end=final_end,
         end=end,
-        candidate_s=candidate_seconds(request),
+        candidate_s=candidate_s,
+        candidate_epochs=request.candidate_epochs,
+        rungs=_rungs(request, candidate_s, search_end),
         final_s=final_s,
-        grace_s=_GRACE_SHARE * min(final_s, 20.0),
+        grace_s=min(_GRACE_SHARE * final_s, _LONGEST_GRACE_S),
+        search_epochs=None if total is None else max(1, round((1.0 - _FINAL_SHARE) * total)),
+        epochs=total,
+        finalists=None if total is None else 1,
     )
 
 
 def candidate_seconds(request: RunRequest) -> float:
-    """Return the training time of one candidate: what was asked for, or a twentieth of all."""
+    """Return the training time of one candidate: what was asked for, or a small share of all."""
     if request.candidate_seconds is not None:
         return request.candidate_seconds
+    if request.seconds is None:
+        return math.inf
     low, high = _CANDIDATE_S
-    return min(max(_wall_clock(request) / _CANDIDATES, low), high)
+    return min(max(request.seconds / _CANDIDATES[_has_rungs(request)], low), high)
 
 
 def seconds_left(request: RunRequest, now: float) -> float | None:
@@ -120,6 +178,8 @@ def affordable_multiply_adds(train_images: int, candidate_s: float) -> int:
     It is a rough guard against candidates that cannot even begin to learn in their time, never
     below what small images need.
     """
+    if math.isinf(candidate_s):
+        return sys.maxsize
     passes = train_images * _LEAST_EPOCHS * _PASSES
     return max(int(_MULTIPLY_ADDS_PER_S * candidate_s / passes), _LEAST_MULTIPLY_ADDS)
 
@@ -135,9 +195,28 @@ def cautious_overhead(overheads: list[float]) -> float:
     return latest[int(_CAUTION * (len(latest) - 1))] if latest else _FIRST_OVERHEAD_S
 
 
-def _wall_clock(request: RunRequest) -> float:
-    return _LONGEST_S if request.seconds is None else request.seconds
+def _has_rungs(request: RunRequest) -> bool:
+    # Whole generations wait for each other anyway.
+    return request.fidelity.rungs and request.strategy != "generational"
+
+
+def _rungs(request: RunRequest, candidate_s: float, search_s: float) -> int:
+    """Return how many rungs a search of so many seconds has room for."""
+    if not _has_rungs(request):
+        return 1
+    fitting = (
+        rung
+        for rung in range(_MOST_RUNGS, 1, -1)
+        if candidate_s * ETA ** (rung - 1) <= _HIGHEST_SHARE * search_s
+    )
+    return next(fitting, 1)
+
+
+def _budget(seconds: float, epochs: float) -> Budget:
+    return Budget(epochs=int(epochs), seconds=None if math.isinf(seconds) else seconds)
 
 
 def _slice(left: float, wanted: float, full: float) -> float | None:
+    if math.isinf(left):
+        return wanted
     return min(left, wanted) if left > 0 and left >= _LEAST_SHARE * full else None

@@ -1,77 +1,178 @@
 """The trainings under way: writes each down, submits it, collects and writes down its end."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from commons.genome import Genome
-from commons.jobs import JobResult, JobSpec
+from commons.errors import DiceboxError
+from commons.jobs import JobResult, JobSpec, result_blob, stored_result
 from commons.messages import Evaluation, Individual
-from commons.ports import Clock, Engine
-from commons.training import TRAIN_FUNCTION, TrainJob, TrainResult
-from evolver.journal import finished, with_evaluation
-from evolver.ports import Journal
+from commons.ports import Blobs, Clock, Engine
+from commons.training import TRAIN_FUNCTION, TrainJob
+from evolver.journal import evaluation_of, finished, summarised, with_evaluation
+from evolver.ports import BlobKind, Journal
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training in the engine's hands; `submitted` is monotonic time."""
+    """One training in the engine's hands.
+
+    `epochs` are the most it may still have, `spent_s` what the rungs below it took of its budget,
+    `submitted` is monotonic time.
+    """
 
     job: str
     number: int
-    rung: str
-    genome: Genome
+    evaluation: Evaluation
+    epochs: int
+    spent_s: float
     submitted: float
     future: "Future[JobResult]"
+
+    @property
+    def rung(self) -> str:
+        """Return which of its individual's trainings it is."""
+        return self.evaluation.rung
 
 
 @dataclass
 class Crew:
     """The engine as one run uses it, and the run's individuals as its journal has them.
 
-    `overheads` are the seconds that trainings of `warm` workers took beyond their loop.
+    The individuals here leave out the histories of their trainings: nobody needs them all.
+    `overheads` are the seconds that trainings of `warm` workers took beyond their loop; `others`
+    counts the jobs under way that are no trainings.
+
+    Args:
+        run: The id of the run.
+        runner: In whose hands it is.
+        began: Monotonic time at which the run had spent no second yet.
     """
 
     run: str
+    runner: str
     engine: Engine
     journal: Journal
+    blobs: Blobs
     clock: Clock
+    began: float
     individuals: dict[int, Individual] = field(default_factory=dict)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     warm: set[str | None] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
+    others: int = 0
+
+    def now(self) -> float:
+        """Return the seconds that the run has spent."""
+        return self.clock.monotonic() - self.began
+
+    def load(self) -> list[Individual]:
+        """Read what the journal has of the run and return it, histories too."""
+        found = self.journal.individuals(self.run, histories=True)
+        self.individuals = {individual.number: _slimmed(individual) for individual in found}
+        return found
 
     def free(self) -> int:
         """Return how many more trainings can start at once."""
-        return self.engine.capacity() - len(self.under_way)
+        return self.engine.capacity() - len(self.under_way) - self.others
+
+    def known(self, evaluation: Evaluation) -> Evaluation | None:
+        """Return a training as it ended in any run under the same key."""
+        found = self.journal.same_training(evaluation.key) if evaluation.key else None
+        if found is None:
+            return None
+        now = self.clock.now()
+        update = {
+            "rung": evaluation.rung,
+            "cached": True,
+            # It belongs to the other training, which may go on from it, or be cleared away.
+            "checkpoint": None,
+            "inherited": evaluation.inherited,
+            "attempt": 1,
+            "seconds": 0.0,
+            "worker": None,
+            "started": now,
+            "ended": now,
+            "at": self.now(),
+        }
+        return found.model_copy(update=update)
 
     def add(self, individual: Individual) -> None:
-        """Write a new individual down, its search training submitted."""
-        self.journal.add_individual(self.run, individual)
-        self.individuals[individual.number] = individual
+        """Write a new individual down, with its first training."""
+        self.journal.add_individual(self.run, individual, self.runner)
+        self.individuals[individual.number] = _slimmed(summarised(individual))
 
-    def add_rung(self, number: int, evaluation: Evaluation) -> None:
-        """Write down that an individual is trained again."""
-        self._put(number, evaluation)
+    def put(self, number: int, evaluation: Evaluation) -> None:
+        """Write down what is known of one training of an individual."""
+        self.journal.put_evaluation(self.run, number, evaluation, self.runner)
+        self.individuals[number] = with_evaluation(self.individuals[number], _slim(evaluation))
 
-    def train(self, number: int, rung: str, job: TrainJob, timeout_s: float) -> None:
-        """Submit a training that is already written down."""
+    def put_latency(self, number: int, latency_us: float, cpu: str) -> None:
+        """Write down how fast an individual answers."""
+        self.journal.put_latency(self.run, number, latency_us, cpu, self.runner)
+        update = {"latency_us": latency_us, "cpu": cpu}
+        self.individuals[number] = self.individuals[number].model_copy(update=update)
+
+    def forget(self, number: int, rung: str, blobs: list[BlobKind]) -> None:
+        """Write down that blobs of a training are gone."""
+        self.journal.forget_blobs(self.run, number, rung, blobs, self.runner)
+        known = evaluation_of(self.individuals[number], rung)
+        if known is not None:
+            gone = known.model_copy(update=dict.fromkeys(blobs))
+            self.individuals[number] = with_evaluation(self.individuals[number], gone)
+
+    def train(
+        self,
+        number: int,
+        evaluation: Evaluation,
+        job: TrainJob,
+        timeout_s: float,
+        before: Evaluation | None = None,
+    ) -> None:
+        """Submit a training that is already written down; `before` is the rung it goes on from."""
         spec = JobSpec(
-            id=job_id(self.run, number, rung),
+            id=job_id(self.run, number, evaluation.rung),
             function=TRAIN_FUNCTION,
             arguments=job.model_dump(mode="json"),
             timeout_s=timeout_s,
         )
         submitted = self.clock.monotonic()
         future = self.engine.submit(spec)
-        self.under_way.append(Training(spec.id, number, rung, job.genome, submitted, future))
+        spent_epochs = before.epochs or 0 if before else 0
+        self.under_way.append(
+            Training(
+                job=spec.id,
+                number=number,
+                evaluation=evaluation,
+                epochs=job.budget.epochs - spent_epochs,
+                spent_s=before.trained_s or 0.0 if before else 0.0,
+                submitted=submitted,
+                future=future,
+            )
+        )
 
     def collect(self) -> list[tuple[Training, Evaluation]]:
         """Return the trainings that ended since the last call, each written down."""
         ended = [training for training in self.under_way if training.future.done()]
         self.under_way = [training for training in self.under_way if training not in ended]
         return [(training, self._write_down(training)) for training in ended]
+
+    def adopt(self, number: int, evaluation: Evaluation) -> Evaluation | None:
+        """Return the end of a training whose runner died, if its worker had stored a result."""
+        job = job_id(self.run, number, evaluation.rung)
+        result = stored_result(self.blobs, job)
+        if result is None:
+            return None
+        ended = finished(evaluation, result).model_copy(
+            update={"ended": self.clock.now(), "at": self.now()}
+        )
+        self.put(number, ended)
+        self.discard_result(job)
+        return ended
 
     def cancel(self, chosen: Callable[[Training], bool] = lambda _: True) -> None:
         """Kill trainings, each once; `collect` gives them when their workers are gone."""
@@ -84,48 +185,62 @@ class Crew:
         """Write down as cancelled what is still under way; for the very end of a run."""
         self.collect()
         for training in self.under_way:
-            evaluation = Evaluation.model_validate(
-                {
-                    "rung": training.rung,
-                    "state": "finished",
-                    "outcome": "cancelled",
-                    "reason": "the run ended first",
-                    "seconds": self.clock.monotonic() - training.submitted,
-                }
-            )
-            self._put(training.number, evaluation)
+            spent = self.clock.monotonic() - training.submitted
+            self.put(training.number, self.cut_short(training.evaluation, spent))
         self.under_way = []
+
+    def cut_short(self, evaluation: Evaluation, seconds: float) -> Evaluation:
+        """Return a training that the end of its run ended."""
+        return evaluation.model_copy(
+            update={
+                "state": "finished",
+                "outcome": "cancelled",
+                "reason": "the run ended first",
+                "seconds": seconds,
+                "ended": self.clock.now(),
+                "at": self.now(),
+            }
+        )
+
+    def discard_result(self, job: str) -> None:
+        """Delete the stored result of a job that the journal has; that it stays does no harm."""
+        try:
+            self.blobs.delete(result_blob(job))
+        except DiceboxError as error:
+            _LOG.warning("run %s: the result of %s stays: %s", self.run, job, error)
 
     def _write_down(self, training: Training) -> Evaluation:
         result = training.future.result()
-        evaluation = finished(training.rung, result)
+        evaluation = finished(training.evaluation, result)
         if evaluation.outcome == "ok":
-            self._measure(training, result)
+            self._measure(training, evaluation)
         elif training.job in self.cancelled:
             reason = "its time was over"
             evaluation = evaluation.model_copy(update={"outcome": "cancelled", "reason": reason})
-        self._put(training.number, evaluation)
+        evaluation = evaluation.model_copy(update={"ended": self.clock.now(), "at": self.now()})
+        self.put(training.number, evaluation)
+        self.discard_result(training.job)
         return evaluation
 
-    def _measure(self, training: Training, result: JobResult) -> None:
-        if result.worker not in self.warm:
+    def _measure(self, training: Training, ended: Evaluation) -> None:
+        if ended.worker not in self.warm:
             # It started the worker too, which no later training has to.
-            self.warm.add(result.worker)
+            self.warm.add(ended.worker)
             return
-        spent = self.clock.monotonic() - training.submitted
-        self.overheads.append(max(0.0, spent - _loop_seconds(result)))
-
-    def _put(self, number: int, evaluation: Evaluation) -> None:
-        self.journal.put_evaluation(self.run, number, evaluation)
-        self.individuals[number] = with_evaluation(self.individuals[number], evaluation)
+        before = training.spent_s if ended.resumed else 0.0
+        loop = (ended.trained_s or 0.0) - before
+        self.overheads.append(max(0.0, self.clock.monotonic() - training.submitted - loop))
 
 
 def job_id(run: str, number: int, rung: str) -> str:
-    """Return the engine's name for one training of an individual."""
+    """Return the engine's name for one job of an individual."""
     return f"{run}/{number}/{rung}"
 
 
-def _loop_seconds(result: JobResult) -> float:
-    """Return the seconds that a budget counts: without start, data and tracing."""
-    history = TrainResult.model_validate(result.value).history
-    return history[-1].seconds if history else 0.0
+def _slimmed(individual: Individual) -> Individual:
+    evaluations = [_slim(known) for known in individual.evaluations]
+    return individual.model_copy(update={"evaluations": evaluations})
+
+
+def _slim(evaluation: Evaluation) -> Evaluation:
+    return evaluation.model_copy(update={"history": []})

@@ -1,19 +1,19 @@
 """Between the journal's words (`commons.messages`) and the search's: individuals and members."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from commons.genome import Genome, describe_genome, genome_hash
 from commons.jobs import JobResult
-from commons.messages import EpochReport, Evaluation, Individual
+from commons.messages import EpochReport, Evaluation, Individual, Objective
 from commons.shapes import infer_shape
 from commons.training import TrainResult
 from evolver.limits import Problem
-from evolver.search import Birth, Search, born, told
-from evolver.selection import FAILED, Fitness
+from evolver.search import Birth, Search, born, climbs, front, timed, told
+from evolver.selection import FAILED, Fitness, Member
 
 FIRST_RUNG = "1"
 FINAL_RUNG = "final"
@@ -28,10 +28,12 @@ class Trained(NamedTuple):
     weights: str
 
 
-def new_individual(number: int, birth: Birth, problem: Problem) -> Individual:
-    """Return the individual of a birth, its search training submitted."""
+def new_individual(
+    number: int, birth: Birth, problem: Problem, evaluation: Evaluation
+) -> Individual:
+    """Return the individual of a birth with its first training."""
     network = infer_shape(birth.genome, problem.shape, problem.categories)
-    return Individual(
+    individual = Individual(
         number=number,
         genome=birth.genome.model_dump(mode="json"),
         genome_hash=genome_hash(birth.genome),
@@ -41,15 +43,15 @@ def new_individual(number: int, birth: Birth, problem: Problem) -> Individual:
         state="submitted",
         parameters=network.parameters,
         multiply_adds=network.multiply_adds,
-        evaluations=[Evaluation(rung=FIRST_RUNG)],
+        evaluations=[evaluation],
     )
+    return summarised(individual)
 
 
-def finished(rung: str, result: JobResult) -> Evaluation:
-    """Return the evaluation that a job's result is; numbers that are none are a divergence."""
-    evaluation = Evaluation.model_validate(
-        {
-            "rung": rung,
+def finished(submitted: Evaluation, result: JobResult) -> Evaluation:
+    """Return what became of a training by its job's result; numbers that are none diverged."""
+    evaluation = submitted.model_copy(
+        update={
             "state": "finished",
             "outcome": result.outcome,
             "reason": result.reason,
@@ -72,9 +74,12 @@ def finished(rung: str, result: JobResult) -> Evaluation:
             "accuracy": trained.accuracy,
             "loss": trained.loss,
             "epochs": trained.epochs,
+            "trained_s": trained.history[-1].seconds if trained.history else 0.0,
             "weights": trained.weights,
             "checkpoint": trained.checkpoint,
+            "resumed": trained.resumed,
             "stopped": trained.stopped,
+            "inherited": submitted.inherited if trained.inherited_share > 0 else None,
             "history": [
                 EpochReport(
                     epoch=report.epoch,
@@ -136,10 +141,70 @@ def trained(individuals: Iterable[Individual]) -> list[Trained]:
 
 def fold(search: Search, individuals: Iterable[Individual]) -> Search:
     """Return the search after all that a journal says happened, oldest first."""
-    for individual in individuals:
-        genome = Genome.model_validate(individual.genome)
-        search = born(search, individual.number, genome)
+    found = list(individuals)
+    cpu = measured_on(found)
+    for individual in found:
+        search = born(search, individual.number, Genome.model_validate(individual.genome))
         for evaluation in individual.evaluations:
-            if evaluation.rung == FIRST_RUNG and evaluation.state == "finished":
-                search = told(search, individual.number, 1, fitness_of(evaluation))
+            if evaluation.rung == FINAL_RUNG:
+                continue
+            rung = int(evaluation.rung)
+            if rung > 1:
+                search = climbs(search, individual.number, rung)
+            if evaluation.state == "finished":
+                search = told(search, individual.number, rung, fitness_of(evaluation))
+        if individual.latency_us is not None and individual.cpu == cpu:
+            search = timed(search, individual.number, individual.latency_us)
     return search
+
+
+def measured_on(individuals: Iterable[Individual]) -> str | None:
+    """Return the processor that counts for a run: latencies of others are left out of its front."""
+    return next((each.cpu for each in individuals if each.cpu is not None), None)
+
+
+def epochs_of(individual: Individual) -> int:
+    """Return the epochs that all trainings of an individual in this run took together."""
+    total = before = 0
+    for known in sorted(individual.evaluations, key=rung_order):
+        if known.epochs is not None and not known.cached:
+            total += known.epochs - (before if known.resumed else 0)
+        before = known.epochs or 0
+    return total
+
+
+def front_of(
+    objectives: Sequence[Objective], individuals: Sequence[Individual]
+) -> list[Individual]:
+    """Return the individuals that no other beats in all objectives, the most accurate first.
+
+    Those whose latency was measured on another processor than the run's first are left out
+    where latency counts.
+    """
+    cpu = measured_on(individuals)
+    members = []
+    for individual in individuals:
+        best = max(map(fitness_of, individual.evaluations), key=lambda fitness: fitness.rank)
+        here = individual.latency_us if individual.cpu == cpu else None
+        genome = Genome.model_validate(individual.genome)
+        number, parameters = individual.number, individual.parameters
+        members.append(Member(number, genome, "", parameters, (best,), here))
+    by_number = {each.number: each for each in individuals}
+    return [by_number[member.number] for member in front(members, objectives)]
+
+
+def evaluation_of(individual: Individual, rung: str) -> Evaluation | None:
+    """Return what is known of one rung of an individual."""
+    return next((known for known in individual.evaluations if known.rung == rung), None)
+
+
+def lineage(individuals: Iterable[Individual], number: int) -> list[Individual]:
+    """Return an individual and all its ancestors, the oldest first; empty if it is not there."""
+    by_number = {each.number: each for each in individuals}
+    wanted, found = [number], dict[int, Individual]()
+    while wanted:
+        each = by_number.get(wanted.pop())
+        if each is not None and each.number not in found:
+            found[each.number] = each
+            wanted += each.parents
+    return [found[each] for each in sorted(found)]

@@ -1,9 +1,12 @@
 """What the evolver needs from its tables and its two neighbours."""
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
 
 from commons.messages import Champion, Evaluation, FreezeRequest, Individual, Run, Snapshot
 from commons.network_card import NetworkCard
+
+BlobKind = Literal["weights", "checkpoint"]
 
 
 class RunTable(Protocol):
@@ -39,16 +42,41 @@ class RunTable(Protocol):
         """
         ...
 
+    def resume(self, run: str, is_dead: Callable[[str], bool]) -> Run:
+        """Queue a run again that a runner left before its end; one that is queued stays so.
+
+        Args:
+            run: Its id.
+            is_dead: Says of a runner by its name that it is known to have ended.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            ConflictError: It is complete or stopped, or a runner holds it.
+        """
+        ...
+
 
 class RunLedger(Protocol):
-    """The runs, as the one runner that drives them sees them; errors as in `RunTable`."""
+    """The runs, as the one runner that drives them sees them; errors as in `RunTable`.
+
+    Who claims a run holds it for some seconds beyond its last `save` or `renew`. Two runners
+    never hold the same one.
+    """
 
     def claim(self, runner: str) -> Run | None:
         """Make the oldest queued run `running` in this runner's hands and return it."""
         ...
 
     def save(self, run: Run, runner: str) -> None:
-        """Store how far a run is.
+        """Store how far a run is, and hold it for another while.
+
+        Raises:
+            ConflictError: The run is no longer in this runner's hands.
+        """
+        ...
+
+    def renew(self, run: str, runner: str) -> None:
+        """Hold a run for another while.
 
         Raises:
             ConflictError: The run is no longer in this runner's hands.
@@ -59,18 +87,22 @@ class RunLedger(Protocol):
         """Say whether somebody asked this run to end early."""
         ...
 
-    def interrupt_abandoned(self, reason: str) -> list[str]:
-        """Mark every running run `interrupted`, take it from its runner and return the ids."""
+    def interrupt_abandoned(self, reason: str, is_dead: Callable[[str], bool]) -> list[str]:
+        """Mark the running runs that nobody holds any more `interrupted` and return the ids.
+
+        `is_dead` says of a runner by its name that it is known to have ended: it holds nothing.
+        """
         ...
 
 
 class Journal(Protocol):
     """The individuals of all runs, written before their training is submitted.
 
-    Errors as in `RunTable`.
+    Errors as in `RunTable`. What changes a run raises `ConflictError` where the run is not in
+    the hands of the `runner` that is named.
     """
 
-    def add_individual(self, run: str, individual: Individual) -> None:
+    def add_individual(self, run: str, individual: Individual, runner: str) -> None:
         """Store an individual with its evaluations, all of them or nothing.
 
         Raises:
@@ -78,12 +110,36 @@ class Journal(Protocol):
         """
         ...
 
-    def put_evaluation(self, run: str, number: int, evaluation: Evaluation) -> None:
+    def put_evaluation(self, run: str, number: int, evaluation: Evaluation, runner: str) -> None:
         """Store what is known of one rung of an individual, in place of what was known."""
         ...
 
-    def individuals(self, run: str, after: int = 0) -> list[Individual]:
-        """Return the individuals of a run with a number above `after`, oldest first."""
+    def put_latency(self, run: str, number: int, latency_us: float, cpu: str, runner: str) -> None:
+        """Store how fast an individual answers, in place of what was known."""
+        ...
+
+    def forget_blobs(
+        self, run: str, number: int, rung: str, kinds: Sequence[BlobKind], runner: str
+    ) -> None:
+        """Store that what a training left in the blobs is no longer there."""
+        ...
+
+    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
+        """Return the individuals of a run with a number above `after`, oldest first.
+
+        The histories of their trainings are left out unless they are asked for.
+        """
+        ...
+
+    def same_training(self, key: str) -> Evaluation | None:
+        """Return a training of any run that ended well under a key, with its history.
+
+        One that was stopped early is left out: it depends on what others had reached.
+        """
+        ...
+
+    def users_of(self, weights: str) -> int:
+        """Return how many trainings of all runs have these weights."""
         ...
 
 

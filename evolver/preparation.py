@@ -2,23 +2,29 @@
 
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
 from commons.errors import InvalidInputError
+from commons.genome import Genome
 from commons.messages import FreezeRequest, RunRequest, Snapshot
 from commons.training import TrainingData, resolve_shape
-from evolver.budget import affordable_multiply_adds, candidate_seconds
+from evolver.budget import Plan, affordable_multiply_adds, plan_of
 from evolver.limits import Problem
 from evolver.ports import Sensory
 from evolver.search import Search, start_search
 from evolver.taxonomy import Taxonomy, taxonomy_from_value
 
 _LEAST_CATEGORIES = 2
+# A network must be able to learn in the time of this rung: the first is only a trial.
+_JUDGED_RUNG = 2
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a run works on: frozen data and a search that has not begun."""
+    """What a run works on: frozen data, a plan, and a search that has not begun."""
 
     snapshot: Snapshot
+    plan: Plan
     data: TrainingData
     problem: Problem
     search: Search
@@ -40,21 +46,44 @@ def prepare(request: RunRequest, sensory: Sensory, sensory_url: str) -> Prepared
     _check(snapshot)
     shape = resolve_shape(request.shape, snapshot.median_shape)
     problem = Problem(shape, len(snapshot.categories))
-    train_images = snapshot.counts["train"]
-    taxonomy = _affordable(
-        taxonomy_from_value(request.taxonomy), train_images, candidate_seconds(request)
-    )
+    plan = plan_of(request)
     search = start_search(
-        taxonomy,
+        _affordable(request, plan, snapshot.counts["train"]),
         problem,
         seed=request.seed,
         size=request.population,
         strategy=request.strategy,
+        rungs=plan.rungs,
+        objectives=request.objectives,
+        generational=request.generational,
+        inheritance=request.fidelity.inheritance,
+        start=genomes_of(request),
     )
     data = TrainingData(
         sensory_url=sensory_url, snapshot=snapshot.id, shape=shape, resize=request.resize
     )
-    return Prepared(snapshot, data, problem, search)
+    return Prepared(snapshot, plan, data, problem, search)
+
+
+def genomes_of(request: RunRequest) -> list[Genome] | None:
+    """Return the genomes that a run is to start with.
+
+    Raises:
+        InvalidInputError: One of them is none.
+    """
+    if request.start is None:
+        return None
+    found: list[Genome] = []
+    for number, value in enumerate(request.start, 1):
+        try:
+            found.append(Genome.model_validate(value))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise InvalidInputError(
+                f"the genome {number} to start with is none: {where}: {first['msg']}"
+            ) from error
+    return found
 
 
 def _snapshot(request: RunRequest, sensory: Sensory) -> Snapshot:
@@ -89,7 +118,13 @@ def _check(snapshot: Snapshot) -> None:
         )
 
 
-def _affordable(taxonomy: Taxonomy, train_images: int, candidate_s: float) -> Taxonomy:
-    most = min(taxonomy.limits.multiply_adds, affordable_multiply_adds(train_images, candidate_s))
-    limits = taxonomy.limits.model_copy(update={"multiply_adds": most})
+def _affordable(request: RunRequest, plan: Plan, train_images: int) -> Taxonomy:
+    """Return the search space, less what costs more than there is time, or than was asked for."""
+    taxonomy = taxonomy_from_value(request.taxonomy)
+    seconds = plan.rung_s(min(plan.rungs, _JUDGED_RUNG))
+    most = min(taxonomy.limits.multiply_adds, affordable_multiply_adds(train_images, seconds))
+    update = {"multiply_adds": most}
+    if request.max_parameters is not None:
+        update["parameters"] = min(taxonomy.limits.parameters, request.max_parameters)
+    limits = taxonomy.limits.model_copy(update=update)
     return taxonomy.model_copy(update={"limits": limits})

@@ -1,13 +1,16 @@
 """Where a run stands, made from what it knows and what its engine says."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from commons.jobs import JobEvent, WorkerInfo
-from commons.messages import Individual, RunProgress, WorkerActivity
-from evolver.journal import FIRST_RUNG, trained
+from commons.messages import Individual, RungProgress, RunProgress, RunRequest, WorkerActivity
+from evolver.budget import seconds_left
+from evolver.crew import Crew
+from evolver.journal import FINAL_RUNG, FIRST_RUNG, epochs_of, evaluation_of, trained
 
 
 @dataclass
@@ -25,6 +28,57 @@ class Reports:
         self.latest = {job: data for job, data in self.latest.items() if job in running}
 
 
+class Standing:
+    """Makes the progress of one run.
+
+    Args:
+        request: What was asked for.
+        crew: Its engine and individuals.
+    """
+
+    def __init__(self, request: RunRequest, crew: Crew) -> None:
+        self._request = request
+        self._crew = crew
+        self._reports = Reports()
+        self._searched_from = crew.now()
+        self._searched_until: float | None = None
+        self._ended_before: int | None = None
+
+    def search_ended(self) -> None:
+        """Take no more time into account where candidates a minute are counted."""
+        self._searched_until = self._crew.now()
+
+    def progress(self, phase: str) -> RunProgress:
+        """Return where the run stands now."""
+        crew = self._crew
+        workers = crew.engine.workers()
+        running = {worker.job for worker in workers if worker.job}
+        self._reports.take(crew.engine.events(self._reports.seen), running)
+        progress = measured(crew.individuals)
+        now = crew.clock.now()
+        return RunProgress.model_validate(
+            progress.model_dump()
+            | {
+                "phase": phase,
+                "seconds": crew.now(),
+                "seconds_left": seconds_left(self._request, crew.now()),
+                "candidates_per_minute": self._rate(progress.evaluated + progress.failed),
+                "workers": [
+                    activity(each, self._reports, crew.individuals, now) for each in workers
+                ],
+            }
+        )
+
+    def _rate(self, ended: int) -> float | None:
+        """Return how many candidates ended in a minute since this runner has the run."""
+        if self._ended_before is None:
+            self._ended_before = ended
+        until = self._crew.now() if self._searched_until is None else self._searched_until
+        minutes = (until - self._searched_from) / 60.0
+        here = ended - self._ended_before
+        return here / minutes if here and minutes > 0 else None
+
+
 def measured(individuals: Mapping[int, Individual]) -> RunProgress:
     """Return counts, best and median of what was trained; times and workers are left out."""
     ended = [found for found in individuals.values() if found.state == "finished"]
@@ -34,11 +88,26 @@ def measured(individuals: Mapping[int, Individual]) -> RunProgress:
         births=len(individuals),
         evaluated=len(good),
         failed=sum(1 for each in ended if _failed(each)),
+        epochs=sum(epochs_of(each) for each in individuals.values()),
         best=found.fitness.accuracy if found else None,
         median=median(good) if good else None,
         best_genome=individuals[found.number].description if found else None,
         best_individual=found.number if found else None,
+        rungs=rungs(individuals),
     )
+
+
+def rungs(individuals: Mapping[int, Individual]) -> list[RungProgress]:
+    """Return how many trainings of each rung ended well, and the best of them."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    for individual in individuals.values():
+        for known in individual.evaluations:
+            if known.outcome == "ok" and known.accuracy is not None:
+                found[known.rung].append(known.accuracy)
+    order = sorted(found, key=lambda rung: (rung == FINAL_RUNG, len(rung), rung))
+    return [
+        RungProgress(rung=rung, ended=len(found[rung]), best=max(found[rung])) for rung in order
+    ]
 
 
 def activity(
@@ -60,7 +129,16 @@ def activity(
     )
 
 
+def last_failure(individuals: Mapping[int, Individual]) -> str:
+    """Return how the latest training that went wrong did, in a few words."""
+    for number in sorted(individuals, reverse=True):
+        individual = individuals[number]
+        if individual.outcome not in (None, "ok", "cancelled"):
+            return f"{individual.outcome}: {individual.reason or 'no reason given'}"
+    return "none"
+
+
 def _failed(individual: Individual) -> bool:
-    """Say whether its search training went wrong; one whose time was over did not."""
-    outcomes = [found.outcome for found in individual.evaluations if found.rung == FIRST_RUNG]
-    return any(outcome not in ("ok", "cancelled") for outcome in outcomes)
+    """Say whether its first training went wrong; one whose time was over did not."""
+    first = evaluation_of(individual, FIRST_RUNG)
+    return first is not None and first.outcome not in ("ok", "cancelled")

@@ -17,10 +17,17 @@ class RunPath(BaseModel):
     run: str
 
 
+class IndividualPath(RunPath):
+    """An individual of a run by its number."""
+
+    number: int = Field(ge=1)
+
+
 class IndividualsQuery(BaseModel):
     """Which individuals are listed."""
 
     after: int = Field(0, ge=0, description="Only those with a higher number")
+    histories: bool = Field(False, description="With every epoch of every training")
 
 
 class RunPage(Message):
@@ -57,7 +64,38 @@ def create_blueprint(runs: Runs) -> APIBlueprint:
         responses={200: IndividualPage},
     )
     def individuals(path: RunPath, query: IndividualsQuery) -> Response:
-        return answer(IndividualPage(individuals=runs.individuals(path.run, query.after)))
+        found = runs.individuals(path.run, query.after, histories=query.histories)
+        return answer(IndividualPage(individuals=found))
+
+    @routes.get(
+        "/runs/<run>/individuals/<int:number>/lineage",
+        summary="An individual and all its ancestors, the oldest first",
+        responses={200: IndividualPage},
+    )
+    def show_lineage(path: IndividualPath) -> Response:
+        return answer(IndividualPage(individuals=runs.lineage(path.run, path.number)))
+
+    @routes.get(
+        "/runs/<run>/front",
+        summary="The individuals that no other beats in all objectives",
+        responses={200: IndividualPage},
+    )
+    def show_front(path: RunPath) -> Response:
+        return answer(IndividualPage(individuals=runs.front(path.run)))
+
+    @routes.get(
+        "/runs/<run>/champion", summary="The best individual so far", responses={200: Individual}
+    )
+    def show_champion(path: RunPath) -> Response:
+        return answer(runs.champion(path.run))
+
+    @routes.post(
+        "/runs/<run>/resume",
+        summary="Go on with a run that its runner left before its end",
+        responses={200: Run},
+    )
+    def resume(path: RunPath) -> Response:
+        return answer(runs.resume(path.run))
 
     @routes.post(
         "/runs/<run>/stop", summary="End a run early with the best it has", responses={200: Run}

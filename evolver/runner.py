@@ -5,32 +5,37 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from commons.errors import ConflictError, DiceboxError
-from commons.messages import Run
-from commons.ports import Clock, Engine
-from evolver.budget import plan_of
+from commons.messages import Run, RunCard, RunRequest
+from commons.ports import Blobs, Clock, Engine
 from evolver.crew import Crew
 from evolver.drive import Drive
 from evolver.ports import Gallery, Journal, RunLedger, Sensory
 from evolver.preparation import Prepared, prepare
 
 _IDLE_S = 0.2
+_RECOVER_EVERY_S = 2.0
 _BROKEN_S = 2.0
 _LOG = logging.getLogger(__name__)
 
 
 class Runner:
-    """The process that evolves. One per set of tables: the last to start takes over.
+    """The process that evolves. Any number of them may share the tables: each run has one.
 
     Args:
         name: Tells this runner from every other; whose name a run bears may change it.
         ledger: The runs.
         journal: Their individuals.
+        blobs: Where the workers leave what comes of their jobs.
         sensory: Where the data is frozen.
         gallery: Where networks are published.
         open_engine: Gives an engine of so many workers, closed at the end of the block.
         clock: Time.
         sensory_url: Where the workers find the images.
         workers: How many workers a run gets that does not say.
+        machine: The processor, its cores and the memory, for the cards of runs.
+        versions: Those of the software.
+        is_dead: Says of a runner by its name that it is known to have ended.
+        holding: Keeps a run in this runner's hands while a block waits for others.
     """
 
     def __init__(
@@ -39,29 +44,42 @@ class Runner:
         name: str,
         ledger: RunLedger,
         journal: Journal,
+        blobs: Blobs,
         sensory: Sensory,
         gallery: Gallery,
         open_engine: Callable[[int], AbstractContextManager[Engine]],
         clock: Clock,
         sensory_url: str,
         workers: int,
+        machine: dict[str, str],
+        versions: dict[str, str],
+        is_dead: Callable[[str], bool],
+        holding: Callable[[str], AbstractContextManager[None]],
     ) -> None:
         self._name = name
         self._ledger = ledger
         self._journal = journal
+        self._blobs = blobs
         self._sensory = sensory
         self._gallery = gallery
         self._open_engine = open_engine
         self._clock = clock
         self._sensory_url = sensory_url
         self._workers = workers
+        self._machine = machine
+        self._versions = versions
+        self._is_dead = is_dead
+        self._holding = holding
 
     def run(self) -> None:
         """Drive runs for ever; a KeyboardInterrupt ends it, and its run as `interrupted`."""
         while True:
             try:
-                self.recover()
+                looked = -_RECOVER_EVERY_S
                 while True:
+                    if self._clock.monotonic() - looked >= _RECOVER_EVERY_S:
+                        self.recover()
+                        looked = self._clock.monotonic()
                     if not self.run_next():
                         self._clock.sleep(_IDLE_S)
             except DiceboxError:
@@ -69,8 +87,13 @@ class Runner:
                 self._clock.sleep(_BROKEN_S)
 
     def recover(self) -> None:
-        """Mark the runs that an earlier runner left behind as interrupted."""
-        for run in self._ledger.interrupt_abandoned("its runner ended before it did"):
+        """Mark the runs that a runner left behind as interrupted; somebody may resume them."""
+
+        def is_dead(name: str) -> bool:
+            # What this runner still has in its name while it looks for work, it could not end.
+            return name == self._name or self._is_dead(name)
+
+        for run in self._ledger.interrupt_abandoned("its runner ended before it did", is_dead):
             _LOG.warning("run %s was left by its runner", run)
 
     def run_next(self) -> bool:
@@ -83,19 +106,24 @@ class Runner:
         run = self._ledger.claim(self._name)
         if run is None:
             return False
-        started = self._clock.monotonic()
-        _LOG.info("run %s starts", run.id)
-        with self._open_engine(run.request.workers or self._workers) as engine:
-            self._drive(run, engine, started)
+        # What earlier runners spent on it counts.
+        began = self._clock.monotonic() - run.progress.seconds
+        _LOG.info("run %s %s", run.id, "is taken up again" if run.resumed else "starts")
+        with (
+            self._holding(run.id),
+            self._open_engine(run.request.workers or self._workers) as engine,
+        ):
+            self._drive(run, engine, began)
         return True
 
-    def _drive(self, run: Run, engine: Engine, started: float) -> None:
+    def _drive(self, run: Run, engine: Engine, began: float) -> None:
         """Evolve, and write down the end before the engine closes."""
         drive: Drive | None = None
         try:
-            prepared = prepare(run.request, self._sensory, self._sensory_url)
-            run = _resolved(run, prepared)
-            drive = self._drive_of(run, prepared, engine, started)
+            prepared = prepare(_frozen(run), self._sensory, self._sensory_url)
+            run = self._resolved(run, prepared)
+            crew = Crew(run.id, self._name, engine, self._journal, self._blobs, self._clock, began)
+            drive = Drive(run, prepared, prepared.plan, crew, self._ledger)
             drive.search()
             drive.train_finalists()
             drive.publish(self._gallery)
@@ -110,17 +138,21 @@ class Runner:
             _LOG.exception("run %s failed", run.id)
             self._fail(drive, run, f"internal error: {type(error).__name__}: {error}")
 
-    def _drive_of(self, run: Run, prepared: Prepared, engine: Engine, started: float) -> Drive:
-        return Drive(
-            run,
-            self._name,
-            prepared,
-            plan_of(run.request),
-            Crew(run.id, engine, self._journal, self._clock),
-            self._ledger,
-            self._clock,
-            started,
+    def _resolved(self, run: Run, prepared: Prepared) -> Run:
+        """Return the run with what it works on, and the card that says where it came from."""
+        card = RunCard(
+            seed=run.request.seed,
+            snapshot=prepared.snapshot.id,
+            command=run.request.command,
+            machine=self._machine,
+            versions=self._versions,
         )
+        update = {
+            "snapshot": prepared.snapshot.id,
+            "shape": prepared.problem.shape,
+            "card": run.card or card,
+        }
+        return run.model_copy(update=update)
 
     def _fail(self, drive: Drive | None, run: Run, reason: str) -> None:
         if drive is None:
@@ -140,6 +172,7 @@ class Runner:
             _LOG.warning("%s", error)
 
 
-def _resolved(run: Run, prepared: Prepared) -> Run:
-    update = {"snapshot": prepared.snapshot.id, "shape": prepared.problem.shape}
-    return run.model_copy(update=update)
+def _frozen(run: Run) -> RunRequest:
+    """Return the request for the very data that the run has begun on."""
+    snapshot = run.snapshot or run.request.snapshot
+    return run.request.model_copy(update={"snapshot": snapshot})

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 
+from commons.errors import NotFoundError
 from commons.messages import Individual, Run, RunProgress, RunRequest
 from commons.ports import Clock
+from evolver.journal import front_of, lineage
 from evolver.ports import Journal, RunTable
+from evolver.preparation import genomes_of
 from evolver.taxonomy import taxonomy_from_value
 
 _LISTED = 200
@@ -18,23 +21,31 @@ class Runs:
         journal: Their individuals.
         clock: Says when a run was asked for.
         new_id: Returns an id that no run has.
+        is_dead: Says of a runner by its name that it is known to have ended.
     """
 
     def __init__(
-        self, table: RunTable, journal: Journal, clock: Clock, new_id: Callable[[], str]
+        self,
+        table: RunTable,
+        journal: Journal,
+        clock: Clock,
+        new_id: Callable[[], str],
+        is_dead: Callable[[str], bool],
     ) -> None:
         self._table = table
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
+        self._is_dead = is_dead
 
     def start(self, request: RunRequest) -> Run:
         """Return a new run, queued for the next runner that is free.
 
         Raises:
-            InvalidInputError: The taxonomy is wrong.
+            InvalidInputError: The taxonomy, or a genome to start with, is wrong.
         """
         taxonomy_from_value(request.taxonomy)
+        genomes_of(request)
         run = Run(
             id=self._new_id(),
             state="queued",
@@ -59,14 +70,54 @@ class Runs:
         """
         return self._table.get(run)
 
-    def individuals(self, run: str, after: int) -> list[Individual]:
+    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
         """Return the individuals of a run with a number above `after`, oldest first.
 
         Raises:
             NotFoundError: There is no such run.
         """
         self._table.get(run)
-        return self._journal.individuals(run, after)
+        return self._journal.individuals(run, after, histories=histories)
+
+    def lineage(self, run: str, number: int) -> list[Individual]:
+        """Return an individual and all its ancestors, the oldest first.
+
+        Raises:
+            NotFoundError: There is no such run, or no such individual in it.
+        """
+        found = lineage(self.individuals(run, histories=True), number)
+        if not found:
+            raise NotFoundError(f"run {run} has no individual {number}")
+        return found
+
+    def front(self, run: str) -> list[Individual]:
+        """Return the individuals that no other beats in all objectives, the best first.
+
+        Raises:
+            NotFoundError: There is no such run.
+        """
+        return front_of(self._table.get(run).request.objectives, self._journal.individuals(run))
+
+    def champion(self, run: str) -> Individual:
+        """Return the best individual so far, or at the end.
+
+        Raises:
+            NotFoundError: There is no such run, or nothing was trained in it yet.
+        """
+        number = self.get(run).progress.best_individual
+        found = self.individuals(run, number - 1, histories=True) if number else []
+        if not found or found[0].number != number:
+            raise NotFoundError(f"run {run} has no champion: nothing was trained yet")
+        return found[0]
+
+    def resume(self, run: str) -> Run:
+        """Queue a run again that its runner left before its end; it goes on where it was.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            ConflictError: It has ended, or a runner drives it.
+        """
+        return self._table.resume(run, self._is_dead)
 
     def stop(self, run: str) -> Run:
         """Ask a run to end early with the best it has; one that has ended stays as it is.

@@ -1,16 +1,16 @@
 """Genomes, runs, and an engine that trains nothing, for tests of the evolver."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from commons.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from commons.genome import Genome, genome_hash
-from commons.jobs import JobEvent, JobResult, JobSpec, WorkerInfo
+from commons.jobs import JobEvent, JobResult, JobSpec, WorkerInfo, result_blob, stored_result
 from commons.messages import (
     Category,
     Champion,
@@ -24,13 +24,24 @@ from commons.messages import (
 )
 from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing, network_id
 from commons.shapes import infer_shape
-from commons.training import EXPORT_FUNCTION, ExportJob, ExportResult, TrainJob, TrainResult
+from commons.training import (
+    EXPORT_FUNCTION,
+    MEASURE_FUNCTION,
+    ExportJob,
+    ExportResult,
+    LatencyJob,
+    LatencyResult,
+    TrainJob,
+    TrainResult,
+)
 from evolver.journal import summarised
 from evolver.limits import Problem
 from evolver.operators import create, cross, mutate
+from evolver.ports import BlobKind
 from evolver.runner import Runner
 from evolver.search import start_search
 from evolver.taxonomy import Taxonomy
+from tests.sensory_house import MemoryBlobs
 
 SHAPES = (
     (8, 8, 1),
@@ -42,6 +53,7 @@ SHAPES = (
     (224, 224, 3),
 )
 HASH = "a" * 64
+EPOCH_S = 0.1
 
 
 def problem(shape: tuple[int, int, int] = (8, 8, 1), categories: int = 10) -> Problem:
@@ -123,6 +135,10 @@ def individual(number: int = 1, seed: int = 0) -> Individual:
     )
 
 
+def nobody_is_dead(_runner: str) -> bool:
+    return False
+
+
 def card_of(job: ExportJob) -> NetworkCard:
     file = NetworkFile(blob="networks/x", sha256=HASH, bytes=1)
     return NetworkCard(
@@ -192,12 +208,15 @@ class _Running:
 class FakeEngine:
     """`Engine` on a `FakeClock`: records what it is given and makes results up.
 
+    Its results are in the blobs before their futures are done, like those of every engine.
+
     Args:
         fate: May return another result than the good one, or "hang".
         start_s: What a worker needs before its first job, and again after a kill.
     """
 
     clock: FakeClock
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     size: int = 2
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
     start_s: float = 6.0
@@ -250,6 +269,11 @@ class FakeEngine:
     def events(self, after: int) -> list[JobEvent]:
         return [event for event in self._events if event.sequence > after]
 
+    def close(self) -> None:
+        """End without a word, as a killed one does: nothing under way gets a result."""
+        self.closed = True
+        self.clock.alarms.remove(self._advance)
+
     def jobs(self, rung: str) -> list[JobSpec]:
         return [spec for spec in self.specs if spec.id.endswith(f"/{rung}")]
 
@@ -257,9 +281,18 @@ class FakeEngine:
         for slot, running in self._slots.items():
             if running and running.end <= now:
                 self._slots[slot] = None
-                running.future.set_result(running.result)
+                self._finish(running)
             if self._slots[slot] is None and self._queue:
                 self._slots[slot] = self._start(slot, *self._queue.pop(0))
+
+    def _finish(self, running: _Running) -> None:
+        value = running.result.value or {}
+        if running.result.outcome == "ok":
+            for kind in ("weights", "checkpoint"):
+                if value.get(kind):
+                    self.blobs.put(value[kind], b"numbers")
+            self.blobs.put(result_blob(running.spec.id), running.result.model_dump_json().encode())
+        running.future.set_result(running.result)
 
     def _start(self, slot: int, spec: JobSpec, future: "Future[JobResult]") -> _Running:
         now = self.clock.monotonic()
@@ -268,7 +301,10 @@ class FakeEngine:
         fate = self.fate(spec)
         seconds, good = self._good(spec)
         result = good.model_copy(update={"worker": f"worker-{slot}"})
-        if fate == "hang":
+        known = stored_result(self.blobs, spec.id)
+        if known is not None:
+            seconds, result = 0.0, known
+        elif fate == "hang":
             seconds = math.inf
         elif isinstance(fate, JobResult):
             result = fate
@@ -292,29 +328,50 @@ class FakeEngine:
             card = card_of(ExportJob.model_validate(spec.arguments))
             value = ExportResult(card=card).model_dump(mode="json")
             return self.export_s, JobResult(id=spec.id, outcome="ok", value=value)
+        if spec.function == MEASURE_FUNCTION:
+            genome = LatencyJob.model_validate(spec.arguments).genome
+            parameters = infer_shape(genome, (8, 8, 1), 10).parameters
+            measured = LatencyResult(latency_us=parameters / 100.0, cpu="a processor")
+            return 0.3, JobResult(id=spec.id, outcome="ok", value=measured.model_dump())
         job = TrainJob.model_validate(spec.arguments)
         accuracy, loss = synthetic_fitness(job.genome)
-        loop = min(job.budget.epochs * 0.1, job.budget.seconds or math.inf)
-        progress = {
-            "epoch": 1,
-            "epochs": job.budget.epochs,
-            "loss": loss,
-            "accuracy": accuracy,
-            "seconds": loop,
-        }
+        before = self._before(job)
+        epochs = min(job.budget.epochs, int((job.budget.seconds or math.inf) / EPOCH_S + 1e-6) or 1)
+        history = [
+            {
+                "epoch": epoch,
+                "epochs": job.budget.epochs,
+                "loss": loss,
+                "accuracy": accuracy * (1.0 - 0.5 / (1 + epoch)),
+                "seconds": epoch * EPOCH_S,
+            }
+            for epoch in range(1, epochs + 1)
+        ]
+        history[-1]["accuracy"] = accuracy
+        inherited = job.inherit is not None and self.blobs.exists(job.inherit.weights)
         value = TrainResult.model_validate(
             {
                 "accuracy": accuracy,
                 "loss": loss,
-                "epochs": 1,
+                "epochs": epochs,
                 "parameters": 1,
-                "seconds": loop,
+                "seconds": epochs * EPOCH_S,
                 "build_seconds": self.overhead_s,
-                "weights": f"weights/{spec.id.replace('/', '-')}",
-                "history": [progress],
+                "weights": f"weights/{spec.id}/x.npz",
+                "checkpoint": f"checkpoints/{spec.id}/x.npz" if job.leave_checkpoint else None,
+                "resumed": before > 0,
+                "inherited_share": 0.5 if inherited else 0.0,
+                "history": history,
             }
         ).model_dump(mode="json")
-        return self.overhead_s + loop, JobResult(id=spec.id, outcome="ok", value=value)
+        seconds = self.overhead_s + max(0, epochs - before) * EPOCH_S
+        return seconds, JobResult(id=spec.id, outcome="ok", value=value)
+
+    def _before(self, job: TrainJob) -> int:
+        """Return after how many epochs the checkpoint was made that a job goes on from."""
+        if job.start is None or not self.blobs.exists(job.start):
+            return 0
+        return job.budget.epochs // 3
 
 
 @dataclass
@@ -358,11 +415,14 @@ class FakeGallery:
 class MemoryRuns:
     """Run table, ledger and journal in memory; passes the same contract suite as the tables."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: FakeClock | None = None, lease_s: float = 15.0) -> None:
+        self.clock = clock or FakeClock()
+        self.lease_s = lease_s
         self.runs: dict[str, Run] = {}
         self.saved: list[Run] = []
         self.stops: set[str] = set()
         self.runners: dict[str, str | None] = {}
+        self.leases: dict[str, float] = {}
         self.rows: dict[str, dict[int, Individual]] = {}
 
     def add(self, run: Run) -> None:
@@ -383,44 +443,109 @@ class MemoryRuns:
             self.runs[run] = found.model_copy(update={"state": "stopped"})
         return self.runs[run]
 
+    def resume(self, run: str, is_dead: Callable[[str], bool]) -> Run:
+        found = self.get(run)
+        if found.state == "queued":
+            return found
+        if found.state in ("complete", "stopped"):
+            raise ConflictError(f"run {run} is {found.state}")
+        if found.state == "running" and not self._is_abandoned(run, is_dead):
+            raise ConflictError(f"run {run} is under way")
+        update = {"state": "queued", "reason": None, "resumed": found.resumed + 1}
+        self.runs[run] = found.model_copy(update=update)
+        self.runners[run] = None
+        self.stops.discard(run)
+        return self.runs[run]
+
     def claim(self, runner: str) -> Run | None:
         for run in self.runs.values():
             if run.state == "queued":
                 self.runners[run.id] = runner
+                self.leases[run.id] = self.clock.now() + self.lease_s
                 self.runs[run.id] = run.model_copy(update={"state": "running"})
                 return self.runs[run.id]
         return None
 
     def save(self, run: Run, runner: str) -> None:
-        if self.runners.get(run.id) != runner:
-            raise ConflictError("it has another runner")
+        self.renew(run.id, runner)
         self.runs[run.id] = run
         self.saved.append(run)
+
+    def renew(self, run: str, runner: str) -> None:
+        self._check_holder(run, runner)
+        self.leases[run] = self.clock.now() + self.lease_s
 
     def stop_requested(self, run: str) -> bool:
         return run in self.stops
 
-    def interrupt_abandoned(self, reason: str) -> list[str]:
-        left = [run for run in self.runs.values() if run.state == "running"]
+    def interrupt_abandoned(self, reason: str, is_dead: Callable[[str], bool]) -> list[str]:
+        running = [run for run in self.runs.values() if run.state == "running"]
+        left = [run for run in running if self._is_abandoned(run.id, is_dead)]
         for run in left:
             update = {"state": "interrupted", "reason": reason}
             self.runs[run.id] = run.model_copy(update=update)
             self.runners[run.id] = None
         return [run.id for run in left]
 
-    def add_individual(self, run: str, individual: Individual) -> None:
+    def add_individual(self, run: str, individual: Individual, runner: str) -> None:
+        self._check_holder(run, runner)
         rows = self.rows.setdefault(run, {})
-        assert individual.number not in rows, "an individual is born once"
+        known = {row.genome_hash for row in rows.values()}
+        if individual.number in rows or individual.genome_hash in known:
+            raise ConflictError("it was born twice")
         rows[individual.number] = individual
 
-    def put_evaluation(self, run: str, number: int, evaluation: Evaluation) -> None:
+    def put_evaluation(self, run: str, number: int, evaluation: Evaluation, runner: str) -> None:
+        self._check_holder(run, runner)
         row = self.rows[run][number]
         others = [known for known in row.evaluations if known.rung != evaluation.rung]
         self.rows[run][number] = row.model_copy(update={"evaluations": [*others, evaluation]})
 
-    def individuals(self, run: str, after: int = 0) -> list[Individual]:
+    def put_latency(self, run: str, number: int, latency_us: float, cpu: str, runner: str) -> None:
+        self._check_holder(run, runner)
+        update = {"latency_us": latency_us, "cpu": cpu}
+        self.rows[run][number] = self.rows[run][number].model_copy(update=update)
+
+    def forget_blobs(
+        self, run: str, number: int, rung: str, kinds: Sequence[BlobKind], runner: str
+    ) -> None:
+        known = next(each for each in self.rows[run][number].evaluations if each.rung == rung)
+        without = known.model_copy(update=dict.fromkeys(kinds))
+        self.put_evaluation(run, number, without, runner)
+
+    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
         rows = self.rows.get(run, {})
-        return [summarised(rows[number]) for number in sorted(rows) if number > after]
+        found = [rows[number] for number in sorted(rows) if number > after]
+        return [summarised(each if histories else _without_histories(each)) for each in found]
+
+    def same_training(self, key: str) -> Evaluation | None:
+        found = [
+            known
+            for known in self._evaluations()
+            if known.key == key and known.outcome == "ok" and not known.stopped
+        ]
+        return max(found, key=lambda known: known.weights is not None, default=None)
+
+    def users_of(self, weights: str) -> int:
+        return sum(known.weights == weights for known in self._evaluations())
+
+    def _evaluations(self) -> Iterator[Evaluation]:
+        for rows in self.rows.values():
+            for row in rows.values():
+                yield from row.evaluations
+
+    def _check_holder(self, run: str, runner: str) -> None:
+        if self.runners.get(run) != runner:
+            raise ConflictError("it has another runner")
+
+    def _is_abandoned(self, run: str, is_dead: Callable[[str], bool]) -> bool:
+        runner = self.runners[run]
+        return runner is None or self.leases[run] < self.clock.now() or is_dead(runner)
+
+
+def _without_histories(individual: Individual) -> Individual:
+    slim = [known.model_copy(update={"history": []}) for known in individual.evaluations]
+    return individual.model_copy(update={"evaluations": slim})
 
 
 @dataclass
@@ -429,11 +554,16 @@ class Stage:
 
     clock: FakeClock = field(default_factory=FakeClock)
     tables: MemoryRuns = field(default_factory=MemoryRuns)
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     sensory: FakeSensory = field(default_factory=FakeSensory)
     gallery: FakeGallery = field(default_factory=FakeGallery)
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
     start_s: float = 6.0
     engines: list[FakeEngine] = field(default_factory=list)
+    dead: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.tables.clock = self.clock
 
     @property
     def engine(self) -> FakeEngine:
@@ -441,24 +571,29 @@ class Stage:
 
     @contextmanager
     def open_engine(self, workers: int) -> Iterator[FakeEngine]:
-        engine = FakeEngine(self.clock, workers, self.fate, self.start_s)
+        engine = FakeEngine(self.clock, self.blobs, workers, self.fate, self.start_s)
         self.engines.append(engine)
         try:
             yield engine
         finally:
-            engine.closed = True
+            engine.close()
 
     def runner(self, name: str = "runner-a") -> Runner:
         return Runner(
             name=name,
             ledger=self.tables,
             journal=self.tables,
+            blobs=self.blobs,
             sensory=self.sensory,
             gallery=self.gallery,
             open_engine=self.open_engine,
             clock=self.clock,
             sensory_url="http://sensory.test",
             workers=2,
+            machine={"cpu": "a processor"},
+            versions={"dicebox": "1"},
+            is_dead=lambda runner: runner in self.dead,
+            holding=lambda _: nullcontext(),
         )
 
     def evolve(self, **values: object) -> Run:

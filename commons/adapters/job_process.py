@@ -19,8 +19,16 @@ from pydantic import BaseModel
 
 from commons.adapters.blobs import open_blobs
 from commons.adapters.parent_death import end_with_parent
-from commons.errors import DiceboxError, JobFailedError, NotFoundError
-from commons.jobs import JobContext, JobFunction, JobResult, JobSpec, Outcome
+from commons.errors import DiceboxError, JobFailedError
+from commons.jobs import (
+    JobContext,
+    JobFunction,
+    JobResult,
+    JobSpec,
+    Outcome,
+    result_blob,
+    stored_result,
+)
 from commons.ports import Blobs
 
 _LOG = logging.getLogger(__name__)
@@ -73,18 +81,10 @@ def run_job(spec_json: str) -> str:
     return JobReply(result=result, resident_bytes=_resident_bytes()).model_dump_json()
 
 
-def stored_result(blobs: Blobs, job_id: str) -> JobResult | None:
-    """Return the result that some worker has already stored under a job's id."""
-    try:
-        return JobResult.model_validate_json(blobs.get(_result_name(job_id)))
-    except NotFoundError:
-        return None
-
-
 def _kept(result: JobResult, blobs: Blobs) -> JobResult:
     """Return a result once it is in the blobs, or what kept it from there."""
     try:
-        if blobs.put(_result_name(result.id), result.model_dump_json().encode()):
+        if blobs.put(result_blob(result.id), result.model_dump_json().encode()):
             return result
         return stored_result(blobs, result.id) or result
     except DiceboxError as error:
@@ -103,10 +103,6 @@ def read_reports(progress: Path, start: int) -> tuple[list[dict[str, Any]], int]
         return [], start
     whole = data[: data.rfind(b"\n") + 1]
     return [json.loads(line) for line in whole.splitlines()], start + len(whole)
-
-
-def _result_name(job_id: str) -> str:
-    return f"results/{job_id}.json"
 
 
 def _run(spec: JobSpec, blobs: Blobs) -> JobResult:

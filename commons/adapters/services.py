@@ -44,7 +44,7 @@ __all__ = [
 
 
 class EvolutionClient:
-    """Runs: start, watch, stop."""
+    """Runs: start, watch, stop, go on."""
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller
@@ -61,19 +61,47 @@ class EvolutionClient:
 
     def run(self, run: str) -> Run:
         """Return one run with its progress."""
-        reply = self._caller.call("GET", f"{EVOLUTION}/runs/{quote(run, safe='')}")
+        reply = self._caller.call("GET", self._path(run))
         return Run.model_validate_json(reply.content)
 
-    def individuals(self, run: str, after: int = 0) -> list[Individual]:
-        """Return the individuals of a run with a number above `after`."""
-        path = f"{EVOLUTION}/runs/{quote(run, safe='')}/individuals?after={after}"
-        reply = self._caller.call("GET", path).json()
-        return [Individual.model_validate(item) for item in reply["individuals"]]
+    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
+        """Return the individuals of a run with a number above `after`.
+
+        The histories of their trainings are left out unless they are asked for.
+        """
+        query = f"after={after}&histories={str(histories).lower()}"
+        return self._individuals(f"{self._path(run)}/individuals?{query}")
+
+    def lineage(self, run: str, number: int) -> list[Individual]:
+        """Return an individual and all its ancestors, the oldest first."""
+        return self._individuals(f"{self._path(run)}/individuals/{number}/lineage")
+
+    def front(self, run: str) -> list[Individual]:
+        """Return the individuals that no other beats in all objectives, the best first."""
+        return self._individuals(f"{self._path(run)}/front")
+
+    def champion(self, run: str) -> Individual:
+        """Return the best individual so far."""
+        reply = self._caller.call("GET", f"{self._path(run)}/champion")
+        return Individual.model_validate_json(reply.content)
 
     def stop(self, run: str) -> Run:
         """Ask a run to end early with the best it has."""
-        reply = self._caller.call("POST", f"{EVOLUTION}/runs/{quote(run, safe='')}/stop")
+        reply = self._caller.call("POST", f"{self._path(run)}/stop")
         return Run.model_validate_json(reply.content)
+
+    def resume(self, run: str) -> Run:
+        """Go on with a run that its runner left before its end."""
+        reply = self._caller.call("POST", f"{self._path(run)}/resume")
+        return Run.model_validate_json(reply.content)
+
+    def _individuals(self, path: str) -> list[Individual]:
+        reply = self._caller.call("GET", path).json()
+        return [Individual.model_validate(item) for item in reply["individuals"]]
+
+    @staticmethod
+    def _path(run: str) -> str:
+        return f"{EVOLUTION}/runs/{quote(run, safe='')}"
 
 
 class GalleryClient:

@@ -4,26 +4,53 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import alembic.command
+import alembic.config
 import pytest
+import sqlalchemy
 
-from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.database import (
+    create_database,
+    migrate,
+    one_at_a_time,
+    sqlite_url,
+    version_table,
+)
 from commons.errors import ConflictError, NotFoundError
-from commons.messages import Evaluation
-from evolver.adapters.tables import SqlJournal, SqlRuns
+from commons.messages import EpochReport, Evaluation
+from evolver.adapters.journal_table import SqlJournal
+from evolver.adapters.run_table import SqlRuns
 from evolver.app import MIGRATIONS
 from tests.databases import database_urls
-from tests.evolver_builders import MemoryRuns, individual, queued_run
+from tests.evolver_builders import (
+    FakeClock,
+    MemoryRuns,
+    individual,
+    nobody_is_dead,
+    queued_run,
+)
+
+LEASE_S = 15.0
 
 
 class SqlTables(SqlRuns, SqlJournal):
     """Both adapters over one database, as the in-memory one is both."""
 
+    def __init__(self, database: sqlalchemy.Engine, clock: FakeClock) -> None:
+        SqlRuns.__init__(self, database, clock, LEASE_S)
+        SqlJournal.__init__(self, database)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
 
 @pytest.fixture(params=["memory", *database_urls])
-def reopen(request: pytest.FixtureRequest) -> Callable[[], Any]:
+def reopen(request: pytest.FixtureRequest, clock: FakeClock) -> Callable[[], Any]:
     """Return a function that opens the same tables anew, as another process would."""
     if request.param == "memory":
-        tables = MemoryRuns()
+        tables = MemoryRuns(clock, LEASE_S)
         return lambda: tables
     url = request.param(request)
 
@@ -31,7 +58,7 @@ def reopen(request: pytest.FixtureRequest) -> Callable[[], Any]:
         database = create_database(url)
         migrate(database, MIGRATIONS)
         request.addfinalizer(database.dispose)
-        return SqlTables(database)
+        return SqlTables(database, clock)
 
     return open_tables
 
@@ -106,22 +133,81 @@ def test_a_run_that_has_ended_stays_as_it_is_when_it_is_stopped(tables: Any) -> 
     assert tables.request_stop("a") == ended
 
 
-def test_abandoned_runs_are_interrupted_and_out_of_their_runners_hands(tables: Any) -> None:
-    tables.add(queued_run("a"))
+def test_a_run_is_abandoned_when_its_lease_is_over_or_its_runner_is_known_to_be_dead(
+    tables: Any, clock: FakeClock
+) -> None:
+    for name in ("a", "b", "c"):
+        tables.add(queued_run(name))
     run = tables.claim("dead")
-    tables.add(queued_run("b"))
-    assert tables.interrupt_abandoned("the reason") == ["a"]
+    tables.claim("alive")
+    assert tables.interrupt_abandoned("the reason", nobody_is_dead) == []
+    assert tables.interrupt_abandoned("the reason", lambda name: name == "dead") == ["a"]
     assert (tables.get("a").state, tables.get("a").reason) == ("interrupted", "the reason")
-    assert tables.get("b").state == "queued"
-    with pytest.raises(ConflictError):
-        tables.save(run, "dead")
-    assert tables.interrupt_abandoned("again") == []
+    assert tables.get("c").state == "queued"
+    for change in (lambda: tables.save(run, "dead"), lambda: tables.renew("a", "dead")):
+        with pytest.raises(ConflictError):
+            change()
+    clock.time += LEASE_S - 1
+    tables.renew("b", "alive")
+    clock.time += LEASE_S - 1
+    tables.save(tables.get("b"), "alive")
+    clock.time += LEASE_S - 1
+    assert tables.interrupt_abandoned("again", nobody_is_dead) == []
+    clock.time += 2
+    assert tables.interrupt_abandoned("again", nobody_is_dead) == ["b"]
+
+
+def test_an_abandoned_run_is_taken_up_by_one_runner_alone(
+    tables: Any, reopen: Any, clock: FakeClock
+) -> None:
+    tables.add(queued_run("a"))
+    first = tables.claim("one")
+    with pytest.raises(ConflictError, match="under way"):
+        tables.resume("a", nobody_is_dead)
+    clock.time += LEASE_S + 1
+    again = tables.resume("a", nobody_is_dead)
+    assert (again.state, again.resumed, again.reason) == ("queued", 1, None)
+    assert tables.resume("a", nobody_is_dead) == again
+    claimed = [reopen().claim("two"), tables.claim("three")]
+    assert [run and run.id for run in claimed] == ["a", None]
+    for change in (
+        lambda: tables.save(first, "one"),
+        lambda: tables.add_individual("a", individual(1), "one"),
+        lambda: tables.renew("a", "three"),
+    ):
+        with pytest.raises(ConflictError):
+            change()
+    assert tables.individuals("a") == []
+
+
+@pytest.mark.parametrize("state", ["complete", "stopped"])
+def test_a_run_that_has_ended_well_is_not_taken_up_again(tables: Any, state: str) -> None:
+    tables.add(queued_run("a"))
+    run = tables.claim("one")
+    tables.save(run.model_copy(update={"state": state}), "one")
+    with pytest.raises(ConflictError, match=state):
+        tables.resume("a", nobody_is_dead)
+    with pytest.raises(NotFoundError):
+        tables.resume("nothing", nobody_is_dead)
+
+
+@pytest.mark.parametrize("state", ["interrupted", "failed"])
+def test_a_run_that_ended_too_early_is_taken_up_again_without_its_stop(
+    tables: Any, state: str
+) -> None:
+    tables.add(queued_run("a"))
+    run = tables.claim("one")
+    tables.request_stop("a")
+    tables.save(run.model_copy(update={"state": state}), "one")
+    assert tables.resume("a", nobody_is_dead).state == "queued"
+    assert not tables.stop_requested("a")
 
 
 def test_individuals_come_back_in_order_with_their_evaluations(tables: Any, reopen: Any) -> None:
     tables.add(queued_run("a"))
+    tables.claim("one")
     for number in (1, 2, 3):
-        tables.add_individual("a", individual(number))
+        tables.add_individual("a", individual(number), "one")
     found = reopen().individuals("a")
     assert [each.number for each in found] == [1, 2, 3]
     assert found[0] == individual(1)
@@ -129,27 +215,105 @@ def test_individuals_come_back_in_order_with_their_evaluations(tables: Any, reop
     assert tables.individuals("b") == []
 
 
-def test_an_evaluation_replaces_what_was_known_of_its_rung(tables: Any) -> None:
+def finished(rung: str = "1", **values: Any) -> Evaluation:
+    return Evaluation(
+        rung=rung, state="finished", outcome="ok", accuracy=0.5, loss=1.0, weights="w", **values
+    )
+
+
+@pytest.fixture
+def journal(tables: Any) -> Any:
+    """Give the tables with one individual in a run of the runner `one`."""
     tables.add(queued_run("a"))
-    tables.add_individual("a", individual(1))
-    done = Evaluation(rung="1", state="finished", outcome="ok", accuracy=0.5, loss=1.0, weights="w")
+    tables.claim("one")
+    tables.add_individual("a", individual(1), "one")
+    return tables
+
+
+def test_an_evaluation_replaces_what_was_known_of_its_rung(journal: Any) -> None:
     for _ in range(2):  # a repeated write changes nothing
-        tables.put_evaluation("a", 1, done)
-    tables.put_evaluation("a", 1, Evaluation(rung="final"))
-    found = tables.individuals("a")[0]
-    assert found.evaluations == [done, Evaluation(rung="final")]
+        journal.put_evaluation("a", 1, finished(), "one")
+    journal.put_evaluation("a", 1, Evaluation(rung="final"), "one")
+    journal.put_evaluation("a", 1, Evaluation(rung="2"), "one")
+    found = journal.individuals("a")[0]
+    assert found.evaluations == [finished(), Evaluation(rung="2"), Evaluation(rung="final")]
     assert (found.state, found.fitness, found.outcome) == ("finished", 0.5, "ok")
+    with pytest.raises(ConflictError):
+        journal.put_evaluation("a", 1, Evaluation(rung="1"), "two")
+    assert journal.individuals("a") == [found]
 
 
-def test_a_genome_is_born_once_a_run(tmp_path: Path) -> None:
-    database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
-    migrate(database, MIGRATIONS)
-    runs, journal = SqlRuns(database), SqlJournal(database)
-    for name in ("a", "b"):
-        runs.add(queued_run(name))
-        journal.add_individual(name, individual(1))
+def test_histories_are_given_to_those_who_ask(journal: Any) -> None:
+    history = [EpochReport(epoch=1, seconds=0.5, accuracy=0.25, loss=2.0)]
+    journal.put_evaluation("a", 1, finished(history=history), "one")
+    assert journal.individuals("a")[0].evaluations[0].history == []
+    (told,) = journal.individuals("a", histories=True)
+    assert told.evaluations[0].history == history
+
+
+def test_a_latency_is_kept_with_its_processor(journal: Any) -> None:
+    journal.put_latency("a", 1, 12.5, "a processor", "one")
+    (found,) = journal.individuals("a")
+    assert (found.latency_us, found.cpu) == (12.5, "a processor")
+    assert found.evaluations == [Evaluation(rung="1")]
+    with pytest.raises(ConflictError):
+        journal.put_latency("a", 1, 1.0, "another", "two")
+
+
+def test_a_training_is_found_by_its_key_in_every_run(journal: Any) -> None:
+    history = [EpochReport(epoch=1, seconds=0.5, accuracy=0.25, loss=2.0)]
+    assert journal.same_training("k") is None
+    journal.put_evaluation("a", 1, Evaluation(rung="1", key="k"), "one")
+    assert journal.same_training("k") is None
+    journal.put_evaluation("a", 1, finished(key="k", stopped=True), "one")
+    assert journal.same_training("k") is None
+    journal.put_evaluation("a", 1, finished(key="k", history=history), "one")
+    assert journal.same_training("k") == finished(key="k", history=history)
+
+
+def test_blobs_that_are_gone_are_forgotten_one_by_one(journal: Any) -> None:
+    history = [EpochReport(epoch=1, seconds=0.5, accuracy=0.25, loss=2.0)]
+    journal.put_evaluation("a", 1, finished(checkpoint="c", history=history), "one")
+    journal.put_evaluation("a", 1, finished("2"), "one")
+    assert journal.users_of("w") == 2
+    journal.forget_blobs("a", 1, "1", ["weights"], "one")
+    assert journal.users_of("w") == 1
+    first = journal.individuals("a", histories=True)[0].evaluations[0]
+    assert (first.weights, first.checkpoint, first.history) == (None, "c", history)
+    journal.forget_blobs("a", 1, "1", ["checkpoint"], "one")
+    assert journal.individuals("a")[0].evaluations[0].checkpoint is None
+    with pytest.raises(ConflictError):
+        journal.forget_blobs("a", 1, "2", ["weights"], "two")
+
+
+def test_a_genome_is_born_once_a_run(journal: Any) -> None:
     twin = individual(1).model_copy(update={"number": 2})
     with pytest.raises(ConflictError, match="twice"):
-        journal.add_individual("a", twin)
+        journal.add_individual("a", twin, "one")
     assert [each.number for each in journal.individuals("a")] == [1]
+    journal.add(queued_run("b"))
+    journal.claim("one")
+    journal.add_individual("b", individual(1), "one")
+
+
+def test_an_older_journal_is_read_by_the_numbers_of_its_rungs(tmp_path: Path) -> None:
+    database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["version_table"] = version_table(database, MIGRATIONS)
+    run = queued_run("a").model_dump_json()
+    values = '{"rung":"search","state":"finished","outcome":"ok","accuracy":0.5,"loss":1.0}'
+    with one_at_a_time(database) as connection:
+        config.attributes["connection"] = connection
+        alembic.command.upgrade(config, "0001")
+        bare = individual(1).model_copy(update={"evaluations": []}).model_dump_json()
+        for statement, row in (
+            ("INSERT INTO run VALUES (1, 'a', 'complete', :value, 'one', 0)", {"value": run}),
+            ("INSERT INTO individual VALUES ('a', 1, 'h', :value)", {"value": bare}),
+            ("INSERT INTO evaluation VALUES ('a', 1, 'search', :value)", {"value": values}),
+        ):
+            connection.execute(sqlalchemy.text(statement), row)
+    migrate(database, MIGRATIONS)
+    (found,) = SqlJournal(database).individuals("a")
+    assert (found.evaluations[0].rung, found.fitness) == ("1", 0.5)
     database.dispose()

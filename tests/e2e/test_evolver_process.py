@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.messages import Run
-from evolver.adapters.tables import SqlRuns
+from evolver.adapters.run_table import SqlRuns
 from evolver.app import MIGRATIONS
 from tests.evolver_builders import queued_run
 
@@ -25,7 +26,7 @@ NOWHERE = "http://127.0.0.1:9"
 def runs(tmp_path: Path) -> Iterator[SqlRuns]:
     database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
     migrate(database, MIGRATIONS)
-    yield SqlRuns(database)
+    yield SqlRuns(database, SystemClock())
     database.dispose()
 
 

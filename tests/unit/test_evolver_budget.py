@@ -1,10 +1,16 @@
+import math
+
 import pytest
 
 from commons.jobs import JobResult
 from commons.messages import Evaluation
+from commons.training import Budget
 from evolver.budget import affordable_multiply_adds, cautious_overhead, expected_overhead, plan_of
 from evolver.journal import finished, fitness_of, trained, with_evaluation
 from tests.evolver_builders import individual, request
+
+
+NO_RUNGS = {"rungs": False}
 
 
 @pytest.mark.parametrize("seconds", [5, 20, 60, 600, 7200])
@@ -18,16 +24,47 @@ def test_the_phases_of_a_plan_follow_each_other_and_fill_the_seconds(seconds: fl
 
 @pytest.mark.parametrize(("seconds", "share"), [(5, 1.0), (60, 3.0), (600, 30.0), (36_000, 120.0)])
 def test_a_candidate_gets_a_share_of_the_seconds_within_reason(seconds: int, share: float) -> None:
-    assert plan_of(request(seconds=seconds)).candidate_s == share
+    assert plan_of(request(seconds=seconds, fidelity=NO_RUNGS)).candidate_s == share
+    assert plan_of(request(seconds=seconds)).candidate_s <= share
     assert plan_of(request(seconds=seconds, candidate_seconds=9)).candidate_s == 9
 
 
 def test_late_candidates_get_what_is_left_and_then_none_start() -> None:
-    plan = plan_of(request(seconds=60))
+    plan = plan_of(request(seconds=60, fidelity=NO_RUNGS))
+    assert plan.rungs == 1
     assert plan.candidate(0, 2.0) == 3.0
     assert plan.candidate(plan.search_end - 4.0, 2.0) == pytest.approx(2.0)
     assert plan.candidate(plan.search_end - 2.5, 2.0) is None
     assert plan.candidate(plan.search_end + 9, 0.0) is None
+
+
+def test_each_rung_takes_three_times_the_one_below_what_that_took_included() -> None:
+    plan = plan_of(request(seconds=600, candidate_epochs=4))
+    assert plan.rungs == 3
+    assert [plan.rung_s(rung) for rung in (1, 2, 3)] == [15.0, 45.0, 135.0]
+    assert [plan.rung_epochs(rung) for rung in (1, 2, 3)] == [4, 12, 36]
+    assert plan.candidate(0, 1.0, rung=2, spent_s=14.0) == 45.0
+    assert plan.candidate(plan.search_end - 21.0, 1.0, rung=2, spent_s=14.0) == pytest.approx(34.0)
+    assert plan.candidate(plan.search_end - 11.0, 1.0, rung=2, spent_s=14.0) is None
+    assert plan.budget(2, 45.0, 7.9) == Budget(epochs=7, seconds=45.0)
+    assert plan.budget(2, 45.0, 0.5) is None
+
+
+def test_a_short_run_has_as_many_rungs_as_there_is_room_for() -> None:
+    rungs = [plan_of(request(seconds=seconds)).rungs for seconds in (2, 20, 60, 7200)]
+    assert rungs == [1, 2, 3, 3]
+    assert plan_of(request(seconds=7200, strategy="generational")).rungs == 1
+
+
+def test_a_run_without_seconds_has_no_end_but_its_epochs() -> None:
+    plan = plan_of(request(seconds=None, epochs_total=100))
+    assert plan.candidate(1e9, 2.0) == math.inf
+    assert plan.finalist(1e9, 2.0) == math.inf
+    assert plan.ended_early(50.0).finalist(1e9, 2.0) == math.inf
+    assert (plan.search_epochs, plan.epochs, plan.finalists) == (78, 100, 1)
+    assert plan.budget(1, math.inf, 78) == Budget(epochs=40)
+    assert plan.final_budget(math.inf, 22) == Budget(epochs=22)
+    assert plan.timeout_s(5.0, math.inf) == 86400.0
 
 
 def test_a_final_training_gets_all_that_is_left_of_its_phase() -> None:
@@ -83,7 +120,7 @@ def test_the_expected_overhead_is_the_median_of_what_was_measured() -> None:
     ],
 )
 def test_a_result_without_numbers_is_a_failure_with_a_reason(value, outcome: str) -> None:
-    evaluation = finished("1", JobResult(id="x", outcome="ok", value=value))
+    evaluation = finished(Evaluation(rung="1"), JobResult(id="x", outcome="ok", value=value))
     assert evaluation.outcome == outcome
     assert evaluation.reason
     assert fitness_of(evaluation).failed

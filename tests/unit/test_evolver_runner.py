@@ -5,6 +5,7 @@ import pytest
 from commons.errors import StorageFullError
 from commons.genome import genome_hash
 from commons.jobs import JobResult, JobSpec
+from commons.messages import Individual
 from commons.training import TRAIN_FUNCTION, TrainJob
 from evolver.journal import fold, trained
 from evolver.limits import Problem
@@ -53,11 +54,16 @@ def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
     assert first.budget.seconds is not None
     assert first.budget.seconds > 9
     individuals = stage.tables.individuals("r1")
-    by_fitness = sorted(individuals, key=lambda each: each.fitness or 0, reverse=True)
+    by_fitness = sorted(individuals, key=_standing, reverse=True)
     assert by_fitness[0].genome in (
         first.genome.model_dump(mode="json"),
         second.genome.model_dump(mode="json"),
     )
+
+
+def _standing(individual: Individual) -> tuple[int, float]:
+    rungs = [known for known in individual.evaluations if known.rung != "final"]
+    return len(rungs), individual.fitness or 0.0
 
 
 def test_an_individual_is_in_the_journal_before_it_is_submitted() -> None:
@@ -193,7 +199,8 @@ def test_an_interrupted_run_is_marked_and_keeps_what_is_finished() -> None:
     run = stage.tables.get("r1")
     assert run.state == "interrupted"
     assert stage.engine.closed
-    states = [each.state for each in stage.tables.individuals("r1")]
+    individuals = stage.tables.individuals("r1")
+    states = [known.state for each in individuals for known in each.evaluations]
     assert states.count("finished") >= 5
     assert states.count("submitted") == 2
 
@@ -202,6 +209,9 @@ def test_runs_that_a_dead_runner_left_are_marked_and_out_of_its_hands() -> None:
     stage = Stage()
     stage.tables.add(queued_run("r1"))
     stage.tables.claim("dead")
+    stage.runner("alive").recover()
+    assert stage.tables.get("r1").state == "running"
+    stage.dead.add("dead")
     stage.runner("alive").recover()
     assert stage.tables.get("r1").state == "interrupted"
     assert stage.tables.runners["r1"] is None
@@ -230,6 +240,7 @@ def test_a_space_that_holds_one_genome_is_searched_once() -> None:
     only = {
         "features": {"kinds": [], "least": 0, "most": 0},
         "heads": ["flatten"],
+        "mirror": [False],
         "classifier": {"kinds": [], "most": 0},
         "training": {
             "optimizers": {"adam": {"low": 0.001, "high": 0.001}},
@@ -374,9 +385,9 @@ def test_a_full_disk_ends_the_run_and_the_runner_goes_on_when_there_is_room_agai
             self.check_room()
             return super().claim(runner)
 
-        def interrupt_abandoned(self, reason: str) -> list[str]:
+        def interrupt_abandoned(self, reason: str, is_dead) -> list[str]:
             self.check_room()
-            return super().interrupt_abandoned(reason)
+            return super().interrupt_abandoned(reason, is_dead)
 
     def end(now: float) -> None:
         if now > 1200:
@@ -415,9 +426,13 @@ def test_one_seed_gives_one_run() -> None:
     assert journal() == journal()
 
 
-def test_every_training_has_a_seed_of_its_own() -> None:
+def test_every_training_has_a_seed_of_its_own_and_keeps_it_on_all_rungs() -> None:
     stage = Stage()
     stage.evolve(seconds=60)
     jobs = [spec for spec in stage.engine.specs if spec.function == TRAIN_FUNCTION]
-    seeds = [TrainJob.model_validate(spec.arguments).seed for spec in jobs]
-    assert len(set(seeds)) == len(jobs)
+    seeds = {(spec.id.split("/")[1], spec.id.endswith("final")): set[int]() for spec in jobs}
+    for spec in jobs:
+        seed = TrainJob.model_validate(spec.arguments).seed
+        seeds[spec.id.split("/")[1], spec.id.endswith("final")].add(seed)
+    assert all(len(found) == 1 for found in seeds.values())
+    assert len(set.union(*seeds.values())) == len(seeds) < len(jobs)

@@ -1,0 +1,129 @@
+"""What a run leaves in the blobs: the weights of its best, and nothing else for long."""
+
+import logging
+from collections.abc import Iterable
+
+from commons.errors import DiceboxError
+from commons.messages import Evaluation, Individual
+from evolver.crew import Crew
+from evolver.journal import FINAL_RUNG, fitness_of, trained
+from evolver.ports import BlobKind
+from evolver.rungs import finished
+from evolver.search import Search
+from evolver.selection import population
+
+# Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
+# nevertheless starts afresh.
+_CLIMBERS_SHARE = 0.5
+_LEAST_CLIMBERS = 4
+_WEIGHTS, _CHECKPOINTS = "weights", "checkpoints"
+_LOG = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Deletes what nobody will need, while the run goes on and at its end.
+
+    A blob goes first and the journal says so afterwards: a crash in between is repaired by the
+    next look. What cannot be deleted now is tried again then.
+
+    Args:
+        crew: Has the individuals, the journal and the blobs.
+        best: The weights of so many of the best stay.
+    """
+
+    def __init__(self, crew: Crew, best: int) -> None:
+        self._crew = crew
+        self._best = best
+
+    def clear(self, search: Search) -> None:
+        """Delete what neither the search nor a later look at the best will need.
+
+        Raises:
+            DiceboxError: The tables failed, or the run is in other hands.
+        """
+        self._keep(self._best_weights() | self._parents(search), self._climbers(search))
+
+    def clear_all(self) -> None:
+        """Delete all but the best weights, also what no journal knows of; errors as above."""
+        self._keep(self._best_weights(), set())
+        for kind in (_WEIGHTS, _CHECKPOINTS):
+            try:
+                # A worker that was killed may have left what it never told anybody about.
+                for name in list(self._crew.blobs.names(f"{kind}/{self._crew.run}/")):
+                    if not self._crew.journal.users_of(name):
+                        self._delete(name)
+            except DiceboxError as error:
+                _LOG.warning("run %s: some %s may stay: %s", self._crew.run, kind, error)
+
+    def _keep(self, weights: set[str], checkpoints: set[tuple[int, str]]) -> None:
+        """Delete all weights but these, and all checkpoints but those of these trainings."""
+        under_way = {training.number for training in self._crew.under_way}
+        for individual in list(self._crew.individuals.values()):
+            for known in individual.evaluations:
+                gone: list[BlobKind] = []
+                if known.weights is not None and known.weights not in weights:
+                    gone += ["weights"] * self._forget_weights(known.weights)
+                here = (individual.number, known.rung)
+                wanted = here in checkpoints or individual.number in under_way
+                if known.checkpoint is not None and not wanted:
+                    gone += ["checkpoint"] * self._delete(known.checkpoint)
+                if gone:
+                    self._crew.forget(individual.number, known.rung, gone)
+
+    def _best_weights(self) -> set[str]:
+        best_of_each: dict[int, str] = {}
+        for found in trained(self._crew.individuals.values()):
+            best_of_each.setdefault(found.number, found.weights)
+        return set(list(best_of_each.values())[: self._best])
+
+    def _parents(self, search: Search) -> set[str]:
+        """Return the weights that children start from: of those who live, or have a child now."""
+        if not search.inheritance:
+            return set()
+        individuals = self._crew.individuals
+        living = {member.number for member in population(search.members, search.size)}
+        living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
+        return {
+            known.weights
+            for number in living & individuals.keys()
+            for known in _searched(individuals[number])
+            if known.weights is not None
+        }
+
+    def _climbers(self, search: Search) -> set[tuple[int, str]]:
+        """Return the trainings that somebody may go on from."""
+        kept: set[tuple[int, str]] = set()
+        for rung in range(1, search.rungs):
+            order = sorted(
+                (member for member in finished(search.members, rung)),
+                key=lambda member: member.results[rung - 1].rank,  # type: ignore[union-attr]
+                reverse=True,
+            )
+            share = max(_LEAST_CLIMBERS, round(_CLIMBERS_SHARE * len(order)))
+            kept |= {
+                (member.number, str(rung))
+                for member in order[:share]
+                if len(member.results) == rung
+            }
+        return kept
+
+    def _forget_weights(self, name: str) -> bool:
+        """Delete weights, unless another training has the same; say whether to forget them."""
+        return self._crew.journal.users_of(name) > 1 or self._delete(name)
+
+    def _delete(self, name: str) -> bool:
+        try:
+            self._crew.blobs.delete(name)
+        except DiceboxError as error:
+            _LOG.warning("run %s: %s stays for now: %s", self._crew.run, name, error)
+            return False
+        return True
+
+
+def _searched(individual: Individual) -> Iterable[Evaluation]:
+    """Return the trainings of an individual that ended well, final ones left out."""
+    return [
+        known
+        for known in individual.evaluations
+        if known.rung != FINAL_RUNG and not fitness_of(known).failed
+    ]
