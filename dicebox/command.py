@@ -20,6 +20,7 @@ from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
+from dicebox.commands.report import report
 from dicebox.commands.serving import demo, up
 from dicebox.commands.snapshots import datasets, diff, export, freeze
 from dicebox.commands.storage import fsck, purge
@@ -98,6 +99,7 @@ for command in (
     classify,
     networks,
     runs,
+    report,
     datasets,
     freeze,
     diff,

@@ -53,7 +53,7 @@ def gather(
     Raises:
         DiceboxError: The evolution service does not answer, or refuses.
     """
-    individuals = client.evolution.individuals(run.id)
+    individuals = client.evolution.individuals(run.id, histories=True)
     missing: list[str] = []
 
     def had(what: str, get: Callable[[], Found]) -> Found | None:

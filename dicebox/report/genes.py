@@ -49,7 +49,8 @@ class GeneStatistics:
 def gene_statistics(individuals: Sequence[Individual]) -> GeneStatistics | None:
     """Return how the best quarter differs from all that were trained; None for fewer than 4.
 
-    Genes of layers count once a layer; a gene that has one value everywhere is left out.
+    Genes of layers count once a layer. Left out are a gene that has one value everywhere, and
+    one of layers that few of the best have.
     """
     ranked = sorted(
         (one for one in individuals if standing(one) is not None),
@@ -62,7 +63,11 @@ def gene_statistics(individuals: Sequence[Individual]) -> GeneStatistics | None:
     best, everybody = (
         _collected(each.genome for each in some) for some in (ranked[:quarter], ranked)
     )
-    figures = [_figures(name, best.get(name, []), values) for name, values in everybody.items()]
+    figures = [
+        _figures(name, best[name], values)
+        for name, values in everybody.items()
+        if len(best.get(name, [])) * 2 >= quarter
+    ]
     shown = [each for each in figures if len(each.values) > 1]
     shown.sort(key=lambda each: (-each.distance, each.name))
     return GeneStatistics(shown, quarter, len(ranked))
@@ -97,10 +102,10 @@ def _figures(name: str, best: Sequence[Value], everybody: Sequence[Value]) -> Ge
     counts = Counter(label[value] for value in everybody)
     top = Counter(label[value] for value in best)
     shares = [
-        ValueShare(text, top[text] / max(1, len(best)), counts[text] / len(everybody))
+        ValueShare(text, top[text] / len(best), counts[text] / len(everybody))
         for text in dict.fromkeys(label[value] for value in sorted(label, key=_order))
     ]
-    distance = sum(abs(each.best - each.all) for each in shares) / 2 if best else 0.0
+    distance = sum(abs(each.best - each.all) for each in shares) / 2
     return GeneFigures(name, shares, distance)
 
 

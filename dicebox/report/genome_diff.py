@@ -64,7 +64,7 @@ def describe_gene(gene: Json) -> str:
         case _:
             said = [kind]
     said.append("batch norm" if rest.pop("norm", False) else "")
-    said.append(str(rest.pop("activation", "")))
+    said.append(words(str(rest.pop("activation", ""))))
     said.append("residual" if rest.pop("residual", False) else "")
     said += [f"{words(name)} {_value(value)}" for name, value in rest.items() if value]
     return ", ".join(word for word in said if word)
@@ -102,6 +102,10 @@ def _layers(name: str, before: Sequence[Json], after: Sequence[Json]) -> list[Ch
 
 
 def _fields(where: str, before: Any, after: Any) -> list[Change]:
+    if before is None and isinstance(after, Mapping):
+        return [Change("added", where, None, _all_of(after))]
+    if after is None and isinstance(before, Mapping):
+        return [Change("removed", where, _all_of(before), None)]
     old, new = flat(before, ""), flat(after, "")
     return [
         Change("changed", _joined(where, name), _shown(old, name), _shown(new, name))
@@ -124,12 +128,13 @@ def _aligned(before: Sequence[Json], after: Sequence[Json]) -> list[tuple[int | 
         if i and j and cost[i][j] == cost[i - 1][j - 1] + _distance(before[i - 1], after[j - 1]):
             i, j = i - 1, j - 1
             pairs.append((i, j))
-        elif i and cost[i][j] == cost[i - 1][j] + _GAP:
-            i -= 1
-            pairs.append((i, None))
-        else:
+        elif j and cost[i][j] == cost[i][j - 1] + _GAP:
+            # Walked from the back: what is added stands after what is removed.
             j -= 1
             pairs.append((None, j))
+        else:
+            i -= 1
+            pairs.append((i, None))
     return pairs[::-1]
 
 
@@ -141,6 +146,10 @@ def _distance(old: Json, new: Json) -> float:
     names = old.keys() | new.keys()
     differing = len([name for name in names if old.get(name) != new.get(name)])
     return _SAME_TYPE + differing / len(names)
+
+
+def _all_of(value: Json) -> str:
+    return ", ".join(f"{name} {_value(each)}" for name, each in flat(value).items())
 
 
 def _joined(first: str, second: str) -> str:

@@ -27,10 +27,13 @@ def layer_rows(genome: Mapping[str, Any], shape: Shape | None, categories: int) 
     Costs are left out where the genome is of another version, or nothing is known of the images.
     """
     head = {"flatten": "all of the maps", "average": "global average", "max": "global maximum"}
-    named = [describe_gene(gene) for gene in genome.get("features", ())]
+    stem = genome.get("stem")
+    named = [f"stem: {describe_gene({'type': 'whitening', **stem})}"] if stem else []
+    named += [describe_gene(gene) for gene in genome.get("features", ())]
     named.append(head.get(str(genome.get("head")), str(genome.get("head"))))
     named += [describe_gene(gene) for gene in genome.get("classifier", ())]
-    named.append(f"answer: {categories} categories" if categories else "answer")
+    answer = f"answer: {categories} categories" if categories else "answer"
+    named.append(f"{answer}, the mean with the mirror image" if genome.get("mirror") else answer)
     shapes = _shapes(genome, shape, categories)
     if len(shapes) != len(named):
         return [LayerRow(layer, "", None, None) for layer in named]

@@ -12,11 +12,12 @@ from dicebox.report.trials import gain
 class Step:
     """One birth on the way to the champion.
 
-    `changes` and `gain` are against the first parent, which it is closest to; `gain` is a
-    difference of accuracies at the highest rung that both finished, None where there is none.
+    `changes` and `gain` are against `parent`, of several the one with the fewest differences;
+    `gain` is one of accuracies at the highest rung that both finished, None where there is none.
     """
 
     individual: Individual
+    parent: int | None
     changes: list[Change]
     gain: float | None
 
@@ -35,15 +36,14 @@ def ancestors(individuals: Mapping[int, Individual], number: int) -> list[int]:
 
 
 def main_line(individuals: Mapping[int, Individual], number: int) -> list[Step]:
-    """Return the births from a founder to an individual, by the first parents, founder first."""
+    """Return the births from a founder to an individual, by the closest parents, founder first."""
     line: list[Step] = []
     seen: set[int] = set()
     at: int | None = number
     while at is not None and at in individuals and at not in seen:
         seen.add(at)
-        one = individuals[at]
-        at = one.parents[0] if one.parents else None
-        line.append(_step(one, individuals.get(at) if at is not None else None))
+        line.append(_step(individuals, individuals[at]))
+        at = line[-1].parent
     return line[::-1]
 
 
@@ -58,7 +58,10 @@ def edges(individuals: Mapping[int, Individual], numbers: Sequence[int]) -> list
     ]
 
 
-def _step(child: Individual, parent: Individual | None) -> Step:
-    if parent is None:
-        return Step(child, [], None)
-    return Step(child, genome_diff(parent.genome, child.genome), gain(child, parent))
+def _step(individuals: Mapping[int, Individual], child: Individual) -> Step:
+    parents = [individuals[number] for number in child.parents if number in individuals]
+    if not parents:
+        return Step(child, None, [], None)
+    changes = [(genome_diff(parent.genome, child.genome), parent) for parent in parents]
+    fewest, parent = min(changes, key=lambda pair: len(pair[0]))
+    return Step(child, parent.number, fewest, gain(child, parent))

@@ -21,6 +21,8 @@ from dicebox.report.trials import (
 
 _LOW = 3.8
 _HIGH = 4.6
+# What the number of a dot takes, as shares of width and height.
+_ROOM = (0.045, 0.055)
 _FITNESS = "fitness (validation accuracy)"
 _OTHERS: dict[str, Any] = {"color": COLOUR["soft"], "alpha": 0.45, "s": 16}
 
@@ -128,16 +130,8 @@ def lineage_picture(
             ]
             style = {"facecolors": COLOUR[kind], "edgecolors": COLOUR["ink"], "zorder": 3}
             drawn.dots(axes, points, marker=MARKERS[kind], s=64, label=kind, **style)
-        for number in line:
-            axes.annotate(
-                f"#{number}",
-                (number, drawn.height(known[number])),
-                xytext=(0, 8),
-                textcoords="offset points",
-                ha="center",
-                fontsize=9,
-            )
         drawn.accuracy_axis(axes, list(known.values()))
+        _numbers(axes, [(number, drawn.height(known[number])) for number in reversed(line)])
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
         axes.set_xlabel("order of birth")
         axes.set_ylabel(_FITNESS)
@@ -220,6 +214,24 @@ def _failures(drawn: Picture, axes: Axes, failed: Sequence[tuple[float, Individu
     axes.set_ylim(bottom, high)
     points = [(x, bottom, f"#{one.number}: {one.outcome}") for x, one in failed]
     drawn.dots_at(axes, points, marker="x", color=COLOUR["bad"], label="failed", s=30)
+
+
+def _numbers(axes: Axes, places: Sequence[tuple[int, float]]) -> None:
+    """Write numbers over their dots, the first first; one that would cover another is left out."""
+    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+    written: list[tuple[float, float]] = []
+    for number, y in places:
+        at = ((number - left) / (right - left), (y - low) / (high - low))
+        if all(abs(at[0] - x) > _ROOM[0] or abs(at[1] - y) > _ROOM[1] for x, y in written):
+            written.append(at)
+            axes.annotate(
+                f"#{number}",
+                (number, y),
+                xytext=(0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=9,
+            )
 
 
 def _short(value: float) -> str:

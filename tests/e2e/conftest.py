@@ -1,15 +1,21 @@
 """What the tests of the command share: a Dicebox of their own, and one demo for all."""
 
+import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.dicebox_processes import Dicebox, Ended
 
 # Two workers must import TensorFlow and train one candidate each, also where others work too.
 DEMO_SECONDS = 40
+# What the browser saw is left here to be looked at.
+ARTIFACTS = Path(__file__).parents[1] / "artifacts"
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,3 +40,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dicebox, En
     box = Dicebox(tmp_path_factory.mktemp("demo") / "data")
     yield box, box.run("demo", "--exit", "--json", "--seconds", DEMO_SECONDS, "--port", 0)
     box.end()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Give Chromium, as the system has it."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+        yield browser
+        browser.close()

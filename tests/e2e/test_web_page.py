@@ -1,7 +1,5 @@
 """The page in a real browser, over the real services of one data folder."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from commons.adapters.clock import SystemClock
@@ -19,13 +17,11 @@ from commons.auth import KeyRequest
 from dicebox.front import create_front
 from sensory_service.app import Settings, create_keys
 from tests.builders import png_bytes, png_files
+from tests.e2e.conftest import ARTIFACTS
 from tests.onnx_builders import always, network_card
 
 pytestmark = pytest.mark.e2e
 
-CHROMIUM = shutil.which("chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 VIEWS = ("collect", "evolve", "classify")
 
 
@@ -37,18 +33,6 @@ class House:
     sensory: SensoryClient
     gallery: GalleryClient
     blobs: FileBlobs
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
