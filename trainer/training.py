@@ -13,6 +13,7 @@ from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.training import Budget, TrainProgress
 from trainer.adapters.keras_network import compile_network, network_of
+from trainer.adapters.precision import training_precision
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples, Part
 from trainer.loop import Loop
@@ -58,7 +59,7 @@ def train(
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    network = network_of(genome, examples, categories)
+    network = network_of(genome, examples, categories, training_precision())
     compile_network(network, genome.training)
     loop = Loop(network, genome, examples.train, categories, seed)
     keeper = _Keeper(loop, checkpoints, budget)
@@ -89,7 +90,10 @@ def predict(
     """
     if mirror:
         views = (images, images[:, :, ::-1])
-        return np.mean([_probabilities(network, view) for view in views], axis=0)
+        mean: npt.NDArray[np.float32] = np.mean(
+            [_probabilities(network, view) for view in views], axis=0
+        )
+        return mean
     return _probabilities(network, images)
 
 

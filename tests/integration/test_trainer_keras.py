@@ -20,6 +20,8 @@ from tests.evolver_builders import genomes
 from trainer.examples import Examples, Part, pixel_statistics
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Figures are compared with those of the published files, which are float32 everywhere.
+os.environ["DICEBOX_PRECISION"] = "float32"
 
 pytestmark = [
     pytest.mark.integration,
@@ -205,6 +207,24 @@ def test_the_published_files_answer_as_the_trained_network_does(
     file.write_bytes(blobs.get(card.keras.blob))
     loaded = keras.saving.load_model(file, safe_mode=True)
     np.testing.assert_allclose(loaded.predict_on_batch(pixels), expected, atol=1e-5)
+
+
+def test_a_network_in_bfloat16_has_the_same_variables_and_nearly_the_same_answers(
+    examples: Examples,
+) -> None:
+    from trainer.adapters.keras_network import network_of  # noqa: PLC0415
+    from trainer.training import judge, predict  # noqa: PLC0415
+
+    trained = run(GENOME, examples, epochs=6).network
+    short = network_of(GENOME, examples, 3, "mixed_bfloat16")
+    short.set_weights(trained.get_weights())
+    assert {variable.dtype for variable in short.variables} == {
+        variable.dtype for variable in trained.variables
+    }
+    images, labels = examples.validation.images, examples.validation.labels
+    said = [predict(each, images, mirror=False) for each in (trained, short)]
+    np.testing.assert_allclose(said[1], said[0], atol=0.05)
+    assert judge(said[1], labels)[0] == pytest.approx(judge(said[0], labels)[0], abs=0.05)
 
 
 def test_a_mirroring_network_does_not_tell_left_from_right(

@@ -1,7 +1,8 @@
 """Builds the Keras network of a genome. `commons.shapes` infers the same layers."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 # Before Keras is imported: it reads this once.
@@ -10,6 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 
 from commons.genome import Convolution, Dense, Dropout, FeatureGene, Genome, Pooling, Training
+from trainer.adapters.precision import Precision
 from trainer.examples import Examples
 
 _NORM_MOMENTUM = 0.9  # few steps: the averages must be warm by the end of a short training
@@ -21,23 +23,36 @@ def build_network(
     categories: int,
     mean: tuple[float, ...],
     deviation: tuple[float, ...],
+    precision: Precision = "float32",
 ) -> keras.Model:
     """Return an untrained network: pixels 0..255 (n, *shape) in, logits (n, categories) out.
 
     The network scales its input itself (`mean` and `deviation` of each channel), so training
-    and service cannot disagree about it.
+    and service cannot disagree about it. Its variables are the same in every precision.
     """
-    pixels = keras.Input(shape, name="pixels")
+    pixels = keras.Input(shape, name="pixels", dtype="float32")
     x = keras.layers.Rescaling(
         [1.0 / d for d in deviation],
         [-m / d for m, d in zip(mean, deviation, strict=True)],
         name="scaling",
+        dtype="float32",
     )(pixels)
-    x = _features(genome.features, x)
-    x = _head(genome, x)
-    for gene in genome.classifier:
-        x = _vector(gene, x)
-    return keras.Model(pixels, keras.layers.Dense(categories, name="logits")(x))
+    with _default_policy(precision):
+        x = _features(genome.features, x)
+        x = _head(genome, x)
+        for gene in genome.classifier:
+            x = _vector(gene, x)
+    return keras.Model(pixels, keras.layers.Dense(categories, name="logits", dtype="float32")(x))
+
+
+@contextmanager
+def _default_policy(precision: Precision) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def with_probabilities(network: keras.Model, *, mirror: bool) -> keras.Model:
@@ -107,9 +122,13 @@ class DirectRmsProp(_OneDevice, keras.optimizers.RMSprop):  # type: ignore[misc]
     """RMSprop on one device."""
 
 
-def network_of(genome: Genome, examples: Examples, categories: int) -> keras.Model:
+def network_of(
+    genome: Genome, examples: Examples, categories: int, precision: Precision = "float32"
+) -> keras.Model:
     """Return the untrained network of a genome for these examples."""
-    return build_network(genome, examples.shape, categories, examples.mean, examples.deviation)
+    return build_network(
+        genome, examples.shape, categories, examples.mean, examples.deviation, precision
+    )
 
 
 def _features(genes: Sequence[FeatureGene], x: Any) -> Any:
@@ -118,13 +137,19 @@ def _features(genes: Sequence[FeatureGene], x: Any) -> Any:
         if taken:
             taken = False
         elif isinstance(gene, Convolution):
-            taken = not gene.residual and isinstance(following, Pooling) and following.kind == "max"
-            x = _convolution(gene, x, following if taken else None)
+            pooling = _taken_pooling(gene, following)
+            x, taken = _convolution(gene, x, pooling), pooling is not None
         elif isinstance(gene, Pooling):
             x = _pooling(gene, x)
         else:
             x = keras.layers.Dropout(gene.rate)(x)
     return x
+
+
+def _taken_pooling(gene: Convolution, following: FeatureGene | None) -> Pooling | None:
+    """Return the pooling after a convolution if that one does it before norm and activation."""
+    fits = isinstance(following, Pooling) and following.kind == "max"
+    return following if fits and not gene.residual else None  # type: ignore[return-value]
 
 
 def _pooling(gene: Pooling, x: Any) -> Any:
