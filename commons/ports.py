@@ -54,6 +54,14 @@ class Blobs(Protocol):
         """Yield the names that start with `prefix`, in no order; for maintenance only."""
         ...
 
+    def stored_at(self, name: str) -> float:
+        """Return when a blob was stored, in unix seconds by the storage's clock.
+
+        Raises:
+            NotFoundError: No blob has this name.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class Delivery:

@@ -252,7 +252,7 @@ def create_app(
     )
     app.register_api(archives)
     eraser = Eraser(ErasureTables(on.database), on.blobs, on.clock)
-    inspector = Inspector(BlobTables(on.database), on.blobs, lambda: _leftovers(on))
+    inspector = Inspector(BlobTables(on.database), on.blobs, on.clock, lambda: _leftovers(on))
     app.register_api(storage_routes(PREFIX, eraser, inspector))
     admin = create_admin_app(
         keys.desk,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import CheckFault, CheckReport, SnapshotState
-from commons.ports import Blobs
+from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob, shard_blob
 from sensory_service.ports import BlobCatalog
 
@@ -15,6 +15,8 @@ _KINDS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("shards", shard_blob),
 )
 _HEX = set("0123456789abcdef")
+# No request takes longer from its bytes to the tables.
+_YOUNG_S = 600.0
 
 
 class Inspector:
@@ -23,14 +25,20 @@ class Inspector:
     Args:
         catalog: What should be there.
         blobs: What is there.
+        clock: Says how old that is.
         leftovers: Names of temporary files that nobody writes any more.
     """
 
     def __init__(
-        self, catalog: BlobCatalog, blobs: Blobs, leftovers: Callable[[], Iterable[str]]
+        self,
+        catalog: BlobCatalog,
+        blobs: Blobs,
+        clock: Clock,
+        leftovers: Callable[[], Iterable[str]],
     ) -> None:
         self._catalog = catalog
         self._blobs = blobs
+        self._clock = clock
         self._leftovers = leftovers
 
     def check(self, prefix: str) -> CheckReport:
@@ -43,6 +51,7 @@ class Inspector:
             raise InvalidInputError(f"expected a prefix like 0f, got {prefix[:100]!r}")
         checked = 0
         faults: list[CheckFault] = []
+        young: list[str] = []
         for kind, blob_of in _KINDS:
             # Listed first: what is stored meanwhile is then in the tables, and not an orphan.
             there = set(self._blobs.names(f"{kind}/{prefix}/"))
@@ -51,11 +60,16 @@ class Inspector:
             faults += [
                 fault for name in sorted(wanted) for fault in self._faults(name, wanted[name])
             ]
-            faults += [_fault("orphan", name) for name in sorted(there - set(wanted))]
+            for name in sorted(there - set(wanted)):
+                age_s = self._age_s(name)
+                if age_s is not None and age_s < _YOUNG_S:
+                    young.append(name)
+                elif age_s is not None:
+                    faults.append(_fault("orphan", name))
         if prefix == "00":
             faults += [_fault("leftover", name) for name in self._leftovers()]
             faults += [_fault("unfinished", image) for image in self._catalog.unfinished()]
-        return CheckReport(prefix=prefix, checked=checked, faults=faults)
+        return CheckReport(prefix=prefix, checked=checked, faults=faults, young=young)
 
     def snapshot(self, snapshot: str) -> SnapshotState:
         """Return what became of a snapshot.
@@ -64,6 +78,13 @@ class Inspector:
             NotFoundError: No snapshot has this id.
         """
         return self._catalog.snapshot(snapshot)
+
+    def _age_s(self, name: str) -> float | None:
+        """Return how old a blob is, or nothing if it is gone meanwhile."""
+        try:
+            return self._clock.now() - self._blobs.stored_at(name)
+        except NotFoundError:
+            return None
 
     def _faults(self, name: str, sha256: str) -> Iterator[CheckFault]:
         try:
@@ -78,7 +99,7 @@ class Inspector:
 _DETAILS = {
     "missing": "the tables know it and the storage does not have it",
     "damaged": "its bytes are not those of its name",
-    "orphan": "no table knows it: its upload was cut off, or is under way",
+    "orphan": "no table knows it: its upload was cut off",
     "leftover": "a temporary file that nobody writes any more: it may be deleted",
     "unfinished": "its erasure was interrupted: purge it again",
 }

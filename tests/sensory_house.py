@@ -1,5 +1,6 @@
 """The whole sensory service in one folder, in one process, with its real app and tables."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -50,6 +51,7 @@ class MemoryBlobs:
 
     def __init__(self, room: int = 1 << 40) -> None:
         self.held: dict[str, bytes] = {}
+        self.stored: dict[str, float] = {}
         self.room = room
 
     def put(self, name: str, data: bytes) -> bool:
@@ -59,6 +61,7 @@ class MemoryBlobs:
             raise StorageFullError(f"no space is left to store {name}")
         self.room -= len(data)
         self.held[name] = data
+        self.stored[name] = time.time()
         return True
 
     def get(self, name: str) -> bytes:
@@ -74,6 +77,10 @@ class MemoryBlobs:
 
     def names(self, prefix: str = "") -> Iterator[str]:
         return iter([name for name in self.held if name.startswith(prefix)])
+
+    def stored_at(self, name: str) -> float:
+        self.get(name)
+        return self.stored[name]
 
 
 class SilentQueue:

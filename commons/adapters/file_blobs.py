@@ -144,6 +144,12 @@ class FileBlobs:
                 if name.startswith(prefix):
                     yield name
 
+    def stored_at(self, name: str) -> float:
+        """Return when a blob was stored, in unix seconds."""
+        path = self._path(name)
+        with _translated(name):
+            return path.stat().st_mtime
+
     def leftovers(self, older_than_s: float) -> Iterator[str]:
         """Yield the temporary files of writers that died, by their age in seconds."""
         folder = self._root / _TEMPORARY

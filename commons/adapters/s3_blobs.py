@@ -90,6 +90,13 @@ class S3Blobs:
                 for found in page.get("Contents", ()):
                     yield found["Key"].removeprefix(self._prefix)
 
+    def stored_at(self, name: str) -> float:
+        """Return when a blob was stored, in unix seconds."""
+        where = self._where(name)
+        with _translated(name):
+            stored: float = self._client.head_object(**where)["LastModified"].timestamp()
+            return stored
+
     def _where(self, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": self._prefix + checked_blob_name(name)}
 

@@ -41,10 +41,11 @@ def fsck(place: Place, as_json: bool) -> None:
     """Read every image, pack and shard and compare it with its hash and with the tables.
 
     Finds what is missing or damaged, blobs that no table knows, old temporary files, and
-    erasures that were interrupted. Changes nothing. Ends with 1 if something is wrong.
+    erasures that were interrupted. Changes nothing. Ends with 1 if something is wrong; young
+    blobs, of uploads that are under way, are counted and nothing wrong.
     """
     console = progress_console()
-    checked, faults = 0, []
+    checked, faults, young = 0, [], []
     with connect(place.existing()) as client:
         prefixes = [f"{number:02x}" for number in range(256)]
         steps = track(prefixes, "Checking", console=console, disable=not console.is_terminal)
@@ -52,13 +53,17 @@ def fsck(place: Place, as_json: bool) -> None:
             report = client.sensory.check(prefix)
             checked += report.checked
             faults += report.faults
+            young += report.young
     for fault in faults[:_SHOWN_FAULTS]:
         click.echo(f"{fault.kind} {fault.name}: {fault.detail}", err=True)
     if len(faults) > _SHOWN_FAULTS:
         click.echo(f"and {len(faults) - _SHOWN_FAULTS} more", err=True)
     if as_json:
-        print_json({"checked": checked, "faults": [fault.model_dump() for fault in faults]})
+        found = [fault.model_dump() for fault in faults]
+        print_json({"checked": checked, "faults": found, "young": young})
     else:
         click.echo(f"{checked} images, packs and shards checked, {len(faults)} faults")
+    if young and not as_json:
+        click.echo(f"{len(young)} young blobs: their uploads are under way, or were just cut off")
     if faults:
         raise SystemExit(1)

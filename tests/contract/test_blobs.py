@@ -1,5 +1,6 @@
 """What every blob store promises; further stores join `stores`."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -86,6 +87,15 @@ def test_names_are_those_that_start_with_the_prefix(blobs: Blobs) -> None:
     assert list(blobs.names("nothing/")) == []
 
 
+def test_a_blob_says_when_it_was_stored(blobs: Blobs) -> None:
+    before = time.time()
+    blobs.put("a/b", b"x")
+    # Some storages count whole seconds.
+    assert before - 1.0 <= blobs.stored_at("a/b") <= time.time() + 1.0
+    with pytest.raises(NotFoundError, match="a/c"):
+        blobs.stored_at("a/c")
+
+
 def test_of_many_that_put_the_same_name_one_creates_it(blobs: Blobs) -> None:
     with ThreadPoolExecutor(8) as pool:
         created = list(pool.map(lambda i: blobs.put("a/b", b"%d" % i), range(50)))
@@ -162,7 +172,13 @@ def test_a_server_that_does_not_answer_is_unavailable() -> None:
         blobs = open_blobs(server.new_blobs_url())
         blobs.put("a/b", b"x")
         server.kill()
-        for method in (blobs.get, blobs.exists, blobs.delete, lambda name: blobs.put(name, b"")):
+        for method in (
+            blobs.get,
+            blobs.exists,
+            blobs.stored_at,
+            blobs.delete,
+            lambda name: blobs.put(name, b""),
+        ):
             with pytest.raises(UnavailableError, match="a/b"):
                 method("a/b")
 
@@ -178,7 +194,13 @@ def test_a_name_that_could_leave_the_store_is_refused(
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     store = open_blobs(url)
-    for method in (store.get, store.exists, store.delete, lambda name: store.put(name, b"")):
+    for method in (
+        store.get,
+        store.exists,
+        store.stored_at,
+        store.delete,
+        lambda name: store.put(name, b""),
+    ):
         with pytest.raises(InvalidInputError, match="blob name"):
             method(name)
 

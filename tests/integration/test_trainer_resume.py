@@ -74,6 +74,9 @@ class DyingBlobs:
     def names(self, prefix: str = "") -> Iterator[str]:
         return self._blobs.names(prefix)
 
+    def stored_at(self, name: str) -> float:
+        return self._blobs.stored_at(name)
+
     def _step(self) -> None:
         if self._left < 1:
             self._die()

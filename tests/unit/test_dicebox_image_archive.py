@@ -1,12 +1,14 @@
 """`dicebox import` of archives, against the real service."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from dicebox.command import dicebox
+from sensory_service.blob_names import image_blob
 from tests.archive_builders import tar_bytes, zip_bytes
 from tests.builders import png_bytes, png_files
 
@@ -86,7 +88,7 @@ def test_a_storage_without_faults_is_said_to_have_none(tmp_path: Path) -> None:
     run(tmp_path, "import", str(file), "--dataset", "pets")
     result = run(tmp_path, "fsck", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout.splitlines()[-1]) == {"checked": 6, "faults": []}
+    assert json.loads(result.stdout.splitlines()[-1]) == {"checked": 6, "faults": [], "young": []}
     image = next(p for p in (tmp_path / "data" / "blobs" / "images").rglob("*") if p.is_file())
     image.write_bytes(b"rot")
     result = run(tmp_path, "fsck", "--json")
@@ -95,3 +97,19 @@ def test_a_storage_without_faults_is_said_to_have_none(tmp_path: Path) -> None:
     purged = run(tmp_path, "purge", image.name, "--yes", "--json")
     assert purged.exit_code == 0, purged.output
     assert run(tmp_path, "fsck").exit_code == 0
+
+
+def test_what_is_being_uploaded_is_young_and_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "photos.zip"
+    file.write_bytes(zip_bytes(files()))
+    run(tmp_path, "import", str(file), "--dataset", "pets")
+    under_way = tmp_path / "data" / "blobs" / image_blob("ab" * 32)
+    under_way.parent.mkdir(parents=True)
+    under_way.write_bytes(b"durable, and not in the tables yet")
+    told = run(tmp_path, "fsck")
+    assert (told.exit_code, told.stderr) == (0, "")
+    assert "0 faults\n1 young blobs" in told.stdout
+    listed = run(tmp_path, "fsck", "--json")
+    assert json.loads(listed.stdout.splitlines()[-1])["young"] == [image_blob("ab" * 32)]
+    os.utime(under_way, (0, 0))
+    assert run(tmp_path, "fsck").exit_code == 1

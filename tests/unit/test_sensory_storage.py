@@ -120,6 +120,7 @@ def test_what_is_missing_damaged_or_unknown_is_found(house: House) -> None:
     shard = next(path for path in (blobs / "shards").rglob("*") if path.is_file())
     shard.unlink()
     house.platform.blobs.put(image_blob("ab" * 32), b"nobody's")
+    os.utime(blobs / image_blob("ab" * 32), (0, 0))
     old = blobs / ".temporary" / "old"
     old.write_bytes(b"half")
     os.utime(old, (0, 0))
@@ -131,6 +132,17 @@ def test_what_is_missing_damaged_or_unknown_is_found(house: House) -> None:
         ("orphan", image_blob("ab" * 32)),
         ("leftover", ".temporary/old"),
     }
+
+
+def test_a_blob_that_no_table_knows_is_a_fault_once_it_is_old(house: House) -> None:
+    name = image_blob("ab" * 32)
+    house.platform.blobs.put(name, b"under way")
+    file = house.settings.data / "blobs" / name
+    now = house.platform.clock.now()
+    for age_s, young, found in ((0, [name], []), (599, [name], []), (601, [], ["orphan"])):
+        os.utime(file, (now - age_s, now - age_s))
+        report = house.client.check("ab")
+        assert (report.young, [fault.kind for fault in report.faults]) == (young, found)
 
 
 def test_an_erasure_that_was_interrupted_is_found_and_finished(house: House) -> None:
