@@ -141,13 +141,16 @@ def _values(
     *,
     rungs: bool = True,
 ) -> Values:
-    """Return (members, objectives), all to be made large; a higher rung outweighs all accuracy."""
+    """Return (members, objectives), all to be made large; a higher rung outweighs all accuracy.
+
+    Costs are logarithms: the front is to be as dense at a thousand parameters as at a million.
+    """
 
     def value(member: Member, result: Fitness | None, objective: Objective) -> float:
         if objective == "parameters":
-            return -float(member.parameters)
+            return -math.log(max(member.parameters, 1))
         if objective == "latency":
-            return -_latency(member)
+            return -math.log(_latency(member))
         if result is None:
             return -math.inf
         return result.accuracy + (result.rung if rungs else 0)

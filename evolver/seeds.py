@@ -34,22 +34,51 @@ def seed_genomes(shape: tuple[int, int, int]) -> tuple[Genome, ...]:
     width = 32 if extent <= _MEDIUM else 24
     recipe = _recipe(colour=shape[2] > 1)
     plain = recipe.model_copy(update={"weight_decay": 0.0})
-    return (
-        Genome(features=(*stem, *_pairs(stages, width)), training=recipe),
-        Genome(features=(*stem, *_residuals(stages, width)), training=recipe),
-        Genome(
-            features=(*stem, *_pairs(2, width)[:-1], Dropout(rate=0.2)),
-            head="flatten",
-            classifier=(Dense(units=128, norm=True), Dropout(rate=0.3)),
-            training=plain,
-        ),
-        Genome(
-            features=(*stem, *_pairs(stages, width * 3 // 2), Dropout(rate=0.1)),
-            head="max",
-            training=recipe.model_copy(update={"learning_rate": 2e-3}),
-        ),
-        Genome(features=(*stem, *_pairs(stages, 16)), training=plain),
+    pairs = Genome(features=(*stem, *_pairs(stages, width)), training=recipe)
+    residuals = Genome(features=(*stem, *_residuals(stages, width)), training=recipe)
+    vector = Genome(
+        features=(*stem, *_pairs(2 if extent <= _MEDIUM else 3, width)[:-1], Dropout(rate=0.2)),
+        head="flatten",
+        classifier=(Dense(units=128, norm=True), Dropout(rate=0.3)),
+        training=plain,
     )
+    small = Genome(features=(*stem, *_pairs(stages, 16)), training=plain)
+    if extent <= _SMALL:
+        wide = _pairs(stages, width * 3 // 2)
+        training = recipe.model_copy(update={"learning_rate": 2e-3})
+        most = Genome(features=(*wide, Dropout(rate=0.1)), head="max", training=training)
+        return (pairs, residuals, vector, most, small)
+    if shape[2] > 1:
+        return (
+            _fast(stem, (32, 128, 128), colour=True),
+            _fast(stem, (16, 64, 64), colour=True),
+            residuals,
+            pairs,
+            vector,
+        )
+    return (pairs, _fast(stem, (32, 64, 64), colour=False), residuals, vector, small)
+
+
+def _fast(stem: tuple[FeatureGene, ...], widths: tuple[int, ...], *, colour: bool) -> Genome:
+    """Return stages whose first convolution is pooled before anything else is done with it.
+
+    Most of its work is on small maps, so it sees many images a second. Large batches and a
+    high rate of plain momentum go with it.
+    """
+    features = stem
+    for width in widths:
+        convolution = Convolution(filters=width, kernel=3)
+        features = (*features, convolution, Pooling(), convolution)
+    training = Training(
+        optimizer="sgd",
+        learning_rate=0.75 if colour else 0.3,
+        schedule="one-cycle",
+        batch_size=512 if colour else 128,
+        weight_decay=1e-2,
+        label_smoothing=0.2 if colour else 0.1,
+        augmentation=Augmentation(flip=colour, shift=0.06 if colour else 0.08),
+    )
+    return Genome(features=features, head="max", mirror=colour, training=training)
 
 
 def _stem(extent: int) -> tuple[FeatureGene, ...]:

@@ -59,7 +59,7 @@ Units = Annotated[
 class ConvolutionSpace(Space):
     """Allowed values of a convolution."""
 
-    filters: Filters = Field((8, 12, 16, 24, 32, 48, 64, 96, 128), min_length=1)
+    filters: Filters = Field((8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256), min_length=1)
     kernels: tuple[Annotated[int, Field(ge=1, le=11)], ...] = Field((1, 3, 3, 3, 5), min_length=1)
     strides: tuple[Annotated[int, Field(ge=1, le=4)], ...] = Field((1, 1, 1, 2), min_length=1)
     norm: tuple[bool, ...] = Field((True, True, True, False), min_length=1)
@@ -133,7 +133,7 @@ class AugmentationSpace(Space):
 
     flip: tuple[bool, ...] = Field((False, False, True), min_length=1)
     shift: tuple[Annotated[float, Field(ge=0.0, le=0.5)], ...] = Field(
-        (0.0, 0.04, 0.08, 0.12, 0.16), min_length=1
+        (0.0, 0.04, 0.06, 0.08, 0.12, 0.16), min_length=1
     )
     rotate: tuple[Annotated[float, Field(ge=0.0, le=45.0)], ...] = Field(
         (0.0, 0.0, 5.0, 10.0, 15.0), min_length=1
@@ -161,10 +161,10 @@ class TrainingSpace(Space):
     )
     schedules: tuple[Schedule, ...] = Field(("one-cycle", "one-cycle", "cosine"), min_length=1)
     batch_sizes: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = Field(
-        (32, 64, 128, 256), min_length=1
+        (32, 64, 128, 256, 512), min_length=1
     )
     weight_decays: tuple[Annotated[float, Field(ge=0.0, le=0.1)], ...] = Field(
-        (0.0, 1e-4, 5e-4, 2e-3, 1e-2), min_length=1
+        (0.0, 1e-4, 5e-4, 2e-3, 1e-2, 5e-2), min_length=1
     )
     label_smoothing: tuple[Annotated[float, Field(ge=0.0, le=0.5)], ...] = Field(
         (0.0, 0.05, 0.1, 0.2), min_length=1
@@ -176,5 +176,5 @@ class Limits(Space):
     """What a network may cost at most, for one image; counted by `commons.shapes`."""
 
     parameters: int = Field(2_000_000, ge=1)
-    multiply_adds: int = Field(60_000_000, ge=1)
+    multiply_adds: int = Field(200_000_000, ge=1)
     activations: int = Field(1_000_000, ge=1)

@@ -241,7 +241,7 @@ def test_several_objectives_find_a_better_front_than_random_search() -> None:
     for strategy, found in areas.items():
         for seed in range(4):
             state = search(strategy=strategy, objectives=SOME, size=16, seed=seed, start=[])
-            state, _ = play(state, np.random.default_rng(seed), 80, failing=0.0)
+            state, _ = play(state, np.random.default_rng(seed), 200, failing=0.0)
             found.append(area(state))
     assert np.mean(areas["evolution"]) > np.mean(areas["random"])
 

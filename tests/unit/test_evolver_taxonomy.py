@@ -4,6 +4,8 @@ import pytest
 from commons.errors import InvalidInputError
 from commons.genome import Convolution, Dense, Genome
 from evolver.genes import confine, random_genome, random_learning_rate
+from evolver.limits import Problem, excess
+from evolver.sameness import network_key
 from evolver.seeds import seed_genomes
 from evolver.spaces import Interval
 from evolver.taxonomy import (
@@ -111,9 +113,17 @@ def test_what_is_drawn_or_confined_is_inside(seed: int) -> None:
     assert strangers(narrow, confine(genome, narrow)) == []
 
 
-def test_seeds_are_inside_the_default_taxonomy_for_small_images() -> None:
-    for genome in seed_genomes((8, 8, 1)):
+@pytest.mark.parametrize("side", [1, 8, 12, 13, 28, 32, 40, 41, 64, 96, 224])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_seeds_are_five_networks_inside_the_default_taxonomy_and_its_limits(
+    side: int, channels: int
+) -> None:
+    solved = Problem((side, side, channels), 10)
+    seeds = seed_genomes(solved.shape)
+    for genome in seeds:
         assert strangers(Taxonomy(), genome) == []
+        assert excess(genome, Taxonomy(), solved) == {}
+    assert len({network_key(genome, solved) for genome in seeds}) == 5
 
 
 def test_a_seed_draws_the_same_genome_again() -> None:
