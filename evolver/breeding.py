@@ -22,7 +22,7 @@ from evolver.search import Birth, Climb, Search, ask, born, climbs, told, waitin
 from evolver.selection import Member
 
 # A training that was under way at so many deaths of a runner may be what kills them.
-_MOST_ATTEMPTS = 3
+_MOST_ATTEMPTS = 5
 _KEPT_CURVES = 60
 # A learning curve that ended this early says nothing about the whole budget.
 _NEARLY_ALL = 0.9

@@ -16,7 +16,7 @@ from evolver.selection import population
 # nevertheless starts afresh.
 _CLIMBERS_SHARE = 0.5
 _LEAST_CLIMBERS = 4
-_WEIGHTS, _CHECKPOINTS = "weights", "checkpoints"
+_KINDS = ("weights", "checkpoints", "results")
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,7 +46,7 @@ class Keeper:
     def clear_all(self) -> None:
         """Delete all but the best weights, also what no journal knows of; errors as above."""
         self._keep(self._best_weights(), set())
-        for kind in (_WEIGHTS, _CHECKPOINTS):
+        for kind in _KINDS:
             try:
                 # A worker that was killed may have left what it never told anybody about.
                 for name in list(self._crew.blobs.names(f"{kind}/{self._crew.run}/")):

@@ -224,6 +224,7 @@ class FakeEngine:
     export_s: float = 3.0
     specs: list[JobSpec] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
+    trained: list[str] = field(default_factory=list)
     closed: bool = False
     _slots: dict[int, _Running | None] = field(default_factory=dict)
     _warm: set[int] = field(default_factory=set)
@@ -272,7 +273,8 @@ class FakeEngine:
     def close(self) -> None:
         """End without a word, as a killed one does: nothing under way gets a result."""
         self.closed = True
-        self.clock.alarms.remove(self._advance)
+        if self._advance in self.clock.alarms:
+            self.clock.alarms.remove(self._advance)
 
     def jobs(self, rung: str) -> list[JobSpec]:
         return [spec for spec in self.specs if spec.id.endswith(f"/{rung}")]
@@ -285,13 +287,21 @@ class FakeEngine:
             if self._slots[slot] is None and self._queue:
                 self._slots[slot] = self._start(slot, *self._queue.pop(0))
 
-    def _finish(self, running: _Running) -> None:
-        value = running.result.value or {}
-        if running.result.outcome == "ok":
+    def store(self, spec: JobSpec) -> None:
+        """Store the result of a job as its worker does."""
+        self._store(self._good(spec)[1])
+
+    def _store(self, result: JobResult) -> None:
+        value = result.value or {}
+        if result.outcome == "ok":
             for kind in ("weights", "checkpoint"):
                 if value.get(kind):
                     self.blobs.put(value[kind], b"numbers")
-            self.blobs.put(result_blob(running.spec.id), running.result.model_dump_json().encode())
+            if self.blobs.put(result_blob(result.id), result.model_dump_json().encode()):
+                self.trained.append(result.id)
+
+    def _finish(self, running: _Running) -> None:
+        self._store(running.result)
         running.future.set_result(running.result)
 
     def _start(self, slot: int, spec: JobSpec, future: "Future[JobResult]") -> _Running:
@@ -336,7 +346,9 @@ class FakeEngine:
         job = TrainJob.model_validate(spec.arguments)
         accuracy, loss = synthetic_fitness(job.genome)
         before = self._before(job)
-        epochs = min(job.budget.epochs, int((job.budget.seconds or math.inf) / EPOCH_S + 1e-6) or 1)
+        epochs = job.budget.epochs
+        if job.budget.seconds is not None:
+            epochs = min(epochs, max(1, int(job.budget.seconds / EPOCH_S + 1e-6)))
         history = [
             {
                 "epoch": epoch,

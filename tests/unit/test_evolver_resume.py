@@ -1,0 +1,235 @@
+"""Runs whose runner was killed at any moment, and what is left of them when they are taken up."""
+
+import random
+from typing import Any
+
+import pytest
+
+from commons.jobs import JobSpec
+from commons.messages import Evaluation, Individual, Run
+from commons.training import TRAIN_FUNCTION
+from evolver.journal import rung_order
+from tests.evolver_builders import MemoryRuns, Stage, queued_run
+
+# One worker and no seconds: the same decisions, whenever anything ends.
+SAME = {
+    "seconds": None,
+    "evaluations": 14,
+    "candidate_epochs": 3,
+    "deterministic": True,
+    "workers": 1,
+    "population": 4,
+    "keep_weights": 3,
+}
+# What of an evaluation depends on when, where and how often it was done.
+PLACE = {"seconds", "started", "ended", "at", "worker", "attempt"}
+
+
+class Killed(BaseException):
+    """SIGKILL: nobody catches it, nothing is written down."""
+
+
+class DyingRuns(MemoryRuns):
+    """Tables whose runner is killed before, or just after, the n-th change from now."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left: int | None = None
+        self.after = False
+
+    def _dying(self, change: Any, *arguments: Any) -> Any:
+        if self.left is not None:
+            self.left -= 1
+        if self.left == 0 and not self.after:
+            raise Killed
+        result = change(*arguments)
+        if self.left == 0:
+            raise Killed
+        return result
+
+    def save(self, *arguments: Any) -> None:
+        self._dying(super().save, *arguments)
+
+    def add_individual(self, *arguments: Any) -> None:
+        self._dying(super().add_individual, *arguments)
+
+    def put_evaluation(self, *arguments: Any) -> None:
+        self._dying(super().put_evaluation, *arguments)
+
+
+class Killing(Stage):
+    """A stage whose runner can be killed and followed by another one."""
+
+    def kill_at(self, time: float) -> None:
+        def kill(now: float) -> None:
+            if now >= time:
+                self.clock.alarms.remove(kill)
+                raise Killed
+
+        self.clock.alarms.insert(0, kill)
+
+    def go_on(self) -> Run:
+        """Have a new runner take the run up."""
+        name = f"runner-{len(self.engines)}"
+        runner = self.runner(name)
+        self.dead.update(f"runner-{number}" for number in range(len(self.engines)))
+        runner.recover()
+        if self.tables.get("r1").state != "queued":
+            self.tables.resume("r1", lambda runner: runner in self.dead)
+        runner.run_next()
+        return self.tables.get("r1")
+
+    def go_on_until_killed(self) -> bool:
+        """Do the same and say whether the runner was killed again."""
+        try:
+            self.go_on()
+        except Killed:
+            return True
+        return False
+
+    def ended(self) -> dict[str, Evaluation]:
+        """Return the trainings that ended; what they left may have been cleared away since."""
+        found = self.tables.individuals("r1", histories=True)
+        return {
+            f"{each.number}/{known.rung}": known.model_copy(
+                update={"weights": None, "checkpoint": None}
+            )
+            for each in found
+            for known in each.evaluations
+            if known.state == "finished"
+        }
+
+
+def comparable(individuals: list[Individual]) -> list[dict[str, Any]]:
+    """Return a journal without what depends on when, where and how often it was done."""
+    rows = []
+    for each in individuals:
+        row = each.model_dump(mode="json", exclude={"evaluations", "seconds", "worker"})
+        ordered = sorted(each.evaluations, key=rung_order)
+        row["evaluations"] = [known.model_dump(mode="json", exclude=PLACE) for known in ordered]
+        rows.append(row)
+    return rows
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Stage:
+    stage = Stage()
+    assert stage.evolve(**SAME).state == "complete"
+    return stage
+
+
+def test_the_same_request_gives_the_same_journal(undisturbed: Stage) -> None:
+    again = Stage(start_s=17.0)
+    again.clock.step = 0.07
+    again.evolve(**SAME)
+    first = comparable(undisturbed.tables.individuals("r1", histories=True))
+    assert comparable(again.tables.individuals("r1", histories=True)) == first
+    assert len(first) == 14
+    rungs = {known["rung"] for row in first for known in row["evaluations"]}
+    assert {"1", "2", "final"} <= rungs
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_a_runner_that_is_killed_at_any_moments_loses_nothing_and_repeats_nothing(
+    undisturbed: Stage, seed: int
+) -> None:
+    rng = random.Random(seed)
+    stage = Killing(tables=DyingRuns())
+    stage.tables.add(queued_run("r1", **SAME))
+    before: dict[str, Evaluation] = {}
+    for _ in range(rng.randrange(1, 5)):
+        if rng.random() < 0.5:
+            stage.tables.left, stage.tables.after = rng.randrange(1, 25), rng.random() < 0.5
+        else:
+            stage.kill_at(stage.clock.time + rng.uniform(0.0, 30.0))
+        if not stage.go_on_until_killed():
+            break
+        stage.tables.left = None
+        stage.clock.alarms.clear()
+        known = stage.ended()
+        assert {name: known[name] for name in before} == before
+        before = known
+    run = stage.tables.get("r1")
+    if run.state != "complete":
+        run = stage.go_on()
+    assert run.state == "complete"
+    assert comparable(stage.tables.individuals("r1", histories=True)) == comparable(
+        undisturbed.tables.individuals("r1", histories=True)
+    )
+    assert_nothing_ended_twice(stage)
+    assert sorted(stage.blobs.held) == sorted(undisturbed.blobs.held)
+    assert {name.split("/")[0] for name in stage.blobs.held} == {"weights"}
+    assert len(stage.blobs.held) == SAME["keep_weights"]
+
+
+def assert_nothing_ended_twice(stage: Stage) -> None:
+    """Check that no job of which a result was stored was trained again."""
+    trained = [job for engine in stage.engines for job in engine.trained]
+    assert len(trained) == len(set(trained))
+
+
+def test_the_seconds_that_earlier_runners_spent_count() -> None:
+    stage = Killing()
+    stage.tables.add(queued_run("r1", seconds=100))
+    stage.kill_at(1040.0)
+    assert stage.go_on_until_killed()
+    stage.clock.time += 5000.0
+    taken_up = stage.clock.time
+    run = stage.go_on()
+    assert run.state == "complete"
+    assert run.resumed == 1
+    assert 40.0 < run.progress.seconds <= 105.0
+    assert stage.clock.time - taken_up <= 65.0
+
+
+def test_what_a_worker_stored_is_taken_and_what_it_did_not_is_trained_again() -> None:
+    stage = Killing()
+    stage.tables.add(queued_run("r1", seconds=600, evaluations=6, fidelity={"rungs": False}))
+    stage.kill_at(1020.0)
+    assert stage.go_on_until_killed()
+    under_way = [
+        f"r1/{each.number}/{known.rung}"
+        for each in stage.tables.individuals("r1")
+        for known in each.evaluations
+        if known.state == "submitted"
+    ]
+    assert len(under_way) == 2
+    stored, lost = under_way
+    spec = next(spec for spec in stage.engine.specs if spec.id == stored)
+    stage.engine.store(spec)
+    stage.go_on()
+    again = [spec.id for spec in stage.engine.specs if spec.function == TRAIN_FUNCTION]
+    assert stored not in again
+    assert again[0] == lost
+    number = int(lost.split("/")[1])
+    assert stage.tables.individuals("r1")[number - 1].evaluations[0].attempt == 2
+
+
+def test_a_training_that_kills_its_runner_again_and_again_is_given_up() -> None:
+    stage = Killing()
+    stage.tables.add(queued_run("r1", seconds=600, evaluations=4))
+
+    def deadly(spec: JobSpec) -> None:
+        if spec.id == "r1/2/1":
+            stage.kill_at(stage.clock.time)
+
+    stage.fate = deadly
+    deaths = 0
+    while stage.go_on_until_killed():
+        deaths += 1
+        assert deaths <= 5
+    second = stage.tables.individuals("r1")[1]
+    assert (deaths, second.outcome) == (5, "lost")
+    assert "died 5 times" in str(second.reason)
+    assert stage.tables.get("r1").state == "complete"
+
+
+def test_a_run_that_failed_for_its_surroundings_can_be_taken_up() -> None:
+    stage = Killing()
+    stage.gallery.refuses = True
+    assert stage.evolve(seconds=60).state == "failed"
+    trained = stage.ended()
+    stage.gallery.refuses = False
+    run = stage.go_on()
+    assert (run.state, run.reason, run.promoted) == ("complete", None, True)
+    assert {name: stage.ended()[name] for name in trained} == trained
