@@ -25,6 +25,7 @@ def evaluation(rung: str = "1", accuracy: float | None = 0.9, **values: object) 
         "accuracy": accuracy,
         "loss": 1.0 - (accuracy or 0.0),
         "epochs": 2,
+        "trained_s": 2.0,
         "history": [
             EpochReport(epoch=e, seconds=float(e), accuracy=(accuracy or 0.0) * e / 2, loss=1.0)
             for e in (1, 2)
@@ -81,6 +82,8 @@ def bred(count: int = 40, seed: int = 0) -> list[Individual]:
                     rung,
                     accuracy,
                     seconds=spent,
+                    trained_s=0.9 * spent,
+                    at=clocks[worker] + spent,
                     started=1000.0 + clocks[worker],
                     ended=1000.0 + clocks[worker] + spent,
                     worker=f"worker-{worker}",

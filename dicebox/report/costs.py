@@ -24,8 +24,8 @@ class Costs:
 
     Args:
         available: Seconds that all workers had together.
-        training: Seconds inside the loops of trainings that ended well, where the journal has
-            their histories; else None.
+        training: Seconds inside the loops of trainings that ended well, None where the journal
+            does not say.
         useful: All seconds of jobs that ended well, building and tracing included.
         lost: Seconds of jobs that failed or were cancelled.
         by_worker: The jobs of every worker.
@@ -62,11 +62,10 @@ class Failure(NamedTuple):
 def costs(trials: Sequence[Trial], wall_s: float, workers: int) -> Costs:
     """Return where the seconds of `workers` went in a run of `wall_s` seconds."""
     good = [trial for trial in trials if trial.evaluation.outcome == "ok"]
-    histories = [trial.evaluation.history for trial in good if not trial.evaluation.cached]
-    known = bool(histories) and all(histories)
+    loops = _loop_seconds(good)
     return Costs(
         available=wall_s * max(1, workers),
-        training=sum(history[-1].seconds for history in histories) if known else None,
+        training=None if None in loops else sum(loop or 0.0 for loop in loops),
         useful=_seconds(good),
         lost=_seconds([trial for trial in trials if trial.evaluation.outcome != "ok"]),
         by_worker=_parts([(trial.evaluation.worker or "none", trial) for trial in trials]),
@@ -97,6 +96,21 @@ def failures(trials: Sequence[Trial]) -> list[Failure]:
 def rung_name(rung: str) -> str:
     """Return what a rung is called."""
     return "final training" if rung == FINAL else f"rung {rung}"
+
+
+def _loop_seconds(good: Sequence[Trial]) -> list[float | None]:
+    """Return what each training took itself: those that went on count the rungs below as well."""
+    trained = {(one.number, one.rung): one.evaluation.trained_s for one in good}
+    loops: list[float | None] = []
+    for one in good:
+        whole = one.evaluation.trained_s
+        if one.evaluation.cached:
+            continue
+        below = 0.0
+        if one.evaluation.resumed and one.rung != FINAL:
+            below = trained.get((one.number, str(int(one.rung) - 1))) or 0.0
+        loops.append(None if whole is None else max(0.0, whole - below))
+    return loops
 
 
 def _parts(named: Sequence[tuple[str, Trial]]) -> list[Part]:

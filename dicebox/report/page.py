@@ -44,10 +44,8 @@ def render(facts: RunFacts, made: float, version: str) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        name: getattr(words, name)
-        for name in ("percent", "points", "direction", "seconds", "count", "moment")
-    }
+    names = ("percent", "points", "direction", "seconds", "count", "moment", "machine")
+    environment.filters |= {name: getattr(words, name) for name in names}
     environment.filters["picture_data"] = _picture_data
     style = (files("dicebox.report") / "templates" / "report.css").read_text(encoding="utf-8")
     return environment.get_template("report.html.jinja").render(
@@ -66,7 +64,8 @@ def _view(facts: RunFacts) -> dict[str, Any]:
     found = records(time.trials)
     images = facts.snapshot.counts.get("validation") if facts.snapshot else None
     trained = any(fitness(one) is not None for one in individuals)
-    workers = run.request.workers or len({trial.evaluation.worker for trial in time.trials})
+    names = {trial.evaluation.worker for trial in time.trials} - {None}
+    workers = run.request.workers or max(1, len(names))
     view = {
         "facts": facts,
         "run": run,

@@ -33,15 +33,19 @@ def write_logs(individuals: Sequence[Individual], folder: Path) -> int:
 
 
 def _write(one: Individual, writer: SummaryWriter) -> None:
-    step = {"search": 0, FINAL: 0}
+    seen = {"search": (0, 0.0), FINAL: (0, 0.0)}
     for evaluation in one.evaluations:
         part = FINAL if evaluation.rung == FINAL else "search"
+        # The history of a rung that went on begins with that of the one below.
+        last, before_s = seen[part] if evaluation.resumed else (0, 0.0)
         for epoch in evaluation.history:
-            # A rung goes on where the one below ended, and so do its steps.
-            step[part] += 1
-            at = None if evaluation.started is None else evaluation.started + epoch.seconds
-            writer.add_scalar(f"{part}/accuracy", epoch.accuracy, step[part], walltime=at)
-            writer.add_scalar(f"{part}/loss", epoch.loss, step[part], walltime=at)
+            if epoch.epoch > last:
+                at = None
+                if evaluation.started is not None:
+                    at = evaluation.started + epoch.seconds - before_s
+                writer.add_scalar(f"{part}/accuracy", epoch.accuracy, epoch.epoch, walltime=at)
+                writer.add_scalar(f"{part}/loss", epoch.loss, epoch.epoch, walltime=at)
+                seen[part] = (epoch.epoch, epoch.seconds)
     metrics = {
         name: value
         for name, value in (("fitness", fitness(one)), ("accuracy", one.accuracy))

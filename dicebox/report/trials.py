@@ -18,7 +18,7 @@ class Trial:
     Args:
         number: Whose.
         rung: Which of its trainings.
-        started: Seconds after the first training of the run was submitted.
+        started: Seconds that the run had spent when it was submitted.
         ended: The same for its end.
         evaluation: All else that is known of it.
     """
@@ -107,12 +107,8 @@ def timeline(individuals: Sequence[Individual]) -> Timeline:
         for one in individual.evaluations
         if one.state == "finished"
     ]
-    if all(one.started is not None and one.ended is not None for _, one in ended):
-        start = min((one.started or 0.0 for _, one in ended), default=0.0)
-        trials = [
-            Trial(number, one.rung, (one.started or 0.0) - start, (one.ended or 0.0) - start, one)
-            for number, one in ended
-        ]
+    if all(one.at is not None for _, one in ended):
+        trials = [Trial(number, one.rung, *_span(one), one) for number, one in ended]
         return Timeline(sorted(trials, key=lambda trial: trial.ended), exact=True)
     return Timeline(sorted(_stacked(ended), key=lambda trial: trial.ended), exact=False)
 
@@ -125,6 +121,15 @@ def records(trials: Sequence[Trial]) -> list[Record]:
         if accuracy is not None and (not found or accuracy > found[-1].accuracy):
             found.append(Record(trial.number, trial.rung, trial.ended, trainings, accuracy))
     return found
+
+
+def _span(one: Evaluation) -> tuple[float, float]:
+    """Return from when to when a training was under way, on the clock of its run."""
+    end = one.at or 0.0
+    if one.started is None or one.ended is None:
+        return max(0.0, end - (one.seconds or 0.0)), end
+    # What lies between two runners of a run is no time of the run's.
+    return max(0.0, end - max(0.0, one.ended - one.started)), end
 
 
 def _stacked(ended: Sequence[tuple[int, Evaluation]]) -> list[Trial]:

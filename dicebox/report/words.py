@@ -1,6 +1,7 @@
 """Numbers as people read them; pure."""
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from commons.messages import Run
@@ -46,6 +47,17 @@ def seconds(value: float | None) -> str:
 def count(value: float | None) -> str:
     """Return a number with separators; a dash where there is none."""
     return "-" if value is None else f"{value:,.0f}"
+
+
+def machine(facts: Mapping[str, str]) -> str:
+    """Return what is known of a machine in one line; bytes become GiB."""
+    said = []
+    for name, value in facts.items():
+        if name.endswith("_bytes") and value.isdigit():
+            said.append(f"{name.removesuffix('_bytes')} {int(value) / 2**30:.1f} GiB")
+        else:
+            said.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(said)
 
 
 def moment(unix_s: float) -> str:

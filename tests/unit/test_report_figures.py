@@ -11,7 +11,16 @@ from dicebox.report.lineage import ancestors, edges, main_line
 from dicebox.report.operators import operator_figures
 from dicebox.report.rungs import rung_figures
 from dicebox.report.trials import fitness, gain, origin, records, standing, timeline
-from dicebox.report.words import budget, count, direction, percent, points, seconds, standard_error
+from dicebox.report.words import (
+    budget,
+    count,
+    direction,
+    machine,
+    percent,
+    points,
+    seconds,
+    standard_error,
+)
 from tests.report_builders import bred, evaluation, facts, individual
 
 
@@ -36,15 +45,19 @@ def test_a_gain_compares_what_both_were_trained_for() -> None:
     assert gain(child, individual(3, evaluation("1", None))) is None
 
 
-def test_trainings_stand_in_the_order_of_their_ends_from_the_first_submission() -> None:
-    slow = individual(1, evaluation("1", 0.9, started=100.0, ended=130.0))
-    fast = individual(2, evaluation("1", 0.8, started=101.0, ended=110.0))
+def test_trainings_stand_in_the_order_of_their_ends_on_the_clock_of_the_run() -> None:
+    slow = individual(1, evaluation("1", 0.9, at=32.0, started=100.0, ended=130.0))
+    fast = individual(2, evaluation("1", 0.8, at=12.0, started=101.0, ended=110.0))
+    cached = individual(4, evaluation("1", 0.8, at=1.0, seconds=5.0, cached=True))
+    adopted = individual(5, evaluation("1", 0.8, at=40.0, started=0.0, ended=9000.0))
     running = individual(3, evaluation("1", state="submitted", outcome=None))
-    found = timeline([slow, fast, running])
+    found = timeline([slow, fast, running, cached, adopted])
     assert found.exact
     assert [(trial.number, trial.started, trial.ended) for trial in found.trials] == [
-        (2, 1.0, 10.0),
-        (1, 0.0, 30.0),
+        (4, 0.0, 1.0),
+        (2, 3.0, 12.0),
+        (1, 2.0, 32.0),
+        (5, 0.0, 40.0),
     ]
 
 
@@ -66,7 +79,7 @@ def test_records_only_ever_rise_and_failures_are_none() -> None:
     accuracies = [one.accuracy for one in found]
     assert accuracies == sorted(set(accuracies))
     assert [one.trainings for one in found] == sorted(one.trainings for one in found)
-    failed = [individual(1, evaluation("1", None, started=0.0, ended=1.0))]
+    failed = [individual(1, evaluation("1", None, at=1.0))]
     assert records(timeline(failed).trials) == []
 
 
@@ -198,8 +211,19 @@ def test_seconds_are_of_all_workers_and_add_up() -> None:
         ("rung 1", 3, 6.0),
         ("final training", 1, 3.0),
     ]
-    bare = [trial for trial in trials if trial.number == 2]
-    assert costs(bare, 10.0, 1).training is None
+    assert (
+        costs(timeline([individual(1, evaluation(trained_s=None))]).trials, 9.0, 1).training is None
+    )
+
+
+def test_a_rung_that_went_on_costs_what_it_added() -> None:
+    one = individual(
+        1,
+        evaluation("1", trained_s=2.0),
+        evaluation("2", trained_s=5.5, resumed=True),
+        evaluation("final", trained_s=7.0),
+    )
+    assert costs(timeline([one]).trials, 20.0, 1).training == 12.5
 
 
 def test_failures_are_grouped_by_outcome_with_their_reasons() -> None:
@@ -265,6 +289,8 @@ def test_numbers_read_as_people_write_them() -> None:
         "2 h 5 min",
     ]
     assert count(1234567) == "1,234,567"
+    known = {"cpu": "a fine one", "memory_bytes": str(3 << 29), "word_size": "64"}
+    assert machine(known) == "cpu a fine one, memory 1.5 GiB, word size 64"
 
 
 def test_the_standard_error_is_never_nothing() -> None:

@@ -157,7 +157,7 @@ def test_a_run_whose_trainings_all_failed_shows_why() -> None:
 
 
 def test_one_single_candidate_is_enough() -> None:
-    population = [individual(1, evaluation("1", 1.0, started=1.0, ended=3.0), operator="seed")]
+    population = [individual(1, evaluation("1", 1.0, at=3.0), operator="seed")]
     text = page(facts(population))
     assert "100.00 %" in text
     assert 'id="lineage"' in text

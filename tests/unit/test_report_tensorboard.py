@@ -33,17 +33,24 @@ def scalars(folder: Path, tag: str) -> list[tuple[int, float]]:
     ]
 
 
-def test_every_epoch_is_a_step_and_a_rung_goes_on_where_the_one_below_ended(tmp_path: Path) -> None:
+def epochs(*accuracies: float) -> list[dict[str, float]]:
+    return [
+        {"epoch": n, "seconds": float(n), "accuracy": accuracy, "loss": 0.5}
+        for n, accuracy in enumerate(accuracies, start=1)
+    ]
+
+
+def test_every_epoch_is_a_step_and_one_that_two_rungs_tell_of_is_one(tmp_path: Path) -> None:
     one = individual(
         7,
-        evaluation("1", 0.8, started=100.0),
-        evaluation("2", 0.9, started=200.0),
-        evaluation("final", 0.95, started=300.0),
+        evaluation("1", 0.8, started=100.0, history=epochs(0.4, 0.8)),
+        evaluation("2", 0.9, started=200.0, resumed=True, history=epochs(0.4, 0.8, 0.85, 0.9)),
+        evaluation("final", 0.95, started=300.0, history=epochs(0.5, 0.95)),
     )
     assert write_logs([one], tmp_path) == 1
     folder = tmp_path / "000007"
-    assert scalars(folder, "search/accuracy") == [(1, 0.4), (2, 0.8), (3, 0.45), (4, 0.9)]
-    assert scalars(folder, "final/accuracy") == [(1, 0.475), (2, 0.95)]
+    assert scalars(folder, "search/accuracy") == [(1, 0.4), (2, 0.8), (3, 0.85), (4, 0.9)]
+    assert scalars(folder, "final/accuracy") == [(1, 0.5), (2, 0.95)]
     assert len(scalars(folder, "search/loss")) == 4
     assert scalars(folder, "fitness") == [(0, 0.9)]
     times = [event.wall_time for event in events(folder) for _ in event.summary.value]
