@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -55,3 +57,13 @@ def test_they_hold_what_their_names_say() -> None:
         assert len(value["layers"]) >= 1
     depths = {sum(isinstance(gene, Dense) for gene in genome.classifier) for genome in earlier}
     assert max(depths) > 8
+
+
+def test_the_page_about_them_has_them_all_and_its_example_is_one() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "search-space.md").read_text(encoding="utf-8")
+    for name, sentence in shipped_taxonomies().items():
+        assert f"| `{name}` | {sentence} |" in page
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    taxonomy = taxonomy_from_toml(example)
+    assert taxonomy.features.convolution.filters == tuple(range(8, 65))
+    assert taxonomy.limits.parameters == 50_000
