@@ -44,6 +44,8 @@ pytestmark = pytest.mark.integration
 Process = subprocess.Popen[bytes]
 
 KILLS = 25 if FULL else 3
+# It takes seconds to start again.
+BROKER_KILLS = 10 if FULL else 2
 OUTAGE_S = 60.0 if FULL else 3.0
 # RabbitMQ 3.10 loses a quorum queue that is killed in the second after its making.
 QUEUE_SETTLES_S = 2.0
@@ -173,6 +175,37 @@ def test_an_order_waits_for_the_broker_at_the_start_and_in_the_middle(
         until(lambda: readyz(http)["ready"])
         check_every_example_once(cluster.house.client, snapshot, order)
         tell(f"broker down at the start and for {OUTAGE_S:.0f} s, {told(order)}")
+
+
+def test_orders_complete_though_the_broker_is_killed_in_the_middle_of_each(
+    postgres: Postgres, tmp_path: Path, tell: Callable[[str], None]
+) -> None:
+    with started_rabbit() as broker, ExitStack() as stack:
+        cluster = stack.enter_context(opened_cluster(tmp_path, broker.url, postgres.new_database()))
+        house = cluster.house
+        chance = random.Random(0)
+        in_the_middle = examples = 0
+        for number in range(BROKER_KILLS):
+            snapshot = house.frozen(f"pets-{number}", each=IMAGES // 2)
+            order = house.ordered(snapshot, shape=SHAPE)
+            if number == 0:
+                time.sleep(QUEUE_SETTLES_S)
+                cluster.start_processor()
+            cluster.wait_for(order, 1 + number % (order.shards // 2))
+            broker.kill()
+            in_the_middle += house.client.order_state(order.id).ready < order.shards
+            assert "queue" in readyz(house.http)["missing"]
+            time.sleep(chance.uniform(0.0, 1.0))
+            broker.start()
+            order = cluster.wait_for(order, order.shards)
+            until(lambda: readyz(house.http)["ready"])
+            check_every_example_once(house.client, snapshot, order)
+            examples += order.examples
+        assert in_the_middle
+        tell(
+            f"broker killed {BROKER_KILLS} times, {in_the_middle} of them in the middle of an "
+            f"order: {examples} examples each exactly once, in order"
+        )
 
 
 class DoublingQueue:
