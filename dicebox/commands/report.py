@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from commons.errors import DiceboxError, InvalidInputError, NotFoundError
-from commons.messages import Individual, Run
-from dicebox.client import Client
+from commons.errors import DiceboxError
+from commons.messages import Individual
 from dicebox.commands.options import as_json, print_json
+from dicebox.commands.run_files import found_run
 from dicebox.connect import Place, connect
 from dicebox.run_display import progress_console
 
@@ -68,14 +68,15 @@ def report(
     from dicebox.report.gather import gather  # noqa: PLC0415 - a second of imports, see below
     from dicebox.report.page import render  # noqa: PLC0415 - for this command alone
 
+    console = progress_console()
     with (
         connect(place.existing()) as client,
-        Progress(console=progress_console(), transient=True) as bar,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("Asking the champion", total=None)
         facts = gather(
             client,
-            _found(client, run),
+            found_run(client, run),
             images,
             lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -96,27 +97,6 @@ def report(
             click.echo(f"tensorboard --logdir {logs}")
     if show and not webbrowser.open(file.absolute().as_uri()):
         raise DiceboxError(f"there is no browser to open {file} with")
-
-
-def _found(client: Client, start: str | None) -> Run:
-    """Return the newest run, or the one whose id starts like this.
-
-    Raises:
-        NotFoundError: There is none.
-        InvalidInputError: Several start like this.
-    """
-    runs = client.evolution.runs()
-    if start is None:
-        if not runs:
-            raise NotFoundError("there is no run yet: `dicebox evolve --dataset NAME` starts one")
-        return runs[0]
-    found = [run for run in runs if run.id.startswith(start)]
-    if len(found) > 1 and start not in {run.id for run in found}:
-        raise InvalidInputError(f"{len(found)} runs start with {start}: give more of the id")
-    # An old one may be beyond those that are listed.
-    return next((run for run in found if run.id == start), None) or (
-        found[0] if found else client.evolution.run(start)
-    )
 
 
 def _need(module: str, extra: str) -> None:
