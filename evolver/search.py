@@ -127,6 +127,8 @@ def start_search(
     if start is None:
         start = seed_genomes(problem.shape) if strategy in ("evolution", "seeds") else ()
     fitting = [repair(genome, taxonomy, problem) for genome in start]
+    if not fitting:  # else the first birth would say that nothing fits, and the run had begun
+        create(np.random.default_rng(seed), taxonomy, problem)
     return Search(
         taxonomy,
         problem,

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from commons.errors import InvalidInputError
 from commons.genome import Convolution, Genome, Pooling
 from commons.messages import Objective, Strategy
 from evolver.limits import excess
@@ -202,6 +203,45 @@ def test_genomes_to_start_from_come_first_made_to_fit_and_once_each() -> None:
     birth = ask(state)
     assert isinstance(birth, Birth)
     assert birth.genome == state.seeds[0]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_taxonomy_that_allows_nothing_is_refused_before_anything_begins(
+    strategy: Strategy,
+) -> None:
+    nothing = taxonomy_from_value({"limits": {"parameters": 10}})
+    with pytest.raises(InvalidInputError, match="allows no network"):
+        start_search(nothing, problem(), seed=0, size=8, strategy=strategy)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_space_of_a_few_genomes_is_searched_to_its_end(strategy: Strategy) -> None:
+    few = taxonomy_from_value(
+        {
+            "features": {"kinds": [], "least": 0, "most": 0},
+            "heads": ["flatten"],
+            "mirror": [False],
+            "activations": ["relu"],
+            "classifier": {"kinds": ["dense"], "most": 1, "units": [8, 16], "norm": [False]},
+            "training": {
+                "optimizers": {"adam": {"low": 0.001, "high": 0.001}},
+                "schedules": ["cosine"],
+                "batch_sizes": [32, 64],
+                "weight_decays": [0.0],
+                "label_smoothing": [0.0],
+                "augmentation": {
+                    name: [0.0] for name in ("flip", "shift", "rotate", "cutout", "noise")
+                },
+            },
+        }
+    )
+    state = start_search(few, problem(), seed=0, size=4, strategy=strategy, rungs=2)
+    state, made = play(state, np.random.default_rng(0), 50, failing=0.0)
+    births = [each for each in made if isinstance(each, Birth)]
+    # No layer, or one of two sizes; two sizes of a batch.
+    assert len(births) == 6 if strategy != "seeds" else 0 < len(births) <= 6
+    assert ask(state) is None
+    assert not waiting(state)
 
 
 def test_without_inheritance_no_child_names_a_parent_to_inherit_from() -> None:
