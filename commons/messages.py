@@ -399,9 +399,8 @@ class RunRequest(Message):
         epochs_total: Ends the search after that many epochs of all candidates together, if it
             is earlier.
         candidate_epochs: Most epochs of a candidate on the first rung; each next has three times as
-            many.
-        candidate_seconds: The same in seconds; default: a share
-            of `seconds`.
+            many. Default: 40 where seconds end it first, else few.
+        candidate_seconds: The same in seconds; default: a share of `seconds`.
         shape: Input (height, width, channels); default: the median size capped at 64.
         strategy: `evolution` (aging evolution), `random` (the baseline), `generational` (the
             classic, as `generational` says) or `seeds` (the known-good genomes alone).
@@ -421,7 +420,7 @@ class RunRequest(Message):
     seconds: float | None = Field(default=60.0, ge=1.0, le=30 * 86400.0)
     evaluations: int | None = Field(default=None, ge=1)
     epochs_total: int | None = Field(default=None, ge=1)
-    candidate_epochs: int = Field(default=40, ge=1)
+    candidate_epochs: int | None = Field(default=None, ge=1)
     candidate_seconds: float | None = Field(default=None, gt=0.0)
     shape: ImageShape | None = None
     resize: ResizePolicy = "fit"
@@ -445,6 +444,11 @@ class RunRequest(Message):
     def _ends(self) -> "RunRequest":
         if self.seconds is None and self.evaluations is None and self.epochs_total is None:
             raise ValueError("a run needs an end: give seconds, evaluations or epochs_total")
+        if self.deterministic and self.seconds is not None:
+            raise ValueError(
+                "seconds never end two runs at the same place: a deterministic run ends by"
+                " evaluations or epochs_total, its seconds are null"
+            )
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise ValueError("objectives are accuracy and others, each once")
         return self

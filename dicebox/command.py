@@ -15,12 +15,13 @@ import click
 
 from commons.auth import key_from_env
 from commons.errors import DiceboxError
-from dicebox.commands.evolution import evolve, runs
+from dicebox.commands.evolution import evolve
 from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.report import report
+from dicebox.commands.runs import runs
 from dicebox.commands.serving import demo, up
 from dicebox.commands.snapshots import datasets, diff, export, freeze
 from dicebox.commands.storage import fsck, purge

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from commons.errors import DiceboxError
-from commons.messages import Run, RunRequest, WorkerActivity
+from commons.messages import Run, RungProgress, RunRequest, WorkerActivity
 from commons.training import TrainProgress
 from dicebox.client import Client
 
@@ -40,10 +40,23 @@ def watch_run(client: Client, run_id: str, console: Console) -> Run:
 @contextmanager
 def started_run(client: Client, request: RunRequest) -> Iterator[Run]:
     """Start a run and give it; Ctrl-C in the block, or while it starts, has it stopped."""
+    with _begun(client, lambda: client.evolution.start(request)) as run:
+        yield run
+
+
+@contextmanager
+def resumed_run(client: Client, run_id: str) -> Iterator[Run]:
+    """Go on with a run and give it; Ctrl-C as above."""
+    with _begun(client, lambda: client.evolution.resume(run_id)) as run:
+        yield run
+
+
+@contextmanager
+def _begun(client: Client, begin: Callable[[], Run]) -> Iterator[Run]:
     run: Run | None = None
     try:
         with _ctrl_c_afterwards():
-            run = client.evolution.start(request)
+            run = begin()
         yield run
     except KeyboardInterrupt:
         if run is not None:
@@ -161,9 +174,10 @@ def _line_printer(console: Console) -> Callable[[Run], None]:
         if not due and progress.phase == shown["phase"] and run.state not in ENDED:
             return
         shown.update(at=now, phase=progress.phase)
+        rungs = "".join(f", {_rung(each)}" for each in progress.rungs[1:])
         console.print(
-            f"{progress.phase}: {progress.seconds_left:.0f} s left, "
-            f"{progress.evaluated} trained of {progress.births} born, "
+            f"{progress.phase}: {_left(run)}, "
+            f"{progress.evaluated} trained of {progress.births} born{rungs}, "
             f"best {_percent(progress.best)}, median {_percent(progress.median)}",
             soft_wrap=True,
         )
@@ -191,7 +205,7 @@ def _clock(run: Run) -> RenderableType:
     row.add_column(ratio=1)
     row.add_column(justify="right")
     bar = ProgressBar(total=total, completed=min(progress.seconds, total), complete_style="cyan")
-    left = f"{progress.phase}, {progress.seconds_left:.0f} s left"
+    left = f"{progress.phase}, {_left(run)}"
     row.add_row(bar, Text(left, style="bold"))
     return row
 
@@ -208,8 +222,21 @@ def _figures(run: Run) -> RenderableType:
     ]
     if progress.candidates_per_minute is not None:
         cells.append(f"[bold]{progress.candidates_per_minute:.1f}[/] a minute")
+    cells += [_rung(rung) for rung in progress.rungs[1:]]
     row.add_row(*cells)
     return row
+
+
+def _left(run: Run) -> str:
+    """Return what is left of the budget, or what was spent where no seconds were given."""
+    if run.progress.seconds_left is not None:
+        return f"{run.progress.seconds_left:.0f} s left"
+    return f"{run.progress.epochs} epochs in {run.progress.seconds:.0f} s"
+
+
+def _rung(rung: RungProgress) -> str:
+    name = "final" if rung.rung == "final" else f"rung {rung.rung}"
+    return f"{name} {rung.ended}"
 
 
 def _workers(workers: list[WorkerActivity]) -> RenderableType:

@@ -19,6 +19,10 @@ _PUBLISHING_SHARE = 0.2
 _FINAL_SHARE = 0.22
 # A final training may see the data many more times; its seconds end it first.
 _FINAL_EPOCHS = 10
+# The most epochs of a candidate, where seconds end it first and where none do.
+_EPOCHS = {False: 40, True: 5}
+# Where no seconds are given the winner gets so many times the epochs of the highest rung.
+_FINAL_TIMES = 2
 # Into how many candidates' times a run is divided: with rungs the first one is a short trial.
 _CANDIDATES = {False: 20, True: 40}
 _CANDIDATE_S = (1.0, 120.0)
@@ -121,9 +125,11 @@ class Plan:
 
     def final_budget(self, seconds: float, epochs_left: float) -> Budget | None:
         """Return what a final training may cost, None if no epoch is left."""
-        epochs = epochs_left
-        if math.isinf(epochs):
-            epochs = self.candidate_epochs * max(_FINAL_EPOCHS, ETA**self.rungs)
+        if math.isinf(self.end):
+            epochs = min(epochs_left, _FINAL_TIMES * self.rung_epochs(self.rungs))
+        else:
+            most = self.candidate_epochs * max(_FINAL_EPOCHS, ETA**self.rungs)
+            epochs = min(epochs_left, most)
         return _budget(seconds, epochs) if epochs >= 1 else None
 
     def timeout_s(self, now: float, training_s: float) -> float:
@@ -147,7 +153,7 @@ def plan_of(request: RunRequest) -> Plan:
         final_end=final_end,
         end=end,
         candidate_s=candidate_s,
-        candidate_epochs=request.candidate_epochs,
+        candidate_epochs=request.candidate_epochs or _EPOCHS[math.isinf(candidate_s)],
         rungs=_rungs(request, candidate_s, search_end),
         final_s=final_s,
         grace_s=min(_GRACE_SHARE * final_s, _LONGEST_GRACE_S),

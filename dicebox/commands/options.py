@@ -1,7 +1,9 @@
 """Options that several commands share, and how their values are read."""
 
 import json
+import shlex
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -70,6 +72,7 @@ class UrlType(click.ParamType[str]):
 
 
 LONGEST_S = 30 * 86400.0
+_LONGEST_COMMAND = 4000
 _WIDE = 10_000
 
 as_json = click.option(
@@ -115,17 +118,30 @@ def split_names(value: str | None) -> list[str] | None:
     return [name.strip() for name in value.split(",") if name.strip()]
 
 
-def given(request: dict[str, Any]) -> RunRequest:
+def typed_command() -> str:
+    """Return the command as it was typed, for the card of what comes of it."""
+    return shlex.join(["dicebox", *sys.argv[1:]])[:_LONGEST_COMMAND]
+
+
+def given(request: dict[str, Any], null: Sequence[str] = ()) -> RunRequest:
     """Return a run request with what was given; the rest keeps its default.
+
+    Args:
+        request: What was given, None where nothing was.
+        null: Where None is what was given.
 
     Raises:
         UsageError: A value that the options let through is none for a run.
     """
     try:
-        return RunRequest(**{name: value for name, value in request.items() if value is not None})
+        return RunRequest.model_validate(
+            {name: value for name, value in request.items() if value is not None or name in null}
+        )
     except ValidationError as error:
         first = error.errors()[0]
-        where = "-".join(str(part) for part in first["loc"])
+        if not first["loc"]:
+            raise click.UsageError(first["msg"].removeprefix("Value error, ")) from error
+        where = str(first["loc"][0]).replace("_", "-")
         raise click.UsageError(f"--{where}: {first['msg']}, got {first['input']!r}") from error
 
 

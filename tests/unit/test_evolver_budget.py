@@ -62,7 +62,9 @@ def test_a_run_without_seconds_has_no_end_but_its_epochs() -> None:
     assert plan.finalist(1e9, 2.0) == math.inf
     assert plan.ended_early(50.0).finalist(1e9, 2.0) == math.inf
     assert (plan.search_epochs, plan.epochs, plan.finalists) == (78, 100, 1)
-    assert plan.budget(1, math.inf, 78) == Budget(epochs=40)
+    assert [plan.rung_epochs(rung) for rung in (1, 2, 3)] == [5, 15, 45]
+    assert plan.budget(1, math.inf, 78) == Budget(epochs=5)
+    assert plan.final_budget(math.inf, math.inf) == Budget(epochs=90)
     assert plan.final_budget(math.inf, 22) == Budget(epochs=22)
     assert plan.timeout_s(5.0, math.inf) == 86400.0
 

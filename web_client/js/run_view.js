@@ -38,7 +38,9 @@ function outcome(run) {
 }
 
 function time(run) {
-  const { seconds, seconds_left: left } = run.progress;
+  const { seconds, seconds_left: left, epochs } = run.progress;
+  // A run that ends by its candidates or epochs has no seconds left to speak of.
+  if (left === null) return el("p", { class: "soft" }, `${duration(seconds)} gone, ${count(epochs, "epoch")} trained`);
   return el("div", {},
     el("div", { class: "title-line" },
       el("span", {}, `${duration(left)} left`), el("span", { class: "soft" }, `${duration(seconds)} gone`)),
@@ -100,10 +102,16 @@ function failures(individuals) {
     el("ul", {}, [...reasons].map(([text, times]) => el("li", { class: "hint" }, `${count(times, "time")} ${text}`))));
 }
 
+function budget(request) {
+  const { seconds, evaluations, epochs_total: epochs } = request;
+  const ends = [seconds && duration(seconds), evaluations && count(evaluations, "candidate"), epochs && count(epochs, "epoch")];
+  return ends.filter(Boolean).join(" or ");
+}
+
 function facts(run) {
   const { request, shape } = run;
   const text = [
-    `started ${moment(run.created)}`, `${duration(request.seconds)} of ${request.strategy}`,
+    `started ${moment(run.created)}`, `${budget(request)} of ${request.strategy}`,
     shape ? `input ${size(shape)}` : "", `seed ${request.seed}`,
   ];
   return el("p", { class: "hint" }, text.filter(Boolean).join(" · "));
