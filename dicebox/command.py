@@ -41,6 +41,7 @@ A first look:        dicebox demo
 Your own images:     dicebox import photos/ --dataset photos
                      dicebox evolve --dataset photos --seconds 600
                      dicebox classify picture.jpg
+How it went:         dicebox report --open
 Page and services:   dicebox up
 For other trainers:  dicebox freeze photos
                      dicebox export ID -o photos.tar

@@ -59,6 +59,26 @@ class Failure(NamedTuple):
     reasons: list[tuple[str, int]]
 
 
+class Savings(NamedTuple):
+    """How many trainings cost less than one from the beginning to the end would have."""
+
+    resumed: int
+    inherited: int
+    stopped: int
+    cached: int
+
+
+def savings(trials: Sequence[Trial]) -> Savings:
+    """Return how often each way to save seconds was taken."""
+    of = [trial.evaluation for trial in trials]
+    return Savings(
+        resumed=sum(one.resumed for one in of),
+        inherited=sum(one.inherited is not None for one in of),
+        stopped=sum(one.stopped for one in of),
+        cached=sum(one.cached for one in of),
+    )
+
+
 def costs(trials: Sequence[Trial], wall_s: float, workers: int) -> Costs:
     """Return where the seconds of `workers` went in a run of `wall_s` seconds."""
     good = [trial for trial in trials if trial.evaluation.outcome == "ok"]

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from dicebox.report import plots, words
-from dicebox.report.costs import costs, failures
+from dicebox.report.costs import costs, failures, savings
 from dicebox.report.examination import Examination, Mistake
 from dicebox.report.front import front, measuring_cpu
 from dicebox.report.gather import RunFacts
@@ -76,6 +76,7 @@ def _view(facts: RunFacts) -> dict[str, Any]:
         "costs": costs(time.trials, run.progress.seconds, workers) if time.trials else None,
         "workers": workers,
         "failures": failures(time.trials),
+        "savings": savings(time.trials),
         "operators": operator_figures(individuals),
         "genes": gene_statistics(individuals),
         "most_genes": _MOST_GENES,

@@ -4,24 +4,14 @@ import pytest
 
 from commons.genome import Convolution, Dropout, Genome, Training
 from dicebox.report.confusion import Judgement, confusion, spread, worst
-from dicebox.report.costs import costs, failures
+from dicebox.report.costs import costs, failures, savings
 from dicebox.report.front import front, measuring_cpu
 from dicebox.report.genes import gene_statistics
 from dicebox.report.lineage import ancestors, edges, main_line
 from dicebox.report.operators import operator_figures
 from dicebox.report.rungs import rung_figures
 from dicebox.report.trials import fitness, gain, origin, records, standing, timeline
-from dicebox.report.words import (
-    budget,
-    count,
-    direction,
-    machine,
-    percent,
-    points,
-    seconds,
-    standard_error,
-)
-from tests.report_builders import bred, evaluation, facts, individual
+from tests.report_builders import bred, evaluation, individual
 
 
 def test_fitness_is_of_the_highest_rung_that_ended_well_and_never_of_the_final_training() -> None:
@@ -226,6 +216,18 @@ def test_a_rung_that_went_on_costs_what_it_added() -> None:
     assert costs(timeline([one]).trials, 20.0, 1).training == 12.5
 
 
+def test_savings_count_what_was_not_trained_from_the_beginning_to_the_end() -> None:
+    trials = timeline(
+        [
+            individual(1, evaluation("1"), evaluation("2", resumed=True)),
+            individual(2, evaluation("1", inherited=1, stopped=True)),
+            individual(3, evaluation("1", inherited=1)),
+            individual(4, evaluation("1", cached=True)),
+        ]
+    ).trials
+    assert savings(trials)._asdict() == {"resumed": 1, "inherited": 2, "stopped": 1, "cached": 1}
+
+
 def test_failures_are_grouped_by_outcome_with_their_reasons() -> None:
     late = {"outcome": "timed-out", "reason": "after 5 s"}
     trials = timeline(
@@ -273,39 +275,3 @@ def test_what_is_spread_is_even_and_no_more_than_asked_for() -> None:
     assert spread(10, 4) == [0, 2, 5, 7]
     assert len(set(spread(12_345, 2_000))) == 2_000
     assert spread(5, 0) == []
-
-
-def test_numbers_read_as_people_write_them() -> None:
-    assert percent(0.98513) == "98.51 %"
-    assert percent(None) == "-"
-    assert points(0.0037) == "+0.37"
-    assert points(-0.0037) == "\N{MINUS SIGN}0.37"
-    assert (points(-1e-9), direction(-1e-9)) == ("0.00", "")
-    assert (direction(0.1), direction(-0.1), direction(None)) == ("up", "down", "")
-    assert [seconds(x) for x in (3.21, 119.9, 125.0, 7500.0)] == [
-        "3.2 s",
-        "119.9 s",
-        "2 min 5 s",
-        "2 h 5 min",
-    ]
-    assert count(1234567) == "1,234,567"
-    known = {"cpu": "a fine one", "memory_bytes": str(3 << 29), "word_size": "64"}
-    assert machine(known) == "cpu a fine one, memory 1.5 GiB, word size 64"
-
-
-def test_the_standard_error_is_never_nothing() -> None:
-    assert standard_error(0.9, 10_000) == pytest.approx(0.003, rel=0.01)
-    assert standard_error(1.0, 270) > 0.0
-
-
-def test_a_budget_is_kept_within_five_percent() -> None:
-    def after(took: float, **request: object) -> str:
-        run = facts([]).run
-        progress = run.progress.model_copy(update={"seconds": took})
-        asked = run.request.model_copy(update=request)
-        return budget(run.model_copy(update={"progress": progress, "request": asked}))
-
-    assert after(62.0) == "kept: 62.0 s of 60.0 s, 3.3 % more"
-    assert after(66.0) == "not kept: 66.0 s of 60.0 s, 10.0 % more"
-    assert after(10.0).startswith("kept")
-    assert after(10.0, seconds=None) == "no seconds were asked for; it took 10.0 s"
