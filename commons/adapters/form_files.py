@@ -1,13 +1,26 @@
-"""The files of a form, which are closed at once when the form cannot be read to its end."""
+"""A request whose body is all of it, and whose form's files are closed when it is not."""
 
 from contextlib import suppress
 from typing import IO
 
 from flask import Request
+from werkzeug.utils import cached_property
+
+from commons.adapters.body_stream import BodyStream
 
 
 class FormRequest(Request):
     """A request that leaves no temporary files behind when its form is too large or cut off."""
+
+    @cached_property
+    def stream(self) -> IO[bytes]:
+        """The body; one that is too long or cut off raises when it is read."""
+        stream: IO[bytes] = super().stream
+        most = self.max_content_length
+        # Without a server that ends the body itself, only its said length is read.
+        if most is None or not self.environ.get("wsgi.input_terminated"):
+            return stream
+        return BodyStream(self.environ["wsgi.input"], most, self.content_length)  # type: ignore[return-value]
 
     def _get_file_stream(
         self,
