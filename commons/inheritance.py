@@ -59,6 +59,13 @@ def plan_inheritance(
     return (*plan, Inherited("output", "output", "equal" if same else "overlap"))
 
 
+def kept_share(parent: Genome, child: Genome, input_shape: Shape, categories: int) -> float:
+    """Return the share of a child's layers that it has from a parent, an overlap being half."""
+    worth = {"equal": 1.0, "overlap": 0.5}
+    plan = plan_inheritance(parent, child, input_shape, categories)
+    return sum(worth.get(each.how, 0.0) for each in plan) / len(plan)
+
+
 def align(theirs: Sequence[Gene], ours: Sequence[Gene]) -> list[int | None]:
     """Return for each of our layers the one of theirs it takes over, None for a new one.
 

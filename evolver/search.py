@@ -18,6 +18,7 @@ import numpy as np
 from numpy.random import Generator
 
 from commons.genome import Genome
+from commons.inheritance import kept_share
 from commons.messages import Generational, Objective, Strategy
 from commons.shapes import infer_shape
 from evolver.generational import Generation, breed, generation, pair
@@ -234,7 +235,7 @@ def _propose(rng: Generator, search: Search, living: Sequence[Member]) -> Birth:
     if len(living) > 1 and rng.random() < _CROSSOVER_SHARE:
         father = _parent(rng, search, [member for member in living if member is not mother])
         child = cross(rng, mother.genome, father.genome, search.taxonomy, search.problem)
-        return Birth(child.genome, child.operator, (mother.number, father.number), mother.number)
+        return _child_of(search, mother, father, child.genome)
     mutant = mutate(rng, mother.genome, search.taxonomy, search.problem)
     if mutant is None:
         return _fresh(rng, search)
@@ -271,4 +272,13 @@ def _child(rng: Generator, search: Search, present: Generation) -> Birth:
     mother, father = parents
     chance = search.generational.mutate_chance
     genome = breed(rng, mother.genome, father.genome, search.taxonomy, search.problem, chance)
-    return Birth(genome, "crossover", (mother.number, father.number), mother.number)
+    return _child_of(search, mother, father, genome)
+
+
+def _child_of(search: Search, mother: Member, father: Member, genome: Genome) -> Birth:
+    problem = search.problem
+    nearest = max(
+        (mother, father),
+        key=lambda parent: kept_share(parent.genome, genome, problem.shape, problem.categories),
+    )
+    return Birth(genome, "crossover", (mother.number, father.number), nearest.number)

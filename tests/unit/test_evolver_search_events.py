@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from commons.errors import InvalidInputError
 from commons.genome import Convolution, Genome, Pooling
+from commons.inheritance import kept_share
 from commons.messages import Objective, Strategy
 from evolver.limits import excess
 from evolver.search import (
@@ -249,6 +250,18 @@ def test_without_inheritance_no_child_names_a_parent_to_inherit_from() -> None:
         _, made = play(search(inheritance=inheritance), np.random.default_rng(0), 60)
         named = [each for each in made if isinstance(each, Birth) and each.inherit_from]
         assert bool(named) is inheritance
+
+
+def test_a_crossed_child_inherits_from_the_parent_it_is_nearer_to() -> None:
+    state, made = play(search(), np.random.default_rng(0), 120)
+    crossed = [each for each in made if isinstance(each, Birth) and len(each.parents) == 2]
+    assert {birth.parents.index(birth.inherit_from or 0) for birth in crossed} == {0, 1}
+    for birth in crossed:
+        shares = {
+            parent: kept_share(state.members[parent - 1].genome, birth.genome, (8, 8, 1), 10)
+            for parent in birth.parents
+        }
+        assert shares[birth.inherit_from or 0] == max(shares.values())
 
 
 def test_several_objectives_give_a_front_and_a_choice_by_budget() -> None:

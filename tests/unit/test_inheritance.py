@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from commons.genome import Convolution, Dense, Dropout, FeatureGene, Genome, Head, Pooling
-from commons.inheritance import plan_inheritance
+from commons.inheritance import kept_share, plan_inheritance
 from commons.shapes import infer_shape
 from commons.weight_layout import weight_layout
 from commons.weight_transfer import Transfer, inherit_weights
@@ -144,6 +144,15 @@ def test_a_removed_layer_costs_its_neighbours_nothing() -> None:
         ("features-2", "equal"),
         ("output", "equal"),
     ]
+
+
+def test_the_nearer_parent_is_the_one_with_more_of_the_layers() -> None:
+    near, far = genome(conv(8), conv(16)), genome(conv(9, 5), conv(32, 1))
+    child = genome(conv(8), conv(16), conv(32, 1))
+    shares = [kept_share(each, child, SHAPE, CATEGORIES) for each in (child, near, far)]
+    assert shares[0] == 1.0 > shares[1] > shares[2] > 0.0
+    strange = genome(conv(8, separable=True), head="flatten")
+    assert kept_share(near, strange, SHAPE, CATEGORIES) == 0.25
 
 
 def test_the_layout_counts_what_shape_inference_counts() -> None:
