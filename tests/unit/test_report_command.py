@@ -11,6 +11,7 @@ from commons.messages import Run
 from dicebox.client import Client
 from dicebox.command import run
 from dicebox.commands import report
+from dicebox.commands.run_files import found_run
 from dicebox.connect import Place, connect
 from tests.report_builders import facts
 
@@ -68,17 +69,17 @@ def test_wrong_usage_is_told(
 
 def test_a_run_is_named_by_the_start_of_its_id() -> None:
     client = client_with("abcd", "abce", "b")
-    assert report._found(client, None).id == "abcd"
-    assert report._found(client, "b").id == "b"
-    assert report._found(client, "abce").id == "abce"
+    assert found_run(client, None).id == "abcd"
+    assert found_run(client, "b").id == "b"
+    assert found_run(client, "abce").id == "abce"
     with pytest.raises(InvalidInputError, match="2 runs start with ab: give more of the id"):
-        report._found(client, "ab")
+        found_run(client, "ab")
     with pytest.raises(NotFoundError, match="there is no run x"):
-        report._found(client, "x")
+        found_run(client, "x")
 
 
 def test_an_id_that_another_one_starts_with_is_no_riddle() -> None:
-    assert report._found(client_with("abcd", "ab"), "ab").id == "ab"
+    assert found_run(client_with("abcd", "ab"), "ab").id == "ab"
 
 
 def test_what_is_not_installed_is_named_with_its_extra() -> None:
