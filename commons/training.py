@@ -19,7 +19,7 @@ EXPORT_FUNCTION = "trainer.job:export"
 MEASURE_FUNCTION = "trainer.job:measure"
 _LARGEST_SIDE = 64
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
-_TRAINER_VERSION = 1
+_TRAINER_VERSION = 2
 
 
 class TrainingData(JobValue):

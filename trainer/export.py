@@ -30,7 +30,7 @@ from commons.ports import Blobs
 from commons.training import ExportJob
 from trainer.adapters.keras_network import network_of, with_probabilities
 from trainer.examples import Examples
-from trainer.training import judge, predict
+from trainer.judging import judge, predict
 from trainer.weights import weights_from_bytes
 
 _TOLERANCE = 1e-3
@@ -46,7 +46,7 @@ def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> Netw
     """
     weights = blobs.get(job.weights)
     network = network_of(job.genome, examples, len(job.categories))
-    network.set_weights(weights_from_bytes(weights))
+    network.set_weights(list(weights_from_bytes(weights).values()))
     published = with_probabilities(network, mirror=job.genome.mirror)
     compared = examples.validation.images[:_COMPARED].astype(np.float32)
     # Keras exports only what has been called.

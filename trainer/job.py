@@ -24,7 +24,10 @@ from commons.training import (
     TrainResult,
     training_id,
 )
+from trainer.adapters.determinism import be_deterministic
 from trainer.adapters.example_cache import ExampleCache
+from trainer.adapters.named_weights import arrays_of
+from trainer.beginning import read_beginning
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples
 from trainer.export import export as export_network
@@ -42,6 +45,8 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     def report(progress: TrainProgress) -> None:
         context.report(progress.model_dump())
 
+    if job.deterministic:
+        be_deterministic()
     try:
         trained = train_genome(
             job.genome,
@@ -51,11 +56,13 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             job.seed,
             report,
             open_checkpoints(context.blobs, job),
+            beginning=read_beginning(job, context.blobs, _kind(job)),
+            bar=job.curve,
         )
-        weights = weights_to_bytes(trained.network.get_weights())
-        # The job says whose they are, the hash keeps two attempts of it apart.
-        name = f"weights/{context.job_id}/{hashlib.sha256(weights).hexdigest()}.npz"
-        context.blobs.put(name, weights)
+        checkpoint = None
+        if job.leave_checkpoint and not trained.stopped:
+            state = trained.state(_kind(job)).to_bytes()
+            checkpoint = _put(context, "checkpoints", state)
         result = TrainResult(
             accuracy=trained.accuracy,
             loss=trained.loss,
@@ -63,8 +70,12 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             parameters=trained.network.count_params(),
             seconds=trained.seconds,
             build_seconds=trained.build_seconds,
-            weights=name,
+            weights=_put(context, "weights", weights_to_bytes(arrays_of(trained.network))),
             history=trained.history,
+            checkpoint=checkpoint,
+            resumed=trained.resumed,
+            stopped=trained.stopped,
+            inherited_share=trained.inherited_share,
         )
     finally:
         _forget_networks()
@@ -86,9 +97,21 @@ def open_checkpoints(blobs: Blobs, job: TrainJob) -> Checkpoints | None:
     """Return where a job keeps its checkpoints, if it has a word for them."""
     if job.checkpoint is None:
         return None
+    return Checkpoints(blobs, job.checkpoint, _kind(job))
+
+
+def _kind(job: TrainJob) -> str:
+    """Return what the checkpoints of a job are of."""
     # Another Keras may list other variables.
-    keras_here = f"keras {keras.__version__} on {keras.backend.backend()}"
-    return Checkpoints(blobs, job.checkpoint, f"{training_id(job)} {keras_here}")
+    return f"{training_id(job)} keras {keras.__version__} on {keras.backend.backend()}"
+
+
+def _put(context: JobContext, kind: str, data: bytes) -> str:
+    """Store arrays and return the name of their blob."""
+    # The job says whose they are, the hash keeps two attempts of it apart.
+    name = f"{kind}/{context.job_id}/{hashlib.sha256(data).hexdigest()}.npz"
+    context.blobs.put(name, data)
+    return name
 
 
 @cache

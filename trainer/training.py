@@ -6,26 +6,31 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
-import numpy as np
-import numpy.typing as npt
 
 from commons.errors import JobFailedError
 from commons.genome import Genome
+from commons.learning_curve import Curve, hopeless
 from commons.training import Budget, TrainProgress
 from trainer.adapters.keras_network import compile_network, network_of
 from trainer.adapters.precision import training_precision
-from trainer.checkpoint import Checkpoints
+from trainer.beginning import Beginning, take_over
+from trainer.checkpoint import Checkpoint, Checkpoints
 from trainer.examples import Examples, Part
+from trainer.judging import judge, predict
 from trainer.loop import Loop
 
-_PREDICT_BATCH = 512
 # How often a long epoch is kept on its way.
 _KEEP_EVERY_S = 30.0
+_AFRESH = Beginning()
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network with what was measured on the validation split."""
+    """A trained network with what was measured on the validation split.
+
+    `resumed` says that it went on from a smaller budget, `stopped` that its learning curve was
+    hopeless; `inherited_share` of its weights came from a parent.
+    """
 
     network: keras.Model
     accuracy: float
@@ -33,6 +38,14 @@ class Trained:
     history: list[TrainProgress]
     seconds: float
     build_seconds: float
+    resumed: bool
+    stopped: bool
+    inherited_share: float
+    loop: Loop
+
+    def state(self, training: str) -> Checkpoint:
+        """Return what a larger budget of this training goes on from."""
+        return self.loop.state(training, self.history)
 
 
 def train(
@@ -43,6 +56,9 @@ def train(
     seed: int,
     report: Callable[[TrainProgress], None],
     checkpoints: Checkpoints | None = None,
+    *,
+    beginning: Beginning = _AFRESH,
+    bar: Curve | None = None,
 ) -> Trained:
     """Return the network of a genome, trained until its budget ends.
 
@@ -53,6 +69,11 @@ def train(
     epochs are the budget, a training that was interrupted gives the very weights of one that
     was not.
 
+    From the end of a smaller budget (`beginning.rung`) it goes on as well, but the learning rate
+    starts warm again: it follows the share of what that one left of the budget.
+
+    With a `bar` it ends after the first epoch at which its learning curve is hopeless.
+
     Raises:
         JobFailedError: `diverged`: the loss is no longer a number; `out-of-memory`.
         StorageFullError: No space is left for a checkpoint; the one before is still there.
@@ -60,77 +81,53 @@ def train(
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
     network = network_of(genome, examples, categories, training_precision())
+    parent = beginning.parent
+    share = take_over(network, genome, parent, examples.shape) if parent else 0.0
     compile_network(network, genome.training)
     loop = Loop(network, genome, examples.train, categories, seed)
-    keeper = _Keeper(loop, checkpoints, budget)
+    keeper = _Keeper(loop, checkpoints, budget, beginning.rung)
+    course = _Course(loop, budget, beginning.rung, bar)
     try:
         # Traced before the clock of the budget starts, like the first training step.
         predict(network, examples.validation.images, mirror=genome.mirror)
-        history = _epochs(loop, keeper, examples.validation, budget, report)
+        _epochs(loop, keeper, course, examples.validation, report)
     except Exception as error:
         if "ResourceExhausted" in type(error).__name__:
             raise JobFailedError("out-of-memory", str(error).splitlines()[0]) from error
         raise
     return Trained(
         network=network,
-        accuracy=history[-1].accuracy,
-        loss=history[-1].loss,
-        history=history,
+        accuracy=keeper.history[-1].accuracy,
+        loss=keeper.history[-1].loss,
+        history=keeper.history,
         seconds=time.monotonic() - started + loop.seconds_before,
         build_seconds=(loop.first_step_at or time.monotonic()) - started,
+        resumed=beginning.rung is not None,
+        stopped=course.stopped,
+        inherited_share=share,
+        loop=loop,
     )
 
 
-def predict(
-    network: keras.Model, images: npt.NDArray[np.uint8], *, mirror: bool
-) -> npt.NDArray[np.float32]:
-    """Return the probabilities (n, categories) for uint8 images (n, height, width, channels).
-
-    With `mirror` they are the mean over each image and its mirror image.
-    """
-    if mirror:
-        views = (images, images[:, :, ::-1])
-        mean: npt.NDArray[np.float32] = np.mean(
-            [_probabilities(network, view) for view in views], axis=0
-        )
-        return mean
-    return _probabilities(network, images)
-
-
-def _probabilities(network: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    size = min(_PREDICT_BATCH, len(images))
-    answers = []
-    for start in range(0, len(images), size):
-        # Batches of one size, the last one overlapping: another size would be traced anew.
-        first = min(start, len(images) - size)
-        batch = images[first : first + size].astype(np.float32)
-        answers.append(np.asarray(network.predict_on_batch(batch))[start - first :])
-    logits = np.concatenate(answers).astype(np.float32)
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: npt.NDArray[np.float32] = powers / powers.sum(axis=1, keepdims=True)
-    return result
-
-
-def judge(
-    probabilities: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]
-) -> tuple[float, float]:
-    """Return accuracy and mean cross-entropy (nats) of probabilities (n, categories)."""
-    right = probabilities[np.arange(len(labels)), labels]
-    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
-    return accuracy, float(-np.log(np.maximum(right, 1e-7)).mean())
-
-
 class _Keeper:
-    """Takes a training up from its latest checkpoint, and keeps the next ones."""
+    """Takes a training up where it can be, and keeps the next checkpoints."""
 
-    def __init__(self, loop: Loop, checkpoints: Checkpoints | None, budget: Budget) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        checkpoints: Checkpoints | None,
+        budget: Budget,
+        rung: Checkpoint | None,
+    ) -> None:
         self.history: list[TrainProgress] = []
         self._loop = loop
         self._checkpoints = checkpoints
         self._kept_at = time.monotonic()
         found = checkpoints.latest() if checkpoints else None
         # What has had more than this budget is no way to where it ends.
-        if found is not None and found.epochs <= budget.epochs:
+        if found is None or found.epochs > budget.epochs:
+            found = rung
+        if found is not None:
             self.history += found.history
             loop.restore(found)
 
@@ -147,20 +144,52 @@ class _Keeper:
             self.keep()
 
 
+class _Course:
+    """How far a training is on the way through its budget, and whether it is worth going on."""
+
+    def __init__(
+        self, loop: Loop, budget: Budget, rung: Checkpoint | None, bar: Curve | None
+    ) -> None:
+        self.epochs = budget.epochs
+        self.is_over = self.stopped = False
+        self._loop = loop
+        self._budget = budget
+        self._bar = bar
+        self._epochs_before = rung.epochs if rung else 0
+        self._before = self._share(rung.epochs, rung.seconds) if rung else 0.0
+
+    def spent(self, part: float = 0.0) -> float:
+        """Return the share of the budget that is spent at a share of the present epoch."""
+        return self._share(self._loop.epochs + part, self._loop.seconds)
+
+    def of_schedule(self, part: float) -> float:
+        """Return the share of the learning rate's schedule, which begins where this rung does."""
+        left = 1.0 - self._before
+        return (self.spent(part) - self._before) / left if left > 0 else 1.0
+
+    def look(self, history: list[TrainProgress]) -> None:
+        """Decide whether it is over, or hopeless, by what was measured so far."""
+        self.is_over = bool(history) and self.spent() >= 1.0
+        # What the smaller budget had reached was worth going on from: that is decided.
+        if history and not self.is_over and history[-1].epoch > self._epochs_before:
+            curve = ((self._share(each.epoch, each.seconds), each.accuracy) for each in history)
+            self.is_over = self.stopped = hopeless(tuple(curve), self._bar)
+
+    def _share(self, epochs: float, seconds: float) -> float:
+        by_time = seconds / self._budget.seconds if self._budget.seconds else 0.0
+        return max(epochs / self._budget.epochs, by_time)
+
+
 def _epochs(
     loop: Loop,
     keeper: _Keeper,
+    course: _Course,
     validation: Part,
-    budget: Budget,
     report: Callable[[TrainProgress], None],
-) -> list[TrainProgress]:
-    def spent(part: float) -> float:
-        by_time = loop.seconds / budget.seconds if budget.seconds else 0.0
-        return max((loop.epochs + part) / budget.epochs, by_time)
-
-    is_over = bool(keeper.history) and spent(0.0) >= 1.0
-    while not is_over:
-        loop.run_epoch(spent, keeper.keep_now_and_then)
+) -> None:
+    course.look(keeper.history)
+    while not course.is_over:
+        loop.run_epoch(course.of_schedule, keeper.keep_now_and_then)
         said = predict(loop.network, validation.images, mirror=loop.mirror)
         accuracy, loss = judge(said, validation.labels)
         if not math.isfinite(loss):
@@ -170,14 +199,13 @@ def _epochs(
         keeper.history.append(
             TrainProgress(
                 epoch=loop.epochs,
-                epochs=budget.epochs,
+                epochs=course.epochs,
                 loss=loss,
                 accuracy=accuracy,
                 seconds=loop.seconds,
             )
         )
         # Before it is kept: what is over here must be so for whoever takes the checkpoint up.
-        is_over = spent(0.0) >= 1.0
+        course.look(keeper.history)
         keeper.keep()
         report(keeper.history[-1])
-    return keeper.history

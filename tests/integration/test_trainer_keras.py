@@ -169,12 +169,13 @@ def test_nothing_of_a_trained_network_stays_behind(examples: Examples) -> None:
 def card_of(
     examples: Examples, folder: Path, genome: Genome = GENOME
 ) -> tuple[NetworkCard, FileBlobs, Any]:
+    from trainer.adapters.named_weights import arrays_of  # noqa: PLC0415
     from trainer.export import export  # noqa: PLC0415
     from trainer.weights import weights_to_bytes  # noqa: PLC0415
 
     trained = run(genome, examples, epochs=6)
     blobs = FileBlobs(folder)
-    blobs.put("weights/w.npz", weights_to_bytes(trained.network.get_weights()))
+    blobs.put("weights/w.npz", weights_to_bytes(arrays_of(trained.network)))
     job = ExportJob(
         genome=genome,
         weights="weights/w.npz",
@@ -192,7 +193,7 @@ def test_the_published_files_answer_as_the_trained_network_does(
     import keras  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
 
-    from trainer.training import predict  # noqa: PLC0415
+    from trainer.judging import predict  # noqa: PLC0415
 
     genome = GENOME.model_copy(update={"mirror": mirror})
     card, blobs, trained = card_of(examples, tmp_path, genome)
@@ -213,7 +214,7 @@ def test_a_network_in_bfloat16_has_the_same_variables_and_nearly_the_same_answer
     examples: Examples,
 ) -> None:
     from trainer.adapters.keras_network import network_of  # noqa: PLC0415
-    from trainer.training import judge, predict  # noqa: PLC0415
+    from trainer.judging import judge, predict  # noqa: PLC0415
 
     trained = run(GENOME, examples, epochs=6).network
     short = network_of(GENOME, examples, 3, "mixed_bfloat16")

@@ -51,14 +51,20 @@ def test_statistics_of_many_images_look_at_a_few_evenly_spread() -> None:
     assert mean[0] == pytest.approx(120)
 
 
-def test_weights_come_back_in_their_order() -> None:
-    arrays = [np.full((2, n), n, dtype=np.float32) for n in range(12)]
+def test_weights_come_back_by_name_and_in_their_order() -> None:
+    arrays = {f"features-{11 - n}/kernel": np.full((2, n), n, np.float32) for n in range(12)}
     back = weights_from_bytes(weights_to_bytes(arrays))
-    assert len(back) == 12
-    for before, after in zip(arrays, back, strict=True):
-        np.testing.assert_array_equal(before, after)
+    assert list(back) == list(arrays)
+    for name, before in arrays.items():
+        np.testing.assert_array_equal(before, back[name])
 
 
 def test_the_same_weights_are_the_same_bytes() -> None:
-    arrays = [np.arange(6, dtype=np.float32).reshape(2, 3)]
+    arrays = {"output/kernel": np.arange(6, dtype=np.float32).reshape(2, 3)}
     assert weights_to_bytes(arrays) == weights_to_bytes(arrays)
+
+
+@pytest.mark.parametrize("data", [b"", b"no weights", b"PK\x03\x04 torn"])
+def test_what_holds_no_weights_is_refused(data: bytes) -> None:
+    with pytest.raises(ValueError, match="no weights"):
+        weights_from_bytes(data)

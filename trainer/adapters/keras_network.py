@@ -11,6 +11,7 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 import keras
 
 from commons.genome import Convolution, Dense, Dropout, FeatureGene, Genome, Pooling, Training
+from trainer.adapters.named_weights import NORM, SHORTCUT
 from trainer.adapters.precision import Precision
 from trainer.examples import Examples
 
@@ -40,9 +41,9 @@ def build_network(
     with _default_policy(precision):
         x = _features(genome.features, x)
         x = _head(genome, x)
-        for gene in genome.classifier:
-            x = _vector(gene, x)
-    return keras.Model(pixels, keras.layers.Dense(categories, name="logits", dtype="float32")(x))
+        for index, gene in enumerate(genome.classifier):
+            x = _vector(gene, x, f"classifier-{index}")
+    return keras.Model(pixels, keras.layers.Dense(categories, name="output", dtype="float32")(x))
 
 
 @contextmanager
@@ -133,12 +134,13 @@ def network_of(
 
 def _features(genes: Sequence[FeatureGene], x: Any) -> Any:
     taken = False  # by the convolution before it
-    for gene, following in zip(genes, (*genes[1:], None), strict=True):
+    for index, (gene, following) in enumerate(zip(genes, (*genes[1:], None), strict=True)):
         if taken:
             taken = False
         elif isinstance(gene, Convolution):
             pooling = _taken_pooling(gene, following)
-            x, taken = _convolution(gene, x, pooling), pooling is not None
+            x = _convolution(gene, x, pooling, f"features-{index}")
+            taken = pooling is not None
         elif isinstance(gene, Pooling):
             x = _pooling(gene, x)
         else:
@@ -157,25 +159,39 @@ def _pooling(gene: Pooling, x: Any) -> Any:
     return kinds[gene.kind](gene.size, padding="same")(x)
 
 
-def _convolution(gene: Convolution, x: Any, pooling: Pooling | None) -> Any:
+def _convolution(gene: Convolution, x: Any, pooling: Pooling | None, name: str) -> Any:
     layer = keras.layers.SeparableConv2D if gene.separable else keras.layers.Conv2D
     y = layer(
-        gene.filters, gene.kernel, strides=gene.stride, padding="same", use_bias=not gene.norm
+        gene.filters,
+        gene.kernel,
+        strides=gene.stride,
+        padding="same",
+        use_bias=not gene.norm,
+        name=name,
     )(x)
     if pooling is not None:
         y = _pooling(pooling, y)
     if gene.norm:
-        y = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM)(y)
+        y = _norm(y, name)
     if gene.residual:
-        y = keras.layers.Add()([y, _shortcut(gene, x, y)])
+        y = keras.layers.Add()([y, _shortcut(gene, x, y, name)])
     return _activation(gene.activation, y)
 
 
-def _shortcut(gene: Convolution, x: Any, y: Any) -> Any:
+def _norm(x: Any, name: str) -> Any:
+    return keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{name}{NORM}")(x)
+
+
+def _shortcut(gene: Convolution, x: Any, y: Any, name: str) -> Any:
     if x.shape == y.shape:
         return x
     return keras.layers.Conv2D(
-        gene.filters, 1, strides=gene.stride, padding="same", use_bias=False
+        gene.filters,
+        1,
+        strides=gene.stride,
+        padding="same",
+        use_bias=False,
+        name=f"{name}{SHORTCUT}",
     )(x)
 
 
@@ -187,12 +203,12 @@ def _head(genome: Genome, x: Any) -> Any:
     return keras.layers.GlobalAveragePooling2D()(x)
 
 
-def _vector(gene: Dense | Dropout, x: Any) -> Any:
+def _vector(gene: Dense | Dropout, x: Any, name: str) -> Any:
     if isinstance(gene, Dropout):
         return keras.layers.Dropout(gene.rate)(x)
-    x = keras.layers.Dense(gene.units, use_bias=not gene.norm)(x)
+    x = keras.layers.Dense(gene.units, use_bias=not gene.norm, name=name)(x)
     if gene.norm:
-        x = keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM)(x)
+        x = _norm(x, name)
     return _activation(gene.activation, x)
 
 
