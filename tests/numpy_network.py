@@ -14,7 +14,7 @@ _ACTIVATIONS = {
     "linear": lambda x: x,
     "relu": lambda x: np.maximum(x, 0.0),
     "tanh": np.tanh,
-    "silu": lambda x: x / (1.0 + np.exp(-x)),
+    "silu": lambda x: x * 0.5 * (1.0 + np.tanh(x / 2.0)),
     "gelu": lambda x: x * 0.5 * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0))),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
     "elu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0.0))),

@@ -162,7 +162,7 @@ def test_the_layout_counts_what_shape_inference_counts() -> None:
         assert numbers == infer_shape(each, shape, categories).parameters
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), shape=st.sampled_from(SHAPES[:5]))
 def test_any_child_takes_over_from_any_parent(seed: int, shape: tuple[int, int, int]) -> None:
     rng, taxonomy, solved = np.random.default_rng(seed), Taxonomy(), problem(shape, 4)
@@ -188,7 +188,7 @@ def test_any_child_takes_over_from_any_parent(seed: int, shape: tuple[int, int, 
         assert all((before[name] == array).all() for name, array in fresh.items())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), shape=st.sampled_from(SHAPES[:5]))
 def test_layers_planned_as_equal_are_equal(seed: int, shape: tuple[int, int, int]) -> None:
     rng, taxonomy, solved = np.random.default_rng(seed), Taxonomy(), problem(shape, 4)

@@ -16,7 +16,7 @@ def rising(end: float, late: float = 0.0) -> Curve:
     return tuple((share, end * max(0.0, share - late) / (1.0 - late)) for share in SHARES)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(finished=st.lists(curves, min_size=6, max_size=20), running=curves)
 def test_nobody_in_the_better_half_at_its_share_is_ever_stopped(
     finished: list[Curve], running: Curve
@@ -30,7 +30,7 @@ def test_nobody_in_the_better_half_at_its_share_is_ever_stopped(
             assert not hopeless(so_far, bar)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(finished=st.lists(curves, min_size=6, max_size=20))
 def test_nobody_is_stopped_before_the_grace_ends(finished: list[Curve]) -> None:
     assert not hopeless(((0.1, 0.0), (0.29, 0.0)), bar_of(finished))
