@@ -52,7 +52,7 @@ _STYLE: Any = {
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 _TICKS = (
     (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999),
-    (0.0, 0.2, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999),
+    (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999),
     tuple(round(1 - step * 10**-power, 6) for power in range(1, 6) for step in range(10, 1, -1)),
     tuple(
         round(1 - step * 10**-power / 2, 6) for power in range(1, 6) for step in range(20, 2, -1)

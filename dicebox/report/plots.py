@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from commons.messages import Individual
 from dicebox.report.front import Point
@@ -196,7 +196,9 @@ def front_picture(
             ]
             drawn.dots(axes, dots, label=name, **style)
         drawn.accuracy_axis(axes, [one.accuracy for one in points])
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_xlabel(cost)
         axes.set_ylabel(_FITNESS)
         legend(axes)

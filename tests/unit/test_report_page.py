@@ -113,6 +113,17 @@ def test_every_part_is_there_and_the_contents_lead_to_it(full: str) -> None:
     assert len(identities) == len(set(identities))
 
 
+@pytest.mark.parametrize("spread", [1, 3, 1000])
+def test_every_axis_has_its_numbers_in_plain_words(spread: int) -> None:
+    population = [
+        one.model_copy(update={"parameters": 10_000 + spread * one.number}) for one in bred(12)
+    ]
+    text = page(facts(population))
+    written = re.findall(r"<text[^>]*>([^<]*)</text>", text)
+    assert written
+    assert not [words for words in written if "$" in words or "\\" in words]
+
+
 def test_it_says_that_the_test_images_were_not_looked_at(full: str) -> None:
     text = " ".join(re.sub(r"<[^>]+>", "", full).split())
     assert "about 12 of the 270 validation images, evenly spread" in text
