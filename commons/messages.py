@@ -619,6 +619,13 @@ class Individual(Message):
     evaluations: list[Evaluation] = []
 
 
+class TrainingEnd(Message):
+    """A training of an individual that has just ended."""
+
+    number: int
+    evaluation: Evaluation
+
+
 class Champion(Message):
     """The network that answers for a dataset (`network` is null before the first)."""
 

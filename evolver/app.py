@@ -30,6 +30,7 @@ from evolver.adapters.runner_locks import RunnerLocks
 from evolver.routes import PREFIX, create_blueprint
 from evolver.runner import Runner
 from evolver.runs import Runs
+from evolver.watching import Watching
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("evolve",), write=("evolve",))
@@ -56,6 +57,8 @@ class Settings(commons.settings.Settings):
             three seconds.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
+        watching_slots: Requests that may watch a run at once; fewer than server threads.
+        longest_watch_s: After how long they are answered for good.
         key: What the runner shows to the other services; its workers read it from the same
             place, `DICEBOX_KEY` or `DICEBOX_KEY_FILE`.
     """
@@ -72,6 +75,8 @@ class Settings(commons.settings.Settings):
     worker_jobs: int | None = Field(default=40, ge=1)
     keys: KeyPolicy = "auto"
     admin_url: str | None = None
+    watching_slots: int = Field(default=4, ge=1)
+    longest_watch_s: float = Field(default=55.0, gt=0.0)
     key: SecretStr | None = None
 
 
@@ -96,7 +101,8 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
         guard=guard or create_guard(settings.admin_url, settings.keys),
         scopes=SCOPES,
     )
-    app.register_api(create_blueprint(runs))
+    watching = Watching(runs, clock, settings.watching_slots, settings.longest_watch_s)
+    app.register_api(create_blueprint(runs, watching))
     return app
 
 

@@ -1,14 +1,21 @@
 """The HTTP face: parse, one call, answer."""
 
-from flask import Response
+from collections.abc import Callable, Iterator
+
+from flask import Response, stream_with_context
 from flask_openapi3 import APIBlueprint
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from commons.adapters.web_app import answer
 from commons.messages import Individual, Message, Run, RunRequest
 from evolver.runs import Runs
+from evolver.watching import Happening, Watching
 
 PREFIX = "/api/evolution/v1"
+_EVENTS = (
+    "`run` has a run whenever it changed, `training` a training that ended, with its number."
+    " The stream ends with the run, or after a while: come back with `Last-Event-ID`."
+)
 
 
 class RunPath(BaseModel):
@@ -30,6 +37,16 @@ class IndividualsQuery(BaseModel):
     histories: bool = Field(False, description="With every epoch of every training")
 
 
+class EventsHeader(BaseModel):
+    """From where on a watcher that comes back is told what happened."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    last_event_id: float = Field(
+        0.0, alias="Last-Event-ID", ge=0.0, description="The id of the last event it got"
+    )
+
+
 class RunPage(Message):
     """Runs, newest first."""
 
@@ -42,10 +59,16 @@ class IndividualPage(Message):
     individuals: list[Individual]
 
 
-def create_blueprint(runs: Runs) -> APIBlueprint:
+def create_blueprint(runs: Runs, watching: Watching) -> APIBlueprint:
     """Return the routes over the use cases."""
     routes = APIBlueprint("evolution", __name__, url_prefix=PREFIX)
+    _add_runs(routes, runs)
+    _add_individuals(routes, runs)
+    _add_events(routes, runs, watching)
+    return routes
 
+
+def _add_runs(routes: APIBlueprint, runs: Runs) -> None:
     @routes.post("/runs", summary="Start a run", responses={201: Run})
     def start(body: RunRequest) -> Response:
         return answer(runs.start(body), 201)
@@ -58,6 +81,22 @@ def create_blueprint(runs: Runs) -> APIBlueprint:
     def show(path: RunPath) -> Response:
         return answer(runs.get(path.run))
 
+    @routes.post(
+        "/runs/<run>/stop", summary="End a run early with the best it has", responses={200: Run}
+    )
+    def stop(path: RunPath) -> Response:
+        return answer(runs.stop(path.run))
+
+    @routes.post(
+        "/runs/<run>/resume",
+        summary="Go on with a run that its runner left before its end",
+        responses={200: Run},
+    )
+    def resume(path: RunPath) -> Response:
+        return answer(runs.resume(path.run))
+
+
+def _add_individuals(routes: APIBlueprint, runs: Runs) -> None:
     @routes.get(
         "/runs/<run>/individuals",
         summary="The journal of a run",
@@ -89,18 +128,48 @@ def create_blueprint(runs: Runs) -> APIBlueprint:
     def show_champion(path: RunPath) -> Response:
         return answer(runs.champion(path.run))
 
-    @routes.post(
-        "/runs/<run>/resume",
-        summary="Go on with a run that its runner left before its end",
-        responses={200: Run},
-    )
-    def resume(path: RunPath) -> Response:
-        return answer(runs.resume(path.run))
 
-    @routes.post(
-        "/runs/<run>/stop", summary="End a run early with the best it has", responses={200: Run}
+def _add_events(routes: APIBlueprint, runs: Runs, watching: Watching) -> None:
+    @routes.get(
+        "/runs/<run>/events",
+        summary="What happens in a run, as server-sent events",
+        description=_EVENTS,
+        responses={
+            200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            204: {"description": "As many watch as can: ask again, or ask how far it is instead"},
+        },
     )
-    def stop(path: RunPath) -> Response:
-        return answer(runs.stop(path.run))
+    def events(path: RunPath, header: EventsHeader) -> Response:
+        runs.get(path.run)
+        if not watching.enter():
+            return Response(status=204, headers={"Retry-After": "2"})
+        lines = _lines(watching.watch(path.run, header.last_event_id))
+        response = Response(
+            stream_with_context(lines),
+            mimetype="text/event-stream",
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+        )
+        response.call_on_close(_once(watching.leave))
+        return response
 
-    return routes
+
+def _lines(happenings: Iterator[Happening]) -> Iterator[str]:
+    """Yield happenings in the words of `text/event-stream`."""
+    yield "retry: 2000\n\n"
+    for happening in happenings:
+        if happening.message is None:
+            yield ": still here\n\n"
+            continue
+        data = happening.message.model_dump_json()
+        yield f"id: {happening.place!r}\nevent: {happening.kind}\ndata: {data}\n\n"
+
+
+def _once(function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls another one the first time only."""
+    left = [function]
+
+    def call() -> None:
+        while left:
+            left.pop()()
+
+    return call

@@ -11,6 +11,7 @@ from evolver.preparation import genomes_of
 from evolver.taxonomy import taxonomy_from_value
 
 _LISTED = 200
+ENDED = frozenset({"complete", "failed", "stopped", "interrupted"})
 
 
 class Runs:
