@@ -7,7 +7,7 @@ from commons.messages import Erasure
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob, shard_blob
 from sensory_service.packs import places_in
-from sensory_service.ports import ErasureCatalog, PackPlace
+from sensory_service.ports import ErasedMeanwhileError, ErasureCatalog, PackPlace
 
 
 class Eraser:
@@ -60,13 +60,18 @@ class Eraser:
         except NotFoundError:
             data = b""
         kept = [place for place in places if place.image != image] if data else []
-        parts = [data[place.start : place.start + place.size] for place in kept]
-        new = hashlib.sha256(b"".join(parts)).hexdigest()
-        if parts:
-            self._blobs.put(pack_blob(new), b"".join(parts))
-        self._catalog.replace_pack(
-            pack, places_in(new, [(place.image, place.size) for place in kept])
-        )
+        while True:
+            rest = b"".join(data[place.start : place.start + place.size] for place in kept)
+            new = hashlib.sha256(rest).hexdigest()
+            if kept:
+                self._blobs.put(pack_blob(new), rest)
+            places = places_in(new, [(place.image, place.size) for place in kept])
+            try:
+                self._catalog.replace_pack(pack, places)
+                break
+            except ErasedMeanwhileError as error:
+                self._blobs.delete(pack_blob(new))
+                kept = [place for place in kept if place.image not in error.erased]
         self._blobs.delete(pack_blob(pack))
 
     def _drop_unknown_packs(self) -> None:

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from commons.errors import DiceboxError, NotFoundError
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob
-from sensory_service.ports import PackCatalog, PackPlace, SnapshotCatalog
+from sensory_service.ports import ErasedMeanwhileError, PackCatalog, PackPlace, SnapshotCatalog
 
 PACK_BYTES = 64 * 1024 * 1024
 _ROWS = 4096
@@ -109,9 +109,22 @@ class PackMaker:
             return None  # whoever needs it says so
 
     def _write(self, data: bytes, sizes: Sequence[tuple[str, int]]) -> None:
-        pack = hashlib.sha256(data).hexdigest()
-        self._blobs.put(pack_blob(pack), data)
-        self._catalog.record(places_in(pack, sizes))
+        while sizes:
+            pack = hashlib.sha256(data).hexdigest()
+            places = places_in(pack, sizes)
+            self._blobs.put(pack_blob(pack), data)
+            try:
+                self._catalog.record(places)
+            except ErasedMeanwhileError as error:
+                self._blobs.delete(pack_blob(pack))
+                kept = [place for place in places if place.image not in error.erased]
+                data = b"".join(data[place.start : place.start + place.size] for place in kept)
+                sizes = [(place.image, place.size) for place in kept]
+                continue
+            # An erasure of something else takes packs away that nobody has recorded yet.
+            if not self._blobs.exists(pack_blob(pack)):
+                self._blobs.put(pack_blob(pack), data)
+            return
 
 
 def places_in(pack: str, sizes: Sequence[tuple[str, int]]) -> list[PackPlace]:

@@ -60,7 +60,7 @@ class Upload:
 
 
 class ErasedMeanwhileError(Exception):
-    """Bytes that were there when they were put may be erased since; `erased` says when."""
+    """Bytes that were there when they were read or put may be erased since; `erased` says when."""
 
     def __init__(self, erased: Mapping[str, float]) -> None:
         super().__init__(f"erased: {sorted(erased)}")
@@ -299,7 +299,11 @@ class PackCatalog(Protocol):
         ...
 
     def record(self, places: Sequence[PackPlace]) -> None:
-        """Say where images are; one that is in a pack already stays there."""
+        """Say where images are; one that is in a pack already stays there.
+
+        Raises:
+            ErasedMeanwhileError: Some are erased: the pack must go. Nothing was changed.
+        """
         ...
 
     def unpacked(self) -> str | None:
@@ -334,7 +338,11 @@ class ErasureCatalog(Protocol):
         ...
 
     def replace_pack(self, pack: str, places: Sequence[PackPlace]) -> None:
-        """Say where the images of a pack are now, in one step."""
+        """Say where the images of a pack are now, in one step.
+
+        Raises:
+            ErasedMeanwhileError: Some of them are erased too. Nothing was changed.
+        """
         ...
 
     def holders(self, image: str) -> tuple[list[str], list[str]]:
@@ -412,7 +420,11 @@ class ShardCatalog(Protocol):
         ...
 
     def record(self, shard: int, sha256: str) -> None:
-        """Say that a shard was made; its bytes are in the blobs. The first result stays."""
+        """Say that a shard was made; its bytes are in the blobs. The first result stays.
+
+        Raises:
+            ErasedMeanwhileError: It holds erased images and must go. Nothing was changed.
+        """
         ...
 
     def fail(self, shard: int, reason: str) -> None:

@@ -8,12 +8,12 @@ from itertools import chain
 
 import numpy as np
 
-from commons.adapters.decode import Pixels, decode_image
+from commons.adapters.decode import Pixels, decode_stored
 from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.ports import Blobs
 from sensory_service.blob_names import shard_blob
 from sensory_service.packs import ImageReader
-from sensory_service.ports import ManifestLine, ShardCatalog, SnapshotCatalog
+from sensory_service.ports import ErasedMeanwhileError, ManifestLine, ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan
 
 _AT_ONCE = 256  # images decoded between two looks at whether to stop
@@ -74,7 +74,11 @@ class ShardMaker:
             return
         sha256 = hashlib.sha256(data).hexdigest()
         self._blobs.put(shard_blob(sha256), data)
-        self._catalog.record(shard, sha256)
+        try:
+            self._catalog.record(shard, sha256)
+        except ErasedMeanwhileError as error:
+            self._blobs.delete(shard_blob(sha256))
+            self._catalog.fail(shard, f"the bytes of image {min(error.erased)} are gone")
 
     def give_up(self, shard: int, reason: str) -> None:
         """Fail the orders that wait for a shard which could not be made time and again."""
@@ -106,7 +110,7 @@ class ShardMaker:
 
 def _pixels(row: ManifestLine, data: bytes, plan: ShardPlan) -> Pixels:
     try:
-        return decode_image(data, plan.shape, plan.resize)
+        return decode_stored(data, plan.shape, plan.resize)
     except (InvalidInputError, TooLargeError) as error:
         raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
 

@@ -2,10 +2,12 @@
 
 An erasure marks its image before it touches any bytes, and an upload looks at the marks after
 its bytes are durable, both under the lock of the image: so either the erasure sees the upload's
-membership, or the upload sees the erasure's mark and puts its bytes again.
+membership, or the upload sees the erasure's mark and puts its bytes again. A pack that is
+recorded looks at them in the same way.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -32,12 +34,7 @@ def forget_erasures(
         UnavailableError: One is being erased.
     """
     for start in range(0, len(images), _AT_ONCE):
-        some = images[start : start + _AT_ONCE]
-        if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
-            locked = select(IMAGE.c.sha256).where(IMAGE.c.sha256.in_(some))
-            connection.execute(locked.with_for_update(read=True, key_share=True))
-        query = select(PURGED.c.image, PURGED.c.done).where(PURGED.c.image.in_(some))
-        marks = {row.image: row.done for row in connection.execute(query)}
+        marks = _marks(connection, images[start : start + _AT_ONCE])
         if not marks:
             continue
         if under_way := [image for image, done in marks.items() if done is None]:
@@ -49,3 +46,25 @@ def forget_erasures(
         if any(erased.get(image) != done for image, done in marks.items()):
             raise ErasedMeanwhileError(marks)
         connection.execute(PURGED.delete().where(PURGED.c.image.in_(list(marks))))
+
+
+def check_none_erased(connection: Connection, images: Sequence[str]) -> None:
+    """Have erasures of these images wait until this transaction ends.
+
+    Raises:
+        ErasedMeanwhileError: Some are erased, or are being erased.
+    """
+    marks: dict[str, Any] = {}
+    for start in range(0, len(images), _AT_ONCE):
+        marks |= _marks(connection, images[start : start + _AT_ONCE])
+    if marks:
+        raise ErasedMeanwhileError(marks)
+
+
+def _marks(connection: Connection, images: Sequence[str]) -> dict[str, Any]:
+    """Return when images were erased, null while they are; no other mark comes meanwhile."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time
+        locked = select(IMAGE.c.sha256).where(IMAGE.c.sha256.in_(images))
+        connection.execute(locked.with_for_update(read=True, key_share=True))
+    query = select(PURGED.c.image, PURGED.c.done).where(PURGED.c.image.in_(images))
+    return {row.image: row.done for row in connection.execute(query)}

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
 from sensory_service.adapters.dataset_tables import insert_unless_there
-from sensory_service.adapters.erasure_marks import lock_image
+from sensory_service.adapters.erasure_marks import check_none_erased, lock_image
 from sensory_service.adapters.image_tables import take_out
 from sensory_service.adapters.tables import (
     DATASET,
@@ -70,6 +70,7 @@ class ErasureTables:
     def replace_pack(self, pack: str, places: Sequence[PackPlace]) -> None:
         """Say where the images of a pack are now, in one step."""
         with writing(self._database) as connection:
+            check_none_erased(connection, [place.image for place in places])
             connection.execute(PACKED.delete().where(PACKED.c.pack == pack))
             insert_unless_there(
                 connection, PACKED, [place._asdict() for place in places], ["image"]
@@ -77,7 +78,7 @@ class ErasureTables:
 
     def holders(self, image: str) -> tuple[list[str], list[str]]:
         """Return the snapshots and the made shards that hold an image."""
-        with reading(self._database) as connection:
+        with writing(self._database) as connection:
             rows = connection.execute(
                 select(SNAPSHOT.c.id, SNAPSHOT_IMAGE.c.position)
                 .join(SNAPSHOT, SNAPSHOT.c.number == SNAPSHOT_IMAGE.c.snapshot)
@@ -105,6 +106,7 @@ def _shards(connection: Connection, snapshot: str, position: int) -> list[str]:
         SHARD.c.snapshot == snapshot,
         SHARD.c.first <= position,
         SHARD.c.first + SHARD.c.examples > position,
-        SHARD.c.sha256.is_not(None),
     )
-    return [str(sha256) for sha256 in connection.execute(query).scalars()]
+    # Those not made too: one that is being recorded is waited for.
+    made = connection.execute(query.order_by(SHARD.c.id).with_for_update()).scalars()
+    return [str(sha256) for sha256 in made if sha256 is not None]

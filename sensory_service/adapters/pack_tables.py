@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from commons.adapters.database import reading, writing
 from sensory_service.adapters.dataset_tables import insert_unless_there
+from sensory_service.adapters.erasure_marks import check_none_erased
 from sensory_service.adapters.tables import PACKED, SNAPSHOT
 from sensory_service.ports import PackPlace
 
@@ -32,6 +33,7 @@ class PackTables:
     def record(self, places: Sequence[PackPlace]) -> None:
         """Say where images are now; what is in a pack already stays there."""
         with writing(self._database) as connection:
+            check_none_erased(connection, [place.image for place in places])
             insert_unless_there(
                 connection, PACKED, [place._asdict() for place in places], ["image"]
             )

@@ -6,8 +6,15 @@ import sqlalchemy
 from sqlalchemy import Exists, exists, select
 
 from commons.adapters.database import reading, writing
-from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
-from sensory_service.ports import ShardTask
+from sensory_service.adapters.tables import (
+    BATCH_ORDER,
+    ORDER_SHARD,
+    PURGED,
+    SHARD,
+    SNAPSHOT,
+    SNAPSHOT_IMAGE,
+)
+from sensory_service.ports import ErasedMeanwhileError, ShardTask
 from sensory_service.shard_layout import ShardPlan
 
 
@@ -42,6 +49,21 @@ class ShardTables:
                 .where(SHARD.c.id == shard, SHARD.c.sha256.is_(None))
                 .values(sha256=sha256)
             )
+            # The shard's row is locked now: an erasure that marked its image before is seen
+            # here, and one that marks it later waits and sees the shard.
+            erased = (
+                select(PURGED.c.image, PURGED.c.done)
+                .join(SNAPSHOT_IMAGE, SNAPSHOT_IMAGE.c.image == PURGED.c.image)
+                .join(SNAPSHOT, SNAPSHOT.c.number == SNAPSHOT_IMAGE.c.snapshot)
+                .join(SHARD, SHARD.c.snapshot == SNAPSHOT.c.id)
+                .where(
+                    SHARD.c.id == shard,
+                    SNAPSHOT_IMAGE.c.position >= SHARD.c.first,
+                    SNAPSHOT_IMAGE.c.position < SHARD.c.first + SHARD.c.examples,
+                )
+            )
+            if marks := {row.image: row.done for row in connection.execute(erased)}:
+                raise ErasedMeanwhileError(marks)
 
     def fail(self, shard: int, reason: str) -> None:
         """Fail the open orders that wait for a shard; a later order tries again."""
