@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from commons.errors import DiceboxError
+from commons.errors import DiceboxError, NotFoundError
 from commons.messages import Individual, Run, Snapshot
 from commons.network_card import NetworkCard
 from dicebox.client import Client
@@ -76,8 +76,8 @@ def gather(
     return RunFacts(run, individuals, frozen, card, examination, missing)
 
 
-def _card(client: Client, run: Run) -> NetworkCard | None:
+def _card(client: Client, run: Run) -> NetworkCard:
     for entry in client.gallery.networks(run.request.dataset):
         if entry["network"] == run.network:
             return NetworkCard.model_validate(entry["card"])
-    return None
+    raise NotFoundError(f"network {run.network} is not in the gallery")

@@ -144,3 +144,8 @@ def test_a_service_that_is_away_costs_its_part_alone(client: Client, snapshot: S
     assert found.snapshot == snapshot
     assert (found.card, found.examination) == (None, None)
     assert found.missing == ["the network's card: nothing answers there"]
+
+
+def test_a_network_that_is_nowhere_is_named(client: Client, snapshot: Snapshot) -> None:
+    found = gather(beside(client), run_of(snapshot, "n"), 9, lambda *_: None)
+    assert found.missing == ["the network's card: network n is not in the gallery"]
