@@ -12,22 +12,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-ACTIVATIONS = (
-    "elu",
-    "gelu",
-    "hard_sigmoid",
-    "leaky_relu",
-    "linear",
-    "relu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softplus",
-    "softsign",
-    "tanh",
-)
 Activation = Literal[
     "elu",
+    "exponential",
     "gelu",
     "hard_sigmoid",
     "leaky_relu",
@@ -36,10 +23,13 @@ Activation = Literal[
     "selu",
     "sigmoid",
     "silu",
+    "softmax",
     "softplus",
     "softsign",
     "tanh",
 ]
+Optimizer = Literal["adadelta", "adagrad", "adam", "adamax", "ftrl", "nadam", "rmsprop", "sgd"]
+Schedule = Literal["constant", "cosine", "one-cycle"]
 
 
 class Gene(BaseModel):
@@ -120,9 +110,9 @@ class Augmentation(Gene):
 class Training(Gene):
     """How the weights are found; `learning_rate` is the peak of the schedule."""
 
-    optimizer: Literal["sgd", "adam", "rmsprop", "nadam"] = "adam"
+    optimizer: Optimizer = "adam"
     learning_rate: float = Field(default=1e-3, gt=0.0, le=10.0)
-    schedule: Literal["constant", "cosine", "one-cycle"] = "one-cycle"
+    schedule: Schedule = "one-cycle"
     batch_size: int = Field(default=64, ge=1, le=4096)
     weight_decay: float = Field(default=0.0, ge=0.0, le=0.1)
     label_smoothing: float = Field(default=0.0, ge=0.0, le=0.5)

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from commons.genome import Optimizer, Schedule
+
 FeatureKind = Literal["convolution", "pooling", "dropout"]
 ClassifierKind = Literal["dense", "dropout"]
-Optimizer = Literal["sgd", "adam", "rmsprop", "nadam"]
-Schedule = Literal["constant", "cosine", "one-cycle"]
 Rate = Annotated[float, Field(ge=0.0, le=0.9)]
 
 

@@ -4,14 +4,22 @@ import gc
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 from commons.adapters.file_blobs import FileBlobs
 from commons.errors import JobFailedError
-from commons.genome import Augmentation, Convolution, Dense, Genome, Pooling, Training
+from commons.genome import (
+    Augmentation,
+    Convolution,
+    Dense,
+    Genome,
+    Optimizer,
+    Pooling,
+    Training,
+)
 from commons.messages import Category
 from commons.network_card import NetworkCard
 from commons.shapes import infer_shape
@@ -110,7 +118,7 @@ def test_a_training_learns_and_reports_every_epoch(examples: Examples) -> None:
     assert 0 < trained.build_seconds < trained.seconds
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "nadam", "rmsprop"])
+@pytest.mark.parametrize("optimizer", get_args(Optimizer))
 def test_every_optimizer_changes_the_weights(examples: Examples, optimizer: str) -> None:
     training = GENOME.training.model_copy(update={"optimizer": optimizer})
     trained = run(GENOME.model_copy(update={"training": training}), examples, epochs=4)

@@ -12,6 +12,7 @@ import keras
 
 from commons.genome import Convolution, Dense, Dropout, FeatureGene, Genome, Pooling, Training
 from trainer.adapters.named_weights import NORM, SHORTCUT
+from trainer.adapters.optimizers import build_optimizer
 from trainer.adapters.precision import Precision
 from trainer.examples import Examples
 
@@ -70,17 +71,6 @@ def with_probabilities(network: keras.Model, *, mirror: bool) -> keras.Model:
     return keras.Model(pixels, keras.layers.Average(name="probabilities")(views))
 
 
-def build_optimizer(training: Training) -> keras.optimizers.Optimizer:
-    """Return the optimizer of a genome at its peak learning rate."""
-    kinds = {"sgd": DirectSgd, "adam": DirectAdam, "nadam": DirectNadam, "rmsprop": DirectRmsProp}
-    momentum = {"momentum": 0.9, "nesterov": True} if training.optimizer == "sgd" else {}
-    return kinds[training.optimizer](
-        learning_rate=training.learning_rate,
-        weight_decay=training.weight_decay or None,
-        **momentum,
-    )
-
-
 def compile_network(network: keras.Model, training: Training) -> None:
     """Make a network ready for `train_on_batch` with one-hot labels."""
     optimizer = build_optimizer(training)
@@ -94,33 +84,6 @@ def compile_network(network: keras.Model, training: Training) -> None:
         # Measured: XLA trains small convolutional networks 2.5 times slower on a CPU.
         jit_compile=keras.backend.backend() == "jax",
     )
-
-
-class _OneDevice:
-    """Leaves out the sum of gradients over replicas, which TensorFlow makes even for one.
-
-    Each sum registers a gradient of its own for ever, and with it all of the network that was
-    trained: 13 MB a candidate, measured. Other backends never call this.
-    """
-
-    def _all_reduce_sum_gradients(self, grads_and_vars: list[Any]) -> list[Any]:
-        return grads_and_vars
-
-
-class DirectSgd(_OneDevice, keras.optimizers.SGD):  # type: ignore[misc]
-    """SGD on one device."""
-
-
-class DirectAdam(_OneDevice, keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam on one device."""
-
-
-class DirectNadam(_OneDevice, keras.optimizers.Nadam):  # type: ignore[misc]
-    """Nadam on one device."""
-
-
-class DirectRmsProp(_OneDevice, keras.optimizers.RMSprop):  # type: ignore[misc]
-    """RMSprop on one device."""
 
 
 def network_of(
