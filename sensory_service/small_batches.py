@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from commons.adapters.decode import Pixels, decode_image
+from commons.adapters.decode import Pixels, decode_stored
 from commons.errors import ConflictError, GoneError, InvalidInputError, NotFoundError, TooLargeError
 from commons.messages import SmallBatch, SmallBatchRequest
 from sensory_service.noise import add_noise
@@ -88,7 +88,9 @@ class SmallBatches:
         try:
             data = self._reader.read([row.image for row in rows])
             with ThreadPoolExecutor(self._threads) as pool:
-                decoded = list(pool.map(lambda one: decode_image(one, shape, request.resize), data))
+                decoded = list(
+                    pool.map(lambda one: decode_stored(one, shape, request.resize), data)
+                )
         except (NotFoundError, InvalidInputError) as error:
             raise GoneError(str(error), kind="bytes-gone") from error
         if request.noise > 0.0:
