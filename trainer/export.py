@@ -51,7 +51,7 @@ def export(job: ExportJob, examples: Examples, blobs: Blobs, now: float) -> Netw
     compared = examples.validation.images[:_COMPARED].astype(np.float32)
     # Keras exports only what has been called.
     expected = np.asarray(published.predict_on_batch(compared))
-    onnx = _onnx_bytes(published)
+    onnx = onnx_bytes(published)
     difference = _largest_difference(onnx, compared, expected)
     if not difference <= _TOLERANCE:
         raise JobFailedError(
@@ -100,7 +100,8 @@ def _keras_bytes(network: keras.Model) -> bytes:
         return file.read_bytes()
 
 
-def _onnx_bytes(network: keras.Model) -> bytes:
+def onnx_bytes(network: keras.Model) -> bytes:
+    """Return the ONNX file of a network that has been called."""
     import trainer.adapters.onnx_operators  # noqa: F401, PLC0415 - for its effect, and slow
 
     with tempfile.TemporaryDirectory() as folder:

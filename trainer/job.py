@@ -18,6 +18,7 @@ from commons.ports import Blobs
 from commons.training import (
     ExportJob,
     ExportResult,
+    LatencyJob,
     TrainingData,
     TrainJob,
     TrainProgress,
@@ -31,6 +32,7 @@ from trainer.beginning import read_beginning
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples
 from trainer.export import export as export_network
+from trainer.latency import measure as measure_latency
 from trainer.training import train as train_genome
 from trainer.weights import weights_to_bytes
 
@@ -91,6 +93,16 @@ def export(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     finally:
         _forget_networks()
     return ExportResult(card=card).model_dump(mode="json")
+
+
+def measure(arguments: dict[str, Any], _: JobContext) -> dict[str, Any]:
+    """Run a `LatencyJob`; return a `LatencyResult`."""
+    job = LatencyJob.model_validate(arguments)
+    try:
+        result = measure_latency(job)
+    finally:
+        _forget_networks()
+    return result.model_dump(mode="json")
 
 
 def open_checkpoints(blobs: Blobs, job: TrainJob) -> Checkpoints | None:

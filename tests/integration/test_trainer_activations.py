@@ -33,7 +33,7 @@ def test_onnx_answers_as_keras_does(activation: str) -> None:
     network = build_network(genome(activation), (8, 8, 1), 3, (100.0,), (60.0,))
     images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1)).astype(np.float32)
     answers = np.asarray(network.predict_on_batch(images))
-    onnx = exporting._onnx_bytes(network)
+    onnx = exporting.onnx_bytes(network)
     assert exporting._largest_difference(onnx, images, answers) < 1e-5
 
 
