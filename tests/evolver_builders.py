@@ -23,6 +23,7 @@ from commons.messages import (
     Snapshot,
 )
 from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing, network_id
+from commons.ports import Blobs
 from commons.shapes import infer_shape
 from commons.training import (
     EXPORT_FUNCTION,
@@ -41,7 +42,7 @@ from evolver.ports import BlobKind
 from evolver.runner import Runner
 from evolver.search import start_search
 from evolver.taxonomy import Taxonomy
-from tests.sensory_house import MemoryBlobs
+from tests.memory_blobs import MemoryBlobs
 
 SHAPES = (
     (8, 8, 1),
@@ -216,12 +217,13 @@ class FakeEngine:
     """
 
     clock: FakeClock
-    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    blobs: Blobs = field(default_factory=MemoryBlobs)
     size: int = 2
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
     start_s: float = 6.0
     overhead_s: float = 1.0
     export_s: float = 3.0
+    epoch_s: float = EPOCH_S
     specs: list[JobSpec] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
     trained: list[str] = field(default_factory=list)
@@ -348,14 +350,14 @@ class FakeEngine:
         before = self._before(job)
         epochs = job.budget.epochs
         if job.budget.seconds is not None:
-            epochs = min(epochs, max(1, int(job.budget.seconds / EPOCH_S + 1e-6)))
+            epochs = min(epochs, max(1, int(job.budget.seconds / self.epoch_s + 1e-6)))
         history = [
             {
                 "epoch": epoch,
                 "epochs": job.budget.epochs,
                 "loss": loss,
                 "accuracy": accuracy * (1.0 - 0.5 / (1 + epoch)),
-                "seconds": epoch * EPOCH_S,
+                "seconds": epoch * self.epoch_s,
             }
             for epoch in range(1, epochs + 1)
         ]
@@ -367,7 +369,7 @@ class FakeEngine:
                 "loss": loss,
                 "epochs": epochs,
                 "parameters": 1,
-                "seconds": epochs * EPOCH_S,
+                "seconds": epochs * self.epoch_s,
                 "build_seconds": self.overhead_s,
                 "weights": f"weights/{spec.id}/x.npz",
                 "checkpoint": f"checkpoints/{spec.id}/x.npz" if job.leave_checkpoint else None,
@@ -376,7 +378,7 @@ class FakeEngine:
                 "history": history,
             }
         ).model_dump(mode="json")
-        seconds = self.overhead_s + max(0, epochs - before) * EPOCH_S
+        seconds = self.overhead_s + max(0, epochs - before) * self.epoch_s
         return seconds, JobResult(id=spec.id, outcome="ok", value=value)
 
     def _before(self, job: TrainJob) -> int:

@@ -1,7 +1,5 @@
 """The whole sensory service in one folder, in one process, with its real app and tables."""
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -14,7 +12,7 @@ from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, SensoryClient
 from commons.adapters.table_queue import TableQueue
-from commons.errors import NotFoundError, StorageFullError, UnavailableError
+from commons.errors import UnavailableError
 from commons.messages import FreezeRequest, Order, OrderRequest, Snapshot
 from commons.ports import Blobs, Clock, Delivery, Queue
 from sensory_service.app import (
@@ -26,6 +24,7 @@ from sensory_service.app import (
 )
 from sensory_service.consumer import BatchProcessor
 from tests.builders import png_files
+from tests.memory_blobs import MemoryBlobs as MemoryBlobs  # many tests know it by this module
 
 BASE = "/api/sensory/v1"
 
@@ -44,43 +43,6 @@ class ManualClock:
 
     def sleep(self, seconds: float) -> None:
         self.time += seconds
-
-
-class MemoryBlobs:
-    """`commons.ports.Blobs` in a dictionary, with room for `room` bytes."""
-
-    def __init__(self, room: int = 1 << 40) -> None:
-        self.held: dict[str, bytes] = {}
-        self.stored: dict[str, float] = {}
-        self.room = room
-
-    def put(self, name: str, data: bytes) -> bool:
-        if name in self.held:
-            return False
-        if len(data) > self.room:
-            raise StorageFullError(f"no space is left to store {name}")
-        self.room -= len(data)
-        self.held[name] = data
-        self.stored[name] = time.time()
-        return True
-
-    def get(self, name: str) -> bytes:
-        if name not in self.held:
-            raise NotFoundError(f"there is no blob named {name}")
-        return self.held[name]
-
-    def exists(self, name: str) -> bool:
-        return name in self.held
-
-    def delete(self, name: str) -> bool:
-        return self.held.pop(name, None) is not None
-
-    def names(self, prefix: str = "") -> Iterator[str]:
-        return iter([name for name in self.held if name.startswith(prefix)])
-
-    def stored_at(self, name: str) -> float:
-        self.get(name)
-        return self.stored[name]
 
 
 class SilentQueue:
