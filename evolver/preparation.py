@@ -15,8 +15,6 @@ from evolver.search import Search, start_search
 from evolver.taxonomy import Taxonomy, taxonomy_from_value
 
 _LEAST_CATEGORIES = 2
-# A network must be able to learn in the time of this rung: the first is only a trial.
-_JUDGED_RUNG = 2
 
 
 @dataclass(frozen=True)
@@ -121,8 +119,8 @@ def _check(snapshot: Snapshot) -> None:
 def _affordable(request: RunRequest, plan: Plan, train_images: int) -> Taxonomy:
     """Return the search space, less what costs more than there is time, or than was asked for."""
     taxonomy = taxonomy_from_value(request.taxonomy)
-    seconds = plan.rung_s(min(plan.rungs, _JUDGED_RUNG))
-    most = min(taxonomy.limits.multiply_adds, affordable_multiply_adds(train_images, seconds))
+    affordable = affordable_multiply_adds(train_images, plan.final_s)
+    most = min(taxonomy.limits.multiply_adds, affordable)
     update = {"multiply_adds": most}
     if request.max_parameters is not None:
         update["parameters"] = min(taxonomy.limits.parameters, request.max_parameters)

@@ -4,11 +4,12 @@ import pytest
 
 from commons.jobs import JobResult
 from commons.messages import Evaluation
+from commons.shapes import infer_shape
 from commons.training import Budget
 from evolver.budget import affordable_multiply_adds, cautious_overhead, expected_overhead, plan_of
 from evolver.journal import finished, fitness_of, trained, with_evaluation
+from evolver.seeds import seed_genomes
 from tests.evolver_builders import individual, request
-
 
 NO_RUNGS = {"rungs": False}
 
@@ -90,8 +91,16 @@ def test_a_timeout_is_generous_but_ends_with_the_run() -> None:
 
 
 def test_networks_may_cost_more_where_there_are_fewer_images_or_more_seconds() -> None:
-    assert affordable_multiply_adds(1250, 3.0) == 4_000_000
-    assert affordable_multiply_adds(1250, 30.0) > affordable_multiply_adds(5000, 30.0)
+    assert affordable_multiply_adds(50_000, 3.0) == 4_000_000
+    assert affordable_multiply_adds(1250, 13.0) == affordable_multiply_adds(2500, 13.0) > 10_000_000
+    assert affordable_multiply_adds(20_000, 60.0) > affordable_multiply_adds(50_000, 60.0)
+    assert affordable_multiply_adds(50_000, float("inf")) > 10**12
+
+
+def test_ten_minutes_pay_for_the_seeds_of_small_photographs() -> None:
+    affordable = affordable_multiply_adds(42_500, plan_of(request(seconds=600)).final_s)
+    for genome in seed_genomes((32, 32, 3)):
+        assert infer_shape(genome, (32, 32, 3), 10).multiply_adds <= affordable
 
 
 def test_the_expected_overhead_is_the_median_of_what_was_measured() -> None:
