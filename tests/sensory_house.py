@@ -24,7 +24,7 @@ from sensory_service.app import (
 )
 from sensory_service.consumer import BatchProcessor
 from tests.builders import png_files
-from tests.memory_blobs import MemoryBlobs as MemoryBlobs  # many tests know it by this module
+from tests.memory_blobs import MemoryBlobs  # noqa: F401 - many tests know it by this module
 
 BASE = "/api/sensory/v1"
 
