@@ -58,7 +58,7 @@ _TICKS = (
         round(1 - step * 10**-power / 2, 6) for power in range(1, 6) for step in range(20, 2, -1)
     ),
 )
-_MOST_TICKS = 7
+_MOST_TICKS = 8
 _WIDTH = 11.0
 _MANY_IMAGES = 1000
 
