@@ -29,6 +29,9 @@ _CANDIDATE_S = (1.0, 120.0)
 _MOST_RUNGS = 3
 # The highest rung takes no more than this share of the search.
 _HIGHEST_SHARE = 1 / 3
+# From this length of the final phase on, the winner alone is trained, with all cores: that
+# needs a worker of its own, which takes a few seconds to start.
+_ALONE_FROM_S = 60.0
 # A candidate with less than this share of its time says little about its genome.
 _LEAST_SHARE = 0.4
 _GRACE_SHARE = 0.25
@@ -67,6 +70,7 @@ class Plan:
         search_epochs: The search ends when its trainings had so many epochs; None: never.
         epochs: The same of all trainings, final ones included.
         finalists: How many genomes are trained afresh at the end; None: one a worker.
+        alone: The one finalist is trained by one worker that has all cores.
     """
 
     search_end: float
@@ -80,6 +84,7 @@ class Plan:
     search_epochs: int | None = None
     epochs: int | None = None
     finalists: int | None = None
+    alone: bool = False
 
     @property
     def final_grace_s(self) -> float:
@@ -150,6 +155,7 @@ def plan_of(request: RunRequest) -> Plan:
     final_end = end - min(_PUBLISHING_S, _PUBLISHING_SHARE * end)
     search_end = end if math.isinf(end) else final_end - final_s
     total = request.epochs_total
+    alone = _ALONE_FROM_S <= final_s < math.inf and request.workers != 1
     return Plan(
         search_end=search_end,
         final_end=final_end,
@@ -161,7 +167,8 @@ def plan_of(request: RunRequest) -> Plan:
         grace_s=min(_GRACE_SHARE * final_s, _LONGEST_GRACE_S),
         search_epochs=None if total is None else max(1, round((1.0 - _FINAL_SHARE) * total)),
         epochs=total,
-        finalists=None if total is None else 1,
+        finalists=1 if alone or total is not None else None,
+        alone=alone,
     )
 
 

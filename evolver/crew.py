@@ -1,8 +1,9 @@
 """The trainings under way: writes each down, submits it, collects and writes down its end."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from commons.errors import DiceboxError
@@ -75,6 +76,17 @@ class Crew:
         found = self.journal.individuals(self.run, histories=True)
         self.individuals = {individual.number: _slimmed(individual) for individual in found}
         return found
+
+    @contextmanager
+    def working_with(self, engine: Engine) -> Iterator[None]:
+        """Use another engine in a block, at whose beginning and end nothing is under way."""
+        before, self.engine = self.engine, engine
+        # The first training of each of its workers starts that worker.
+        warm, self.warm = self.warm, set()
+        try:
+            yield
+        finally:
+            self.engine, self.warm = before, warm
 
     def free(self) -> int:
         """Return how many more trainings can start at once."""

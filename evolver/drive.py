@@ -1,7 +1,11 @@
 """One run from its first candidate, or from where it was left, to its published network."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
 from commons.errors import DiceboxError
 from commons.messages import Individual, Run
+from commons.ports import Engine
 from evolver.breeding import Breeding
 from evolver.budget import Plan
 from evolver.crew import Crew
@@ -65,14 +69,32 @@ class Drive:
             self._wait("searching")
         self._standing.search_ended()
 
-    def train_finalists(self) -> None:
-        """Train the best genomes afresh and longer, one a free worker.
+    def train_finalists(self, open_alone: Callable[[], AbstractContextManager[Engine]]) -> None:
+        """Train the best genomes afresh and longer: one a free worker, or one on all cores.
+
+        Args:
+            open_alone: Gives an engine of one worker that has all cores.
 
         Raises:
             DiceboxError: The tables or the engine failed.
         """
+        plan = self._breeding.plan = self._breeding.plan.ended_early(self._crew.now())
+        if not plan.alone:
+            self._train_finalists(plan)
+            return
+        while not self._stopping and (self._crew.under_way or self._latencies.busy()):
+            self._collect()
+            self._cancel_late(plan.search_end + plan.grace_s, final=False)
+            self._wait("final training")
+        if self._stopping:
+            self._crew.cancel()
+            self._collect()
+        elif self._breeding.next_finalist() is not None:
+            with open_alone() as engine, self._crew.working_with(engine):
+                self._train_finalists(plan)
+
+    def _train_finalists(self, plan: Plan) -> None:
         breeding = self._breeding
-        plan = breeding.plan = breeding.plan.ended_early(self._crew.now())
         late = plan.final_end + plan.final_grace_s
         while not self._stopping:
             self._collect()

@@ -125,7 +125,7 @@ class Runner:
             crew = Crew(run.id, self._name, engine, self._journal, self._blobs, self._clock, began)
             drive = Drive(run, prepared, prepared.plan, crew, self._ledger)
             drive.search()
-            drive.train_finalists()
+            drive.train_finalists(lambda: self._open_engine(1))
             drive.publish(self._gallery)
         except KeyboardInterrupt:
             # What is under way stays "submitted": it neither ended nor failed.

@@ -47,6 +47,19 @@ def test_workers_are_busy_from_the_start_and_nobody_is_killed_in_a_good_run() ->
     assert [spec.id for spec in stage.engine.specs[:2]] == ["r1/1/1", "r1/2/1"]
 
 
+def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores() -> None:
+    stage = Stage()
+    run = stage.evolve(seconds=600)
+    search, alone = stage.engines
+    assert (search.size, alone.size) == (2, 1)
+    assert [spec.id.split("/")[2] for spec in alone.specs] == ["final"]
+    assert [spec.id.split("/")[2] for spec in search.specs][-1] == "export"
+    assert (search.closed, alone.closed, run.state) == (True, True, "complete")
+    number = int(alone.specs[0].id.split("/")[1])
+    individuals = stage.tables.individuals("r1")
+    assert individuals[number - 1] == max(individuals, key=_standing)
+
+
 def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
     stage = Stage()
     stage.evolve(seconds=60)
