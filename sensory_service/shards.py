@@ -3,12 +3,13 @@
 import hashlib
 import io
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from itertools import chain
 
 import numpy as np
 
-from commons.adapters.decode import Pixels, decode_stored
+from commons.adapters.decode import Pixels, decode_image
+from commons.adapters.plain_png import decode_plain_png
 from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.ports import Blobs
 from sensory_service.blob_names import shard_blob
@@ -92,13 +93,7 @@ class ShardMaker:
                 if stopped():
                     raise StoppedError
                 part = rows[start : start + _AT_ONCE]
-                encoded = list(zip(part, self._read(part), strict=True))
-                # In pieces: to hand over one small image takes as long as to decode it.
-                pieces = [encoded[at : at + _PIECE] for at in range(0, len(part), _PIECE)]
-                decoded = pool.map(
-                    lambda piece: [_pixels(row, data, plan) for row, data in piece], pieces
-                )
-                images[start : start + len(part)] = list(chain.from_iterable(decoded))
+                _decode(pool, part, self._read(part), plan, images[start : start + len(part)])
         return _packed(images, rows)
 
     def _read(self, rows: Sequence[ManifestLine]) -> list[bytes]:
@@ -108,9 +103,32 @@ class ShardMaker:
             raise ShardFaultError(str(error)) from error
 
 
+def _decode(
+    pool: Executor,
+    rows: Sequence[ManifestLine],
+    encoded: Sequence[bytes],
+    plan: ShardPlan,
+    images: Pixels,
+) -> None:
+    """Write the pixels of all rows to `images`."""
+    others = []
+    for at, data in enumerate(encoded):
+        # Sooner done than handed to another thread.
+        pixels = decode_plain_png(data, plan.shape)
+        if pixels is None:
+            others.append(at)
+        else:
+            images[at] = pixels
+    # In pieces: to hand over one small image takes as long as to decode it.
+    pieces = [others[at : at + _PIECE] for at in range(0, len(others), _PIECE)]
+    decoded = pool.map(lambda piece: [_pixels(rows[at], encoded[at], plan) for at in piece], pieces)
+    for at, pixels in zip(others, chain.from_iterable(decoded), strict=True):
+        images[at] = pixels
+
+
 def _pixels(row: ManifestLine, data: bytes, plan: ShardPlan) -> Pixels:
     try:
-        return decode_stored(data, plan.shape, plan.resize)
+        return decode_image(data, plan.shape, plan.resize)
     except (InvalidInputError, TooLargeError) as error:
         raise ShardFaultError(f"image {row.image} cannot be decoded: {error}") from error
 
