@@ -5,7 +5,6 @@ seconds has infinitely many; then epochs say what a training costs.
 """
 
 import math
-import sys
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -51,6 +50,8 @@ _MULTIPLY_ADDS_PER_S = 5e10
 _LEAST_EPOCHS = 3
 _LEAST_IMAGES = 50_000
 _LEAST_MULTIPLY_ADDS = 4_000_000
+# Of a run that ends by its evaluations or epochs: nobody waits for it for ever.
+_UNHURRIED_MULTIPLY_ADDS = 60_000_000
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def affordable_multiply_adds(train_images: int, final_s: float) -> int:
     images need. What is too slow for the first rung as well loses there by itself.
     """
     if math.isinf(final_s):
-        return sys.maxsize
+        return _UNHURRIED_MULTIPLY_ADDS
     seen = max(train_images * _LEAST_EPOCHS, _LEAST_IMAGES)
     return max(int(_MULTIPLY_ADDS_PER_S * final_s / seen), _LEAST_MULTIPLY_ADDS)
 

@@ -34,7 +34,7 @@ from evolver.pareto import (
 )
 from evolver.rungs import Climb, Order, by_accuracy, next_climb
 from evolver.sameness import network_key
-from evolver.seeds import seed_genomes
+from evolver.seeds import large_seed_genomes, seed_genomes
 from evolver.selection import FAILED, Fitness, Member, evaluated, population, ranked, tournament
 from evolver.taxonomy import Taxonomy
 
@@ -126,7 +126,7 @@ def start_search(
         InvalidInputError: The taxonomy allows no network for this problem.
     """
     if start is None:
-        start = seed_genomes(problem.shape) if strategy in ("evolution", "seeds") else ()
+        start = _own_start(taxonomy, problem) if strategy in ("evolution", "seeds") else ()
     fitting = [repair(genome, taxonomy, problem) for genome in start]
     if not fitting:  # else the first birth would say that nothing fits, and the run had begun
         create(np.random.default_rng(seed), taxonomy, problem)
@@ -195,6 +195,12 @@ def timed(search: Search, number: int, latency_us: float) -> Search:
 def best(search: Search) -> Member | None:
     """Return the fittest member, dead ones too, or None before any was trained."""
     return next(iter(ranked(evaluated(search.members))), None)
+
+
+def _own_start(taxonomy: Taxonomy, problem: Problem) -> list[Genome]:
+    large = large_seed_genomes(problem.shape)
+    fitting = [genome for genome in large if repair(genome, taxonomy, problem) == genome]
+    return [*fitting, *seed_genomes(problem.shape)]
 
 
 def _changed(search: Search, number: int, change: Callable[[Member], Member]) -> Search:

@@ -59,6 +59,14 @@ def seed_genomes(shape: tuple[int, int, int]) -> tuple[Genome, ...]:
     return (pairs, _fast(stem, (32, 64, 64), colour=False), residuals, vector, small)
 
 
+def large_seed_genomes(shape: tuple[int, int, int]) -> tuple[Genome, ...]:
+    """Return seeds for those who have the time, or the processor, for them: never made to fit."""
+    extent = max(shape[:2])
+    if shape[2] == 1 or extent <= _SMALL:
+        return ()
+    return (_fast(_stem(extent), (64, 256, 256), colour=True),)
+
+
 def _fast(stem: tuple[FeatureGene, ...], widths: tuple[int, ...], *, colour: bool) -> Genome:
     """Return stages whose first convolution is pooled before anything else is done with it.
 

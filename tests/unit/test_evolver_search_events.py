@@ -30,6 +30,7 @@ from evolver.search import (
     told,
     waiting,
 )
+from evolver.seeds import large_seed_genomes, seed_genomes
 from evolver.taxonomy import Taxonomy, strangers, taxonomy_from_value
 from tests.evolver_builders import problem
 
@@ -193,6 +194,15 @@ def test_seeds_alone_are_trained_and_then_there_is_nothing() -> None:
         state = told(state, number, 1, Fitness(0.5, 1.0))
     assert ask(state) is None
     assert not waiting(state)
+
+
+def test_a_large_seed_comes_first_where_it_is_affordable_and_else_not_at_all() -> None:
+    solved = problem((32, 32, 3))
+    (large,) = large_seed_genomes(solved.shape)
+    rich = start_search(Taxonomy(), solved, seed=0, size=8)
+    assert rich.seeds == (large, *seed_genomes(solved.shape))
+    limited = taxonomy_from_value({"limits": {"multiply_adds": 60_000_000}})
+    assert start_search(limited, solved, seed=0, size=8).seeds == seed_genomes(solved.shape)
 
 
 def test_genomes_to_start_from_come_first_made_to_fit_and_once_each() -> None:

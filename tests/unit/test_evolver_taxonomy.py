@@ -6,7 +6,7 @@ from commons.genome import Convolution, Dense, Genome
 from evolver.genes import confine, random_genome, random_learning_rate
 from evolver.limits import Problem, excess
 from evolver.sameness import network_key
-from evolver.seeds import seed_genomes
+from evolver.seeds import large_seed_genomes, seed_genomes
 from evolver.spaces import Interval
 from evolver.taxonomy import (
     Taxonomy,
@@ -124,6 +124,8 @@ def test_seeds_are_five_networks_inside_the_default_taxonomy_and_its_limits(
         assert strangers(Taxonomy(), genome) == []
         assert excess(genome, Taxonomy(), solved) == {}
     assert len({network_key(genome, solved) for genome in seeds}) == 5
+    for genome in large_seed_genomes(solved.shape):
+        assert strangers(Taxonomy(), genome) == []
 
 
 def test_a_seed_draws_the_same_genome_again() -> None:
