@@ -14,11 +14,10 @@ from dicebox.report.trials import FINAL, fitness
 def write_logs(individuals: Sequence[Individual], folder: Path) -> int:
     """Write accuracy and loss of every epoch, and the genome as hyperparameters.
 
-    What is already in the folder stays: TensorBoard shows both, so give each run its own.
-
     Args:
         individuals: The journal, with the histories of its trainings.
-        folder: Gets one folder an individual, named by its number.
+        folder: Gets one folder an individual, named by its number. What was written there
+            before is replaced: TensorBoard would show both.
 
     Returns:
         How many individuals had something to write.
@@ -26,7 +25,10 @@ def write_logs(individuals: Sequence[Individual], folder: Path) -> int:
     written = 0
     for one in individuals:
         if any(each.history or each.accuracy is not None for each in one.evaluations):
-            with SummaryWriter(str(folder / f"{one.number:06d}")) as writer:
+            place = folder / f"{one.number:06d}"
+            for before in place.glob("events.out.tfevents.*"):
+                before.unlink()
+            with SummaryWriter(str(place)) as writer:
                 _write(one, writer)
             written += 1
     return written

@@ -68,6 +68,16 @@ def test_the_genome_is_there_as_hyperparameters(tmp_path: Path) -> None:
         assert word in content
 
 
+def test_a_second_time_replaces_the_first_and_touches_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "000001"
+    for accuracy in (0.8, 0.9):
+        write_logs([individual(1, evaluation("1", accuracy))], tmp_path)
+    assert scalars(folder, "fitness") == [(0, 0.9)]
+    (folder / "notes.txt").write_text("mine")
+    write_logs([individual(1, evaluation("1", 0.7))], tmp_path)
+    assert sorted(file.name.split(".")[0] for file in folder.iterdir()) == ["events", "notes"]
+
+
 def test_what_was_never_trained_has_no_log(tmp_path: Path) -> None:
     population = bred(20)
     bare = individual(21, evaluation("1", None))
