@@ -51,7 +51,9 @@ class EvolutionClient:
 
     def start(self, request: RunRequest) -> Run:
         """Start a run; not repeated on failure, for a second one would be another run."""
-        reply = self._caller.call_once("POST", f"{EVOLUTION}/runs", **send_json(request))
+        # Whole: seconds that are null are not the default.
+        options = {**send_json(request), "content": request.model_dump_json()}
+        reply = self._caller.call_once("POST", f"{EVOLUTION}/runs", **options)
         return Run.model_validate_json(reply.content)
 
     def runs(self) -> list[Run]:

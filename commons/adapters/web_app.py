@@ -275,5 +275,8 @@ def _answer_validation_error(error: ValidationError) -> Response:
 
 
 def _fault(fault: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"]) or "body"
+    where = ".".join(str(part) for part in fault["loc"])
+    if not where:
+        # Several fields together are wrong; the sentence says which.
+        return str(fault["msg"]).removeprefix("Value error, ")
     return f"{where}: {fault['msg']}, got {str(fault.get('input'))[:100]!r}"

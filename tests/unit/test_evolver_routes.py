@@ -50,6 +50,15 @@ def test_a_run_that_is_started_is_queued_and_can_be_found(client: EvolutionClien
     assert client.individuals(first.id) == []
 
 
+def test_seconds_that_are_null_are_no_default_and_need_another_end(
+    client: EvolutionClient, http: httpx.Client
+) -> None:
+    assert client.start(request(seconds=None, evaluations=3)).request.seconds is None
+    reply = http.post(f"{PREFIX}/runs", json={"dataset": "digits", "seconds": None})
+    assert reply.status_code == 400
+    assert reply.json()["detail"].startswith("a run needs an end")
+
+
 def test_a_queued_run_can_be_stopped_twice(client: EvolutionClient) -> None:
     run = client.start(request())
     assert client.stop(run.id).state == "stopped"
