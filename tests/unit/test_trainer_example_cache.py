@@ -176,3 +176,27 @@ def test_the_default_shape_is_the_median_capped_at_64(
 ) -> None:
     assert resolve_shape(None, median) == shape
     assert resolve_shape((5, 5, 3), median) == (5, 5, 3)
+
+
+def test_the_next_shard_is_fetched_while_one_is_written(house: House, tmp_path: Path) -> None:
+    snapshot = house.frozen(each=20)
+    asked: list[str] = []
+    two_asked = threading.Event()
+
+    class Asked(RecordingClient):
+        def shard(self, sha256: str) -> bytes:
+            asked.append(sha256)
+            if len(asked) == 2:
+                two_asked.set()
+            return super().shard(sha256)
+
+    came_early: list[bool] = []
+
+    def report(done: int, every: int) -> None:
+        if 0 < done < every:
+            came_early.append(two_asked.wait(20.0))
+
+    with working(house):
+        cache_of(house, tmp_path, Asked(house.client)).examples(data_of(snapshot), report)
+    assert came_early == [True]
+    assert len(asked) == 2

@@ -5,8 +5,9 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 from filelock import FileLock
@@ -25,6 +26,7 @@ _WAIT_S = 10.0
 _ENDED = frozenset({"failed", "cancelled", "expired"})
 # An order that comes to nothing so often in a row will not come to anything.
 _MOST_ORDERS = 3
+Item = TypeVar("Item")
 
 
 class Orders(Protocol):
@@ -108,7 +110,7 @@ class ExampleCache:
         kept_at = self._clock.monotonic()
         try:
             report(filling.examples, every)
-            for came in source.come():
+            for came in _one_ahead(source.come()):
                 if isinstance(came, Order):
                     filling.follow(came)
                 else:
@@ -213,6 +215,16 @@ class _Source:
             raise InvalidInputError(f"expected shard {shard.sha256}, got bytes with hash {came}")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return Part(arrays["images"], arrays["labels"])
+
+
+def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield items, and have the next one come meanwhile: one is fetched while one is written."""
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, end)
+        while (came := coming.result()) is not end:
+            coming = pool.submit(next, items, end)
+            yield cast(Item, came)
 
 
 def _key(data: TrainingData) -> str:
