@@ -56,7 +56,7 @@ def test_the_report_of_a_run_is_written_with_its_logs(
         "tensorboard": str(folder / "logs" / run),
     }
     assert [file.name for file in folder.iterdir() if file.suffix == ".part"] == []
-    assert len(list((folder / "logs" / run).iterdir())) == demo[1].json["candidates"]
+    assert len(list((folder / "logs" / run).iterdir())) >= demo[1].json["candidates"] >= 1
 
 
 def test_the_file_opens_without_a_network_and_shows_the_run(

@@ -86,6 +86,18 @@ def test_names_of_categories_are_text_wherever_they_stand(full: str) -> None:
     assert any(HOSTILE in (one["alt"] or "") for one in pictures)
 
 
+def test_words_of_the_journal_are_text_in_pictures_and_tables() -> None:
+    population = [
+        individual(1, evaluation("1", 0.5, worker=HOSTILE), operator=HOSTILE),
+        individual(2, evaluation("1", None, reason=HOSTILE, outcome=HOSTILE), operator="seed"),
+        individual(3, evaluation("1", 0.6), operator="add-layer", parents=(1,)),
+    ]
+    text = page(facts(population, reason=HOSTILE))
+    assert HOSTILE not in text
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;alert(1)") >= 6
+
+
 def test_every_part_is_there_and_the_contents_lead_to_it(full: str) -> None:
     elements = Elements(full)
     parts = {one["id"] for one in elements.named("section")}
