@@ -74,10 +74,16 @@ class CellStore:
 
 
 def measure_cells(
-    cells: Iterable[Cell], measure: Callable[[Cell], dict[str, Any]], options: Options
+    cells: Iterable[Cell],
+    measure: Callable[[Cell], dict[str, Any]],
+    options: Options,
+    folder: Path | None = None,
 ) -> list[Measured]:
-    """Return all cells measured, one after another; with `resume` only what was missing."""
-    store = CellStore(options.work / "cells")
+    """Return all cells measured, one after another; with `resume` only what was missing.
+
+    They are kept in `folder`, or among what may be lost.
+    """
+    store = CellStore(folder or options.work / "cells")
     found: list[Measured] = []
     for cell in cells:
         measured = store.get(cell) if options.resume else None

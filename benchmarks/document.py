@@ -24,9 +24,16 @@ def filled(page: str, read: Callable[[str], dict[str, Any]]) -> str:
 
 
 def section(report: dict[str, Any]) -> str:
-    """Return a report as Markdown: its rows, and what they were measured with."""
-    lines = ["", *_table(report["rows"]), "", *_surroundings(report), ""]
+    """Return a report as Markdown: its grids and rows, and what they were measured with."""
+    grids = [line for grid in report.get("grids", []) for line in ("", *_grid(grid))]
+    lines = [*grids, "", *_table(report["rows"]), "", *_surroundings(report), ""]
     return "\n".join(lines) + "\n"
+
+
+def _grid(grid: dict[str, Any]) -> list[str]:
+    titles = grid["titles"]
+    head = ["| " + " | ".join(titles) + " |", "|---" + "|--:" * (len(titles) - 1) + "|"]
+    return [*head, *("| " + " | ".join(line) + " |" for line in grid["lines"])]
 
 
 def _table(rows: list[dict[str, Any]]) -> list[str]:

@@ -44,12 +44,33 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Grid:
+    """A table of words, on the terminal, in the report and on the page."""
+
+    titles: Sequence[str]
+    lines: Sequence[Sequence[str]]
+
+    def as_table(self) -> Table:
+        """Return it for the terminal."""
+        table = Table(box=None, header_style="bold")
+        for column, title in enumerate(self.titles):
+            table.add_column(title, justify="right" if column else "left")
+        for line in self.lines:
+            table.add_row(*line)
+        return table
+
+
+@dataclass(frozen=True)
 class Findings:
-    """What a benchmark returns: its rows, tables for the eye, and details for the report."""
+    """What a benchmark returns: its rows, tables for the eye, and details for the report.
+
+    `grids` are tables that the page shows too, above the rows.
+    """
 
     rows: Sequence[Row]
     tables: Sequence[Table] = ()
     details: dict[str, Any] = field(default_factory=dict)
+    grids: Sequence[Grid] = ()
 
 
 def benchmark(name: str) -> Callable[[Callable[Concatenate[Options, P], Findings]], click.Command]:
@@ -118,7 +139,7 @@ def _named(argument: str) -> str:
 
 def show(findings: Findings, console: Console) -> None:
     """Print the benchmark's own tables and then its rows."""
-    for table in findings.tables:
+    for table in (*findings.tables, *(grid.as_table() for grid in findings.grids)):
         console.print(table)
     console.print(rows_table(findings.rows))
 
@@ -154,6 +175,7 @@ def write_report(file: Path, before: dict[str, Any], findings: Findings) -> None
     """Write the report: rows, surroundings and details."""
     report = {
         "rows": [row.as_json() for row in findings.rows],
+        "grids": [{"titles": grid.titles, "lines": grid.lines} for grid in findings.grids],
         **before,
         "details": findings.details,
     }

@@ -11,7 +11,8 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,21 @@ class Peer:
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
-def run_peer(peer: Peer, arguments: Sequence[str], work: Path, timeout_s: float) -> dict[str, Any]:
+def run_peer(
+    peer: Peer,
+    arguments: Sequence[str],
+    work: Path,
+    timeout_s: float,
+    observe: Callable[[int], AbstractContextManager[object]] = nullcontext,
+) -> dict[str, Any]:
     """Return the figures a peer prints.
+
+    Args:
+        peer: What runs.
+        arguments: Of its script.
+        work: Where its environment is, or will be.
+        timeout_s: After so many seconds it is ended.
+        observe: Gets the id of its process, and is entered for as long as that runs.
 
     Raises:
         InvalidInputError: A requirement is not pinned.
@@ -48,20 +62,24 @@ def run_peer(peer: Peer, arguments: Sequence[str], work: Path, timeout_s: float)
         DiceboxError: It failed, or its last line is no JSON object.
     """
     python = environment_of(peer, work)
-    try:
-        ended = subprocess.run(
-            [python, peer.script, *arguments],
-            env={**_clean_environ(), **peer.environ},
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise UnavailableError(f"{peer.name} took longer than {timeout_s:g} s") from error
-    if ended.returncode != 0:
-        raise DiceboxError(f"{peer.name} ended with {ended.returncode}: {ended.stderr[-_TAIL:]}")
-    return _last_object(peer.name, ended.stdout)
+    process = subprocess.Popen(
+        [python, peer.script, *arguments],
+        env={**_clean_environ(), **peer.environ},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process, observe(process.pid):
+        try:
+            output, errors = process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired as error:
+            raise UnavailableError(f"{peer.name} took longer than {timeout_s:g} s") from error
+        finally:
+            process.kill()  # for nothing, if it has ended
+    if process.returncode != 0:
+        raise DiceboxError(f"{peer.name} ended with {process.returncode}: {errors[-_TAIL:]}")
+    return _last_object(peer.name, output)
 
 
 def environment_of(peer: Peer, work: Path) -> Path:

@@ -3,18 +3,15 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from benchmarks.processes import Observer
-from commons.adapters.file_blobs import FileBlobs
-from commons.jobs import JobResult, stored_result
-from commons.messages import Run, RunRequest
-from commons.training import TrainResult
+from commons.messages import Individual, Run, RunRequest
 from dicebox.client import Client
 from dicebox.run_display import ENDED
 
 _POLL_S = 0.25
+_SEARCH_RUNG = "1"
 
 
 @dataclass(frozen=True)
@@ -23,14 +20,17 @@ class Overheads:
 
     Args:
         training_s: In the loops of training, whose seconds a budget counts.
-        outside_s: The rest of the workers' time: building and tracing the networks, judging
-            and storing, handing over; without the starts of workers.
+        building_s: In the jobs, but outside the loops: building and tracing the networks,
+            judging and storing.
+        outside_s: The rest of the workers' time: the same, and handing over, waiting for the
+            next job and for a processor; without the starts of workers.
         starts_s: Starting workers, in place of others, after all had started once.
         restarts: How often that was.
         candidates: How many trainings these are of.
     """
 
     training_s: float
+    building_s: float
     outside_s: float
     starts_s: float
     restarts: int
@@ -50,30 +50,29 @@ def drive_run(
     return run
 
 
-def search_results(data: Path, run: str, births: int) -> list[JobResult]:
-    """Return how the search trainings of a run ended, from the blobs of its data folder."""
-    blobs = FileBlobs(data / "blobs")
-    found = (stored_result(blobs, f"{run}/{number}/1") for number in range(1, births + 1))
-    return [result for result in found if result is not None]
-
-
-def overheads(results: Iterable[JobResult], worker_s: float, starts: int) -> Overheads:
+def overheads(individuals: Iterable[Individual], worker_s: float, starts: int) -> Overheads:
     """Return where the workers' time went.
 
     Args:
-        results: Of the search trainings.
+        individuals: Of a run without rungs, as its journal has them.
         worker_s: Seconds of the search times the number of workers.
         starts: How many worker processes were started; the first job of each, which imports
             TensorFlow, is taken to be one of those that took longest beside their training.
     """
-    ok = [(each, TrainResult.model_validate(each.value)) for each in results if each.value]
-    loops = [trained.history[-1].seconds for _, trained in ok if trained.history]
-    beyond = [result.seconds - trained.seconds for result, trained in ok]
+    ok = [
+        (known.worker, known.seconds or 0.0, known.trained_s or 0.0)
+        for individual in individuals
+        for known in individual.evaluations
+        if known.rung == _SEARCH_RUNG and known.outcome == "ok" and not known.cached
+    ]
+    loops = [loop for _, _, loop in ok]
+    beyond = [seconds - loop for _, seconds, loop in ok]
     usual = median(beyond) if beyond else 0.0
-    slowest = sum(each - usual for each in sorted(beyond)[-starts:])
-    restarts = max(0, starts - len({result.worker for result, _ in ok}))
+    slowest = sum(each - usual for each in sorted(beyond)[-starts:]) if starts else 0.0
+    restarts = max(0, starts - len({worker for worker, _, _ in ok}))
     return Overheads(
         training_s=sum(loops),
+        building_s=sum(beyond) - slowest,
         outside_s=worker_s - sum(loops) - slowest,
         starts_s=slowest * restarts / starts if starts else 0.0,
         restarts=restarts,

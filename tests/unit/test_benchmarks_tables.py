@@ -5,47 +5,17 @@ import time
 
 import pytest
 
-from benchmarks.cells import Cell, Measured
-from benchmarks.evolution import summary as evolution_rows
 from benchmarks.memory import summary as memory_rows
 from benchmarks.memory import tenths
 from benchmarks.processes import Observer, Sample, holds_tensorflow, tree
-from benchmarks.rows import Row, at_least
+from benchmarks.rows import Row
 from benchmarks.runs import Overheads, overheads
 from benchmarks.serving import summary as serving_rows
-from commons.jobs import JobResult
-from commons.messages import Run, RunProgress, RunRequest
+from commons.messages import Evaluation, Individual, Run, RunProgress, RunRequest
 
 
 def by_measure(rows: list[Row], start: str) -> Row:
     return next(row for row in rows if row.measure.startswith(start))
-
-
-def cell(arm: str, seed: int, accuracy: float) -> Measured:
-    figures = {
-        "test_accuracy": accuracy,
-        "validation_accuracy": 0.99,
-        "candidates_per_minute": 30.0,
-        "failed": 0,
-        "wall_seconds": 60.0,
-        "tensorflow_imports": 2,
-        "peak_bytes": 2_000_000_000,
-        "classification_median_ms": 2.0,
-    }
-    return Measured(Cell("evolution", arm, "digits", seed), figures, {})
-
-
-def test_the_evolutions_rows_compare_the_arms() -> None:
-    measured = [cell("ours", seed, 0.98 + seed / 100) for seed in range(2)]
-    measured += [cell("random", seed, 0.97 + seed / 100) for seed in range(2)]
-    rows = evolution_rows(measured, at_least(98.5))
-    accuracy = by_measure(rows, "test accuracy, mean")
-    assert (accuracy.ours, accuracy.best_peer) == (pytest.approx(98.5), pytest.approx(97.5))
-    assert accuracy.peer == "random"
-    gain = by_measure(rows, "test accuracy, ours - random")
-    assert gain.ours == pytest.approx(1.0)
-    assert gain.measure.endswith("(95 %: -2.04 to +4.04)")
-    assert by_measure(rows, "peak memory").ours == pytest.approx(2000)
 
 
 def sample(mark: int, size: int) -> Sample:
@@ -69,39 +39,49 @@ def test_the_memorys_rows_say_whether_it_is_flat() -> None:
         id="r", state="stopped", request=request, snapshot=None, shape=None, created=0.0,
         progress=progress,
     )  # fmt: skip
-    spent = Overheads(training_s=50.0, outside_s=60.0, starts_s=0.0, restarts=0, candidates=100)
+    spent = Overheads(
+        training_s=50.0, building_s=40.0, outside_s=60.0, starts_s=0.0, restarts=0, candidates=100
+    )
     rows = memory_rows(run, [1, 1000, *[1] * 7, 1049], spent)
     assert by_measure(rows, "last tenth /").met is True
     assert by_measure(rows, "outside training").ours == pytest.approx(600)
+    assert by_measure(rows, "outside training").met is False
+    assert by_measure(rows, "of it between the jobs").ours == pytest.approx(200)
     assert by_measure(memory_rows(run, [1, None, *[1] * 8], spent), "last tenth /").met is None
 
 
-def result(number: int, worker: str, beyond: float) -> JobResult:
-    progress = {"epoch": 1, "epochs": 1, "loss": 1.0, "accuracy": 0.5, "seconds": 0.5}
-    value = {
-        "accuracy": 0.5,
-        "loss": 1.0,
-        "epochs": 1,
-        "parameters": 10,
-        "seconds": 0.9,
-        "build_seconds": 0.4,
-        "weights": "w",
-        "history": [progress],
-    }
-    name = f"run/{number}/1"
-    return JobResult(id=name, outcome="ok", value=value, seconds=0.9 + beyond, worker=worker)
+def trained(number: int, worker: str, beyond: float) -> Individual:
+    known = Evaluation(
+        rung="1", outcome="ok", worker=worker, trained_s=0.5, seconds=0.5 + beyond
+    )  # fmt: skip
+    return individual(number, known)
+
+
+def individual(number: int, known: Evaluation) -> Individual:
+    return Individual(
+        number=number, genome={}, genome_hash="h", description="d", parents=[], operator="random",
+        state="finished", parameters=10, evaluations=[known],
+    )  # fmt: skip
 
 
 def test_the_start_of_a_worker_is_told_from_what_every_candidate_costs() -> None:
-    beyond = [4.1, 4.1, 0.1, 0.1, 5.1, 0.1, 0.1, 0.1]
-    results = [result(i, f"worker-{i % 2}", each) for i, each in enumerate(beyond)]
-    failed = JobResult(id="run/9/1", outcome="diverged", seconds=1.0)
-    found = overheads([*results, failed], worker_s=30.0, starts=3)
-    assert found.candidates == 8
-    assert found.restarts == 1
-    assert found.training_s == pytest.approx(4.0)
-    assert found.starts_s == pytest.approx(13.0 / 3)
-    assert found.outside_s == pytest.approx(30.0 - 4.0 - 13.0)
+    beyond = [4.5, 4.5, 0.5, 0.5, 5.5, 0.5, 0.5, 0.5]
+    found = [trained(i, f"worker-{i % 2}", each) for i, each in enumerate(beyond)]
+    failed = individual(9, Evaluation(rung="1", outcome="diverged", seconds=1.0))
+    final = individual(10, Evaluation(rung="final", outcome="ok", seconds=9.0, trained_s=8.0))
+    cached = individual(11, Evaluation(rung="1", outcome="ok", cached=True, trained_s=7.0))
+    spent = overheads([*found, failed, final, cached], worker_s=30.0, starts=3)
+    assert spent.candidates == 8
+    assert spent.restarts == 1
+    assert spent.training_s == pytest.approx(4.0)
+    assert spent.building_s == pytest.approx(4.0)
+    assert spent.starts_s == pytest.approx(13.0 / 3)
+    assert spent.outside_s == pytest.approx(30.0 - 4.0 - 13.0)
+
+
+def test_a_run_that_trained_nothing_spent_nothing_on_it() -> None:
+    spent = overheads([], worker_s=5.0, starts=0)
+    assert (spent.training_s, spent.building_s, spent.outside_s) == (0, 0, 5.0)
 
 
 def test_serving_is_judged_by_its_medians() -> None:
