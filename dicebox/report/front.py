@@ -29,7 +29,8 @@ def front(individuals: Sequence[Individual], cost: Cost) -> list[Point]:
         (one, accuracy, float(price))
         for one in individuals
         if (accuracy := fitness(one)) is not None
-        and (price := getattr(one, cost)) is not None
+        # What costs nothing has no place on a scale of logarithms, and no reason to be there.
+        and (price := getattr(one, cost))
         and (cost == "parameters" or one.cpu == cpu)
     ]
     points: list[Point] = []
