@@ -16,6 +16,7 @@ import click
 from commons.auth import key_from_env
 from commons.errors import DiceboxError
 from dicebox.commands.evolution import evolve
+from dicebox.commands.genomes import genomes
 from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
 from dicebox.commands.networks import classify, networks
@@ -101,6 +102,7 @@ for command in (
     classify,
     networks,
     runs,
+    genomes,
     report,
     datasets,
     freeze,

@@ -52,22 +52,53 @@ def read_population(text: str | bytes) -> Population:
     return Population(tuple(genome for _, genome in found), tuple(notes), tuple(refused))
 
 
-def write_population(
-    members: Sequence[tuple[Genome, float]], input_shape: Sequence[int], categories: int
-) -> dict[str, Any]:
-    """Return the earlier system's `population.json` of genomes and their accuracies.
+class Written(NamedTuple):
+    """A `population.json`; `notes` and `refused` by the place among the members, from 1."""
+
+    value: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def write_population(members: Sequence[tuple[Genome, float]]) -> dict[str, Any]:
+    """Return a population of our genomes, each with its accuracy, as `read_population` reads it.
 
     Raises:
-        InvalidInputError: There are none, or one has what the earlier system does not.
+        InvalidInputError: There are none.
     """
-    if not members:
+    return _population([(genome.model_dump(mode="json"), accuracy) for genome, accuracy in members])
+
+
+def write_earlier_population(
+    members: Sequence[tuple[Genome, float]], input_shape: Sequence[int], categories: int
+) -> Written:
+    """Return the earlier system's `population.json` of those genomes that it has words for.
+
+    Raises:
+        InvalidInputError: There is none, or it has words for none.
+    """
+    rows: list[tuple[dict[str, Any], float]] = []
+    notes: list[str] = []
+    refused: list[str] = []
+    for number, (genome, accuracy) in enumerate(members, 1):
+        try:
+            value, lost = write_genome(genome, input_shape, categories)
+        except InvalidInputError as error:
+            refused.append(f"genome {number}: {error}")
+            continue
+        rows.append((value, accuracy))
+        notes += [f"genome {number}: {note}" for note in lost]
+    if refused and not rows:
+        raise InvalidInputError(refused[0], kind="genome")
+    return Written(_population(rows), tuple(notes), tuple(refused))
+
+
+def _population(rows: Sequence[tuple[dict[str, Any], float]]) -> dict[str, Any]:
+    if not rows:
         raise InvalidInputError("expected at least one genome, got none", kind="genome")
     return {
-        "population": [
-            {"accuracy": accuracy, "genome": write_genome(genome, input_shape, categories)[0]}
-            for genome, accuracy in members
-        ],
-        "average_accuracy": sum(accuracy for _, accuracy in members) / len(members),
+        "population": [{"accuracy": accuracy, "genome": genome} for genome, accuracy in rows],
+        "average_accuracy": sum(accuracy for _, accuracy in rows) / len(rows),
     }
 
 

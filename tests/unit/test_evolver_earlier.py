@@ -11,7 +11,11 @@ from commons.errors import InvalidInputError
 from commons.genome import Augmentation, Convolution, Dense, Dropout, Genome, Pooling, Training
 from commons.shapes import infer_shape
 from evolver.earlier import ACTIVATIONS, OPTIMIZERS, read_genome, write_genome
-from evolver.genome_files import read_population, write_population
+from evolver.genome_files import (
+    read_population,
+    write_earlier_population,
+    write_population,
+)
 
 LONESTAR: dict[str, Any] = {
     "input_shape": [100, 100, 3],
@@ -202,11 +206,37 @@ def test_a_population_is_read_best_first_and_what_cannot_be_is_listed() -> None:
 
 def test_a_population_is_written_as_it_was_read() -> None:
     genomes = [read_genome(value).genome for value in (LONESTAR, earlier(dense(5)))]
-    value = write_population([(genomes[0], 0.25), (genomes[1], 0.75)], (100, 100, 3), 19)
+    members = [(genomes[0], 0.25), (genomes[1], 0.75)]
+    value, notes, refused = write_earlier_population(members, (100, 100, 3), 19)
+    assert (notes, refused) == ((), ())
     assert value["average_accuracy"] == 0.5
+    assert value["population"][0] == {"accuracy": 0.25, "genome": LONESTAR | _as_dense(LONESTAR)}
     assert list(read_population(json.dumps(value)).genomes) == genomes[::-1]
-    with pytest.raises(InvalidInputError, match="got none"):
-        write_population([], (8, 8, 1), 2)
+    ours = write_population(members)
+    assert list(read_population(json.dumps(ours)).genomes) == genomes[::-1]
+    for none in (lambda: write_population([]), lambda: write_earlier_population([], (8, 8, 1), 2)):
+        with pytest.raises(InvalidInputError, match="got none"):
+            none()
+
+
+def _as_dense(value: dict[str, Any]) -> dict[str, Any]:
+    layers = [
+        {**layer, "type": "dense"} if layer["type"] == "normal" else layer
+        for layer in value["layers"]
+    ]
+    return {"layers": layers}
+
+
+def test_a_genome_without_words_is_left_out_of_a_population_and_told() -> None:
+    strange, plain = Genome(), Genome(head="flatten", mirror=True)
+    written_down = write_earlier_population([(strange, 0.9), (plain, 0.8)], (8, 8, 1), 2)
+    assert [row["accuracy"] for row in written_down.value["population"]] == [0.8]
+    assert written_down.refused == (
+        "genome 1: the earlier system has no word for the head 'average'",
+    )
+    assert written_down.notes == ("genome 2: left out: schedule, mirror",)
+    with pytest.raises(InvalidInputError, match=r"genome 1: .* head 'average'"):
+        write_earlier_population([(strange, 0.9)], (8, 8, 1), 2)
 
 
 def test_our_own_genomes_are_read_too() -> None:
