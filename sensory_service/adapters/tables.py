@@ -88,6 +88,7 @@ MEMBERSHIP = Table(
     Index("membership_by_change", "dataset", "changed", "id"),
     Index("membership_by_labeler", "dataset", "labeled_by", "id"),
     Index("membership_by_category_change", "dataset", "category", "changed", "id"),
+    Index("membership_by_category_labeler", "dataset", "category", "labeled_by", "id"),
     Index("membership_by_labeler_change", "dataset", "labeled_by", "changed", "id"),
     Index(
         "membership_labeled",

@@ -1,0 +1,58 @@
+"""How a page is found: by an index that knows all of the filter, and never by a scan."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy
+from sqlalchemy import event
+
+from commons.adapters.clock import SystemClock
+from commons.messages import Category
+from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.app import Settings, create_platform
+from sensory_service.ports import Filter, ImageRecord, Upload
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> sqlalchemy.Engine:
+    database = create_platform(Settings(data=tmp_path), SystemClock()).database
+    image = ImageRecord(f"{1:064x}", "PNG", 8, 9, 1, 100)
+    ImageTables(database).record(Upload("pets", [image], Category(id="c", name="cat"), None, 2.0))
+    return database
+
+
+def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
+    """Return how the database finds the memberships of a page."""
+    asked: list[tuple[str, Any]] = []
+
+    def remember(_c: object, _k: object, statement: str, values: object, *_: object) -> None:
+        asked.append((statement, values))
+
+    event.listen(database, "before_cursor_execute", remember)
+    ImageTables(database).browse(which, None, 10)
+    event.remove(database, "before_cursor_execute", remember)
+    statement, values = asked[-1]
+    with database.connect() as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+    return " / ".join(str(row[3]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "membership_by_age"),
+        ({"category": "cat"}, "membership_by_category"),
+        ({"who": "ada"}, "membership_by_labeler"),
+        ({"since": 1.0}, "membership_by_change"),
+        ({"category": "cat", "who": "ada"}, "membership_by_category_labeler"),
+        ({"category": "cat", "until": 3.0}, "membership_by_category_change"),
+        ({"who": "ada", "until": 3.0}, "membership_by_labeler_change"),
+    ],
+)
+def test_a_page_is_a_range_of_the_index_of_its_filter(
+    database: sqlalchemy.Engine, filters: dict[str, Any], index: str
+) -> None:
+    plan = plan_of(database, Filter("pets", **filters))
+    assert f"membership USING INDEX {index} " in plan
+    assert "TEMP B-TREE" not in plan
