@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.frame import REPOSITORY, Options
-from benchmarks.machine import commit, load
+from benchmarks.machine import commit, load, machine
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell with its figures, and when, under what load and at which commit they were taken."""
+    """A cell with its figures, and when, where, under what load and at which commit they were taken."""
 
     cell: Cell
     figures: dict[str, Any]
@@ -92,6 +92,7 @@ def measure_cells(
             taken = {
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "load_before": load(),
+                "machine": machine(),
                 **commit(REPOSITORY),
             }
             measured = Measured(cell, measure(cell), taken)

@@ -160,7 +160,9 @@ def run(race: Race, search: Callable[[], None]) -> str:
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(1e-3, race.seconds - race.spent()) + _GRACE_S)
+    left = max(0.0, race.seconds - race.spent())
+    # Again and again: below TensorFlow's C++ an exception may become one that is caught.
+    signal.setitimer(signal.ITIMER_REAL, left + _GRACE_S, _GRACE_S)
     try:
         search()
     except TimeIsUp:
