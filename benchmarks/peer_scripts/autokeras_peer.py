@@ -7,7 +7,7 @@
 - Validation images are given, so that it does not cut its own from the training images. The
   labels are one-hot, so that the columns of its networks are the categories in our order.
 - Its third network starts from downloaded weights (ImageNet). Where nothing can be downloaded
-  that network fails, and the search goes on; on two cores the second one takes longer than there is.
+  that network fails, and the search goes on.
 - It would train the best network anew on all images at the end; the time is up before that.
 """
 
