@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Measured:
-    """A cell with its figures, and when, where, under what load, at which commit they were taken."""
+    """A cell with its figures, and when, where, under what load and of what they were taken."""
 
     cell: Cell
     figures: dict[str, Any]
