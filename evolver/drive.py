@@ -49,6 +49,7 @@ class Drive:
         self._prepared = prepared
         self._reported = -_REPORT_S
         self._stopping = False
+        self._trained = False
 
     def search(self) -> None:
         """Train candidates until the budget of the search, or the space, is used up.
@@ -176,7 +177,7 @@ class Drive:
     def _search_deadline(self) -> float:
         """Return when candidates are killed: while there is no network yet, as late as can be."""
         plan = self._breeding.plan
-        if not evaluated(self._breeding.search.members):
+        if not self._has_trained():
             return plan.final_end + plan.final_grace_s
         return plan.search_end + plan.grace_s
 
@@ -184,10 +185,18 @@ class Drive:
         if self._crew.now() > deadline:
             self._crew.cancel(lambda training: (training.rung == FINAL_RUNG) is final)
 
+    def _has_trained(self) -> bool:
+        """Say whether any candidate was trained without failing."""
+        # Asked many times a second; once it is so it stays so.
+        self._trained = self._trained or bool(evaluated(self._breeding.search.members))
+        return self._trained
+
     def _check_hope(self) -> None:
+        if self._has_trained():
+            return
         progress = measured(self._crew.individuals)
         least = max(_LEAST_FAILURES, 2 * self._crew.engine.capacity())
-        if progress.evaluated == 0 and progress.failed >= least:
+        if progress.failed >= least:
             raise DiceboxError(
                 f"the first {progress.failed} candidates all failed; the last one:"
                 f" {last_failure(self._crew.individuals)}",
