@@ -7,9 +7,8 @@ from typing import Any
 
 from benchmarks.arms import FLIPPED, PEER_EPOCHS, Contestant, contestants, request_of
 from benchmarks.cells import Cell
-from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import Options
-from benchmarks.installation import fresh_dicebox
+from benchmarks.frozen import frozen_dicebox
 from benchmarks.peers import run_peer
 from benchmarks.pixels import Pixels, pixels_of, share_right
 from benchmarks.processes import Observer
@@ -32,12 +31,9 @@ def measure_ours(cell: Cell, options: Options) -> dict[str, Any]:
         DiceboxError: The run failed.
     """
     with (
-        fresh_dicebox(options.work / "houses") as (running, client),
+        frozen_dicebox(cell.data, options) as (running, client, snapshot),
         Observer(running.pid, _LOOK_EVERY_S) as seen,
     ):
-        snapshot = freeze_dataset(client, cell.data, options.datasets, options.work)
-        # What sending the images in took is not the search's.
-        seen.samples.clear()
         request = request_of(cell.arm, cell.data, snapshot.id, cell.settings["seconds"], cell.seed)
         started = time.monotonic()
         run = drive_run(client, request, seen, lambda _: None)

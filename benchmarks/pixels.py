@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import Options
-from benchmarks.installation import fresh_dicebox
+from benchmarks.frozen import frozen_dicebox
 from commons.adapters.decode import decode_image, inspect_image
 from commons.errors import InvalidInputError
 from commons.messages import Snapshot, Split
@@ -51,8 +50,7 @@ def pixels_of(dataset: str, options: Options) -> Pixels:
     """Return a dataset's snapshot in files, which are made at its first use."""
     folder = options.work / "pixels" / dataset
     if not (folder / _ABOUT).exists():
-        with fresh_dicebox(options.work / "houses") as (_, client):
-            snapshot = freeze_dataset(client, dataset, options.datasets, options.work)
+        with frozen_dicebox(dataset, options) as (_, client, snapshot):
             write_pixels(client, snapshot, folder)
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     return Pixels(

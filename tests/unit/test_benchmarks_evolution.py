@@ -28,6 +28,7 @@ from benchmarks.cells import Cell, Measured
 from benchmarks.datasets import NAMES
 from benchmarks.evolution_rows import arms_grid, best_of, cells_grid, summary
 from benchmarks.frame import Options
+from benchmarks.frozen import copied
 from benchmarks.peers import Peer
 from benchmarks.pixels import decoded, share_right
 from benchmarks.rows import Goal, Row, at_least
@@ -220,6 +221,19 @@ def test_the_figures_of_a_run_have_its_curve() -> None:
     found = evolution_cells.figures_of(run, journal)
     assert found["curve"] == [[4.0, 0.5], [5.0, 0.8]]
     assert (found["networks"], found["failed"], found["epochs"]) == (3, 1, 12)
+
+
+def test_a_copy_of_a_data_folder_shares_its_blobs_and_nothing_else(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "blobs" / "ab").mkdir(parents=True)
+    (source / "blobs" / "ab" / "abc").write_text("an image")
+    (source / "sensory.sqlite3").write_text("tables")
+    copied(source, tmp_path / "copy")
+    copy = tmp_path / "copy"
+    assert (copy / "blobs" / "ab" / "abc").samefile(source / "blobs" / "ab" / "abc")
+    assert not (copy / "sensory.sqlite3").samefile(source / "sensory.sqlite3")
+    (copy / "sensory.sqlite3").write_text("others")
+    assert (source / "sensory.sqlite3").read_text() == "tables"
 
 
 STUB = """
