@@ -13,7 +13,7 @@
 
 import autokeras  # type: ignore[import-not-found]
 import numpy as np
-from networks import Watch, answer, seed_all  # type: ignore[import-not-found]
+from networks import Watch, answer, note_failures, seed_all  # type: ignore[import-not-found]
 from race import Asked, Examples, Race, main  # type: ignore[import-not-found]
 
 _WITHOUT_END = 10_000
@@ -26,13 +26,16 @@ def search(race: Race, examples: Examples, asked: Asked) -> None:
     classifier = autokeras.ImageClassifier(
         max_trials=_WITHOUT_END, seed=asked.seed, directory=asked.work, overwrite=True
     )
-    classifier.fit(
-        examples.train,
-        categories[examples.train_labels],
-        validation_data=(examples.validation, categories[examples.validation_labels]),
-        callbacks=[Watch(race)],
-        verbose=0,
-    )
+    try:
+        classifier.fit(
+            examples.train,
+            categories[examples.train_labels],
+            validation_data=(examples.validation, categories[examples.validation_labels]),
+            callbacks=[Watch(race)],
+            verbose=0,
+        )
+    finally:
+        note_failures(race, classifier.tuner)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from networks import (  # type: ignore[import-not-found]
     Watch,
     answer,
     build,
+    note_failures,
     seed_all,
     stopping,
 )
@@ -85,14 +86,17 @@ def search(race: Race, examples: Examples, asked: Asked) -> None:
         )
     else:
         tuner = keras_tuner.BayesianOptimization(networks, max_trials=_WITHOUT_END, **common)
-    tuner.search(
-        examples.train,
-        examples.train_labels,
-        epochs=asked.epochs,
-        validation_data=(examples.validation, examples.validation_labels),
-        callbacks=[stopping(), Watch(race)],
-        verbose=0,
-    )
+    try:
+        tuner.search(
+            examples.train,
+            examples.train_labels,
+            epochs=asked.epochs,
+            validation_data=(examples.validation, examples.validation_labels),
+            callbacks=[stopping(), Watch(race)],
+            verbose=0,
+        )
+    finally:
+        note_failures(race, tuner)
 
 
 if __name__ == "__main__":

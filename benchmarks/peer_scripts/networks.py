@@ -117,6 +117,13 @@ def stopping() -> Any:
     return keras.callbacks.EarlyStopping("val_loss", patience=PATIENCE)
 
 
+def note_failures(race: Race, tuner: Any) -> None:
+    """Tell a race of the networks that a tuner of KerasTuner, or of AutoKeras, lost."""
+    for trial in tuner.oracle.trials.values():
+        if trial.message:
+            race.note(trial.message)
+
+
 def answer(kept: tuple[Any, Any], images: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Return the category of each image by a network as it was when it was kept."""
     model, weights = kept

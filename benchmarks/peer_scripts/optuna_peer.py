@@ -65,6 +65,15 @@ def search(race: Race, examples: Examples, asked: Asked) -> None:
     """Search until the time is up."""
     seed_all(asked)
 
+    def noted(trial: Any) -> float:
+        try:
+            return objective(trial)
+        except optuna.TrialPruned:
+            raise
+        except Exception as error:
+            race.note(f"{type(error).__name__}: {error}")
+            raise
+
     def objective(trial: Any) -> float:
         keras.utils.clear_session()
         model = build(Choices(trial), examples, asked.flip)
@@ -87,7 +96,7 @@ def search(race: Race, examples: Examples, asked: Asked) -> None:
             min_resource=1, max_resource=asked.epochs, reduction_factor=_FACTOR
         ),
     )
-    study.optimize(objective, timeout=asked.seconds, catch=(Exception,))
+    study.optimize(noted, timeout=asked.seconds, catch=(Exception,))
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ class Race:
         networks: How many trainings were started.
         curve: (second, validation accuracy) of every network better than all before it.
         kept: What `saw` was given with the best of them.
+        failures: What was said of networks that could not be built or trained: the libraries
+            go on in silence.
     """
 
     seconds: float
@@ -85,6 +87,7 @@ class Race:
     epochs: int = 0
     curve: list[tuple[float, float]] = field(default_factory=list)
     kept: Any = None
+    failures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
@@ -114,6 +117,11 @@ class Race:
             self.kept = keep()
             self.curve.append((round(self.spent(), 3), accuracy))
 
+    def note(self, failure: object) -> None:
+        """Take note of a network that failed, by the last line of what is known of it."""
+        lines = str(failure).strip().splitlines() or ["no reason given"]
+        self.failures.append(lines[-1][:_LINE])
+
 
 Search = Callable[[Race, Examples, Asked], None]
 Answer = Callable[[Any, Images], npt.NDArray[np.int64]]
@@ -137,6 +145,8 @@ def main(search: Search, answer: Answer, arguments: Sequence[str] | None = None)
         "epochs": race.epochs,
         "wall_seconds": race.spent(),
         "ended": ended,
+        "failed": len(race.failures),
+        "last_failure": race.failures[-1] if race.failures else None,
         "curve": race.curve,
         "validation_accuracy": race.curve[-1][1] if race.curve else None,
     }

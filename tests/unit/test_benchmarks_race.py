@@ -91,6 +91,7 @@ def test_a_script_answers_with_the_best_and_prints_its_figures(
         seen.append((examples, asked))
         race.networks += 1
         race.saw(0.75, lambda: 3)
+        race.note("Traceback: a long story\nMemoryError: too large\n")
 
     main(search, lambda kept, images: images.reshape(-1) % kept, files(tmp_path))
     ((examples, asked),) = seen
@@ -101,6 +102,7 @@ def test_a_script_answers_with_the_best_and_prints_its_figures(
     assert found["validation_accuracy"] == 0.75
     assert found["kept_accuracy"] == 0.75
     assert found["ended"] == "the search was done"
+    assert (found["failed"], found["last_failure"]) == (1, "MemoryError: too large")
     assert np.load(tmp_path / "answers.npy").tolist() == [0, 1, 2, 0]
 
 
@@ -110,4 +112,5 @@ def test_a_script_without_a_network_answers_nothing(
     main(lambda *_: None, lambda *_: pytest.fail("nothing to ask"), files(tmp_path))
     found = json.loads(capsys.readouterr().out)
     assert found["validation_accuracy"] is None
+    assert (found["failed"], found["last_failure"]) == (0, None)
     assert not (tmp_path / "answers.npy").exists()
