@@ -85,4 +85,4 @@ def _window(ends: Sequence[float]) -> tuple[float, float]:
     """Return limits in percent that show where the searches end, not where they begin."""
     low, high = min(ends), max(ends)
     room = max(high - low, 1.0)
-    return max(0.0, low - 2 * room), min(100.0, high + room / 2)
+    return max(0.0, low - room), min(100.0, high + room / 2)

@@ -22,6 +22,7 @@ from benchmarks.arms import (
     OURS,
     STRATEGIES,
     THREADS,
+    TITLES,
     contestants,
     keep_to,
 )
@@ -82,7 +83,7 @@ def evolution(
         options.work / "cells" if options.quick else CELLS,
     )
     if picture is not None:
-        title = f"{dataset}, {budget:g} s, {THREADS} threads: mean of {seeds} seeds, each behind it"
+        title = f"{TITLES[dataset]}, {budget:g} s, {THREADS} threads: the mean of {seeds} seeds"
         draw(curves_of(measured), budget, title, picture)
     return Findings(
         summary(measured, GOALS.get((dataset, budget))),

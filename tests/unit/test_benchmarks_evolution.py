@@ -19,6 +19,7 @@ from benchmarks.arms import (
     PEER_EPOCHS,
     RANDOM,
     STRATEGIES,
+    TITLES,
     Contestant,
     Goals,
     contestants,
@@ -147,7 +148,7 @@ def test_every_peer_is_pinned_whole_and_has_its_script() -> None:
 
 
 def test_every_dataset_has_its_budget() -> None:
-    assert set(BUDGETS_S) == set(PEER_EPOCHS) == set(NAMES)
+    assert set(BUDGETS_S) == set(PEER_EPOCHS) == set(TITLES) == set(NAMES)
     assert {(name, seconds) for name, seconds in BUDGETS_S.items()} <= set(GOALS)
 
 
