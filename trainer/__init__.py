@@ -10,5 +10,11 @@ All of it can be killed at any moment and goes on where it was: the cache by its
 its milestones (`milestones`).
 
 Keras and TensorFlow are imported here and nowhere else, and here only in the modules that
-build and train (`adapters.keras_network`, `training`, `export`).
+build and train (`adapters.keras_network`, `training`, `export`). `KERAS_BACKEND=jax` trains on
+JAX; what leaves the trainer is made on TensorFlow in any case (`backends`).
 """
+
+import os
+
+# Before Keras is imported: it reads this once.
+os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -12,10 +12,14 @@ import numpy.typing as npt
 from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.training import TrainProgress
+from trainer.adapters.steps import Steps
 from trainer.augmentation import augment
 from trainer.checkpoint import Arrays, Checkpoint
 from trainer.examples import Part
 from trainer.schedule import learning_rate_share
+
+# A loss that is no number is found out after so many steps: to look at it costs time.
+_LOOK_EVERY = 16
 
 
 class Loop:
@@ -34,6 +38,7 @@ class Loop:
         self.first_step_at = 0.0
         self.seconds_before = 0.0
         self._training = genome.training
+        self._taking = Steps(network)
         self._part = part
         self._one_hot = np.eye(categories, dtype=np.float32)
         self._rng = np.random.default_rng(seed)
@@ -71,11 +76,11 @@ class Loop:
             self._set_learning_rate(
                 self._training.learning_rate * learning_rate_share(self._training.schedule, share)
             )
-            loss = self._step(np.sort(order[self._steps * size : (self._steps + 1) * size]))
+            self._step(np.sort(order[self._steps * size : (self._steps + 1) * size]))
             self.first_step_at = self.first_step_at or time.monotonic()
-            if not math.isfinite(loss):
-                raise JobFailedError("diverged", f"the loss is {loss} in epoch {self.epochs + 1}")
             self._steps += 1
+            if self._steps % _LOOK_EVERY == 0 or self._steps == steps:
+                self._check_loss()
             after_step()
         self.epochs += 1
         self._steps = 0
@@ -110,19 +115,20 @@ class Loop:
             self._rng.bit_generator.state = self._rng_on_the_way
         return order
 
-    def _step(self, batch: npt.NDArray[np.int64]) -> float:
+    def _check_loss(self) -> None:
+        loss = self._taking.loss()
+        if not math.isfinite(loss):
+            raise JobFailedError("diverged", f"the loss is {loss} in epoch {self.epochs + 1}")
+
+    def _step(self, batch: npt.NDArray[np.int64]) -> None:
         mirrored = self._mirrored[batch] ^ bool(self.epochs % 2)
         augmentation = self._training.augmentation
         images = augment(self._rng, self._part.images[batch], mirrored, augmentation)
         labels = self._one_hot[self._part.labels[batch]]
-        return float(_number(self.network.train_on_batch(images, labels)))
+        self._taking.take(images, labels)
 
     def _set_learning_rate(self, value: float) -> None:
         self.network.optimizer.learning_rate = value
-
-
-def _number(value: Any) -> Any:
-    return value[0] if isinstance(value, (list, tuple)) else value
 
 
 def _values(variables: Sequence[keras.Variable]) -> Arrays:

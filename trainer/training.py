@@ -11,6 +11,7 @@ from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.learning_curve import Curve, hopeless
 from commons.training import Budget, TrainProgress
+from trainer.adapters.fused_norm import training_norm
 from trainer.adapters.keras_network import compile_network, network_of
 from trainer.adapters.precision import training_precision
 from trainer.beginning import Beginning, take_over
@@ -80,7 +81,7 @@ def train(
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    network = network_of(genome, examples, categories, training_precision())
+    network = network_of(genome, examples, categories, training_precision(genome), training_norm())
     parent = beginning.parent
     share = take_over(network, genome, parent, examples.shape) if parent else 0.0
     compile_network(network, genome.training)

@@ -236,6 +236,50 @@ def test_a_network_in_bfloat16_has_the_same_variables_and_nearly_the_same_answer
     assert judge(said[1], labels)[0] == pytest.approx(judge(said[0], labels)[0], abs=0.05)
 
 
+def test_the_norm_of_training_is_that_of_the_files(examples: Examples) -> None:
+    from trainer.adapters.fused_norm import training_norm  # noqa: PLC0415
+    from trainer.adapters.keras_network import network_of  # noqa: PLC0415
+
+    fast, plain = (
+        network_of(GENOME, examples, 3, norm=training_norm()),
+        network_of(GENOME, examples, 3),
+    )
+    assert [type(layer) for layer in fast.layers] != [type(layer) for layer in plain.layers]
+    plain.set_weights(fast.get_weights())
+    pixels = examples.train.images.astype(np.float32)
+    for training in (True, False):
+        said = [np.asarray(each(pixels, training=training)) for each in (fast, plain)]
+        np.testing.assert_allclose(said[0], said[1], rtol=1e-3, atol=1e-4)
+    for one, other in zip(fast.variables, plain.variables, strict=True):
+        # Of 120 images the variance of a sample is larger than that of all by a 4,000th part.
+        np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=1e-3, atol=1e-4)
+
+
+def test_bfloat16_is_for_networks_that_it_makes_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    from trainer.adapters import precision  # noqa: PLC0415
+
+    full, separable = (
+        Convolution(filters=8, kernel=3),
+        Convolution(filters=8, kernel=3, separable=True),
+    )
+    chosen = {}
+    for here in (True, False):
+        monkeypatch.setattr(precision, "_has_bfloat16", lambda here=here: here)
+        for setting in ("auto", "bfloat16", "float32"):
+            monkeypatch.setenv(precision.SETTING, setting)
+            chosen[here, setting] = [
+                precision.training_precision(Genome(features=features))
+                for features in ((), (full, full, separable), (full, separable, separable))
+            ]
+    short, exact = "mixed_bfloat16", "float32"
+    assert chosen[True, "auto"] == [short, short, exact]
+    assert chosen[False, "auto"] == chosen[True, "float32"] == [exact] * 3
+    assert chosen[False, "bfloat16"] == [short] * 3
+    monkeypatch.setenv(precision.SETTING, "int8")
+    with pytest.raises(ValueError, match="int8"):
+        precision.training_precision(Genome())
+
+
 def test_a_mirroring_network_does_not_tell_left_from_right(
     examples: Examples, tmp_path: Path
 ) -> None:

@@ -86,6 +86,27 @@ def test_a_shift_moves_by_whole_pixels_no_further_than_asked() -> None:
     assert moves.max() == 2
 
 
+@pytest.mark.parametrize("shape", [(8, 8, 1), (1, 1, 3), (12, 10, 3), (3, 40, 1)])
+def test_a_flip_comes_before_a_shift(shape: tuple[int, int, int]) -> None:
+    images = pictures(30, shape)
+    both = augment(np.random.default_rng(5), images, Augmentation(flip=True, shift=0.3))
+    images[1::2] = images[1::2, :, ::-1]
+    shifted = augment(np.random.default_rng(5), images, Augmentation(shift=0.3))
+    np.testing.assert_array_equal(both, shifted)
+    for image, changed in zip(images, shifted, strict=True):
+        moves = range(-12, 13)
+        assert any(
+            (
+                np.roll(np.pad(image, ((12,) * 2, (12,) * 2, (0,) * 2), "edge"), (y, x), (0, 1))[
+                    12 : 12 + shape[0], 12 : 12 + shape[1]
+                ]
+                == changed
+            ).all()
+            for y in moves
+            for x in moves
+        )
+
+
 def test_even_a_small_shift_moves_a_small_image() -> None:
     images = pictures(50, (8, 8, 1))
     changed = augment(np.random.default_rng(0), images, Augmentation(shift=0.02))

@@ -1,12 +1,8 @@
 """Builds the Keras network of a genome. `commons.shapes` infers the same layers."""
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
-
-# Before Keras is imported: it reads this once.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 
@@ -16,6 +12,8 @@ from trainer.adapters.optimizers import build_optimizer
 from trainer.adapters.precision import Precision
 from trainer.examples import Examples
 
+Norm = type[keras.layers.BatchNormalization]
+_SHORT_ACTIVATIONS = frozenset(("relu", "leaky_relu", "linear"))
 _NORM_MOMENTUM = 0.9  # few steps: the averages must be warm by the end of a short training
 
 
@@ -26,11 +24,13 @@ def build_network(
     mean: tuple[float, ...],
     deviation: tuple[float, ...],
     precision: Precision = "float32",
+    norm: Norm = keras.layers.BatchNormalization,
 ) -> keras.Model:
     """Return an untrained network: pixels 0..255 (n, *shape) in, logits (n, categories) out.
 
     The network scales its input itself (`mean` and `deviation` of each channel), so training
-    and service cannot disagree about it. Its variables are the same in every precision.
+    and service cannot disagree about it. Its variables are the same in every precision and with
+    every norm; what is written to a file needs the defaults.
     """
     pixels = keras.Input(shape, name="pixels", dtype="float32")
     x = keras.layers.Rescaling(
@@ -40,10 +40,10 @@ def build_network(
         dtype="float32",
     )(pixels)
     with _default_policy(precision):
-        x = _features(genome.features, x)
+        x = _features(genome.features, x, norm)
         x = _head(genome, x)
         for index, gene in enumerate(genome.classifier):
-            x = _vector(gene, x, f"classifier-{index}")
+            x = _vector(gene, x, norm, f"classifier-{index}")
     return keras.Model(pixels, keras.layers.Dense(categories, name="output", dtype="float32")(x))
 
 
@@ -87,22 +87,26 @@ def compile_network(network: keras.Model, training: Training) -> None:
 
 
 def network_of(
-    genome: Genome, examples: Examples, categories: int, precision: Precision = "float32"
+    genome: Genome,
+    examples: Examples,
+    categories: int,
+    precision: Precision = "float32",
+    norm: Norm = keras.layers.BatchNormalization,
 ) -> keras.Model:
-    """Return the untrained network of a genome for these examples."""
+    """Return the untrained network of a genome for these examples; see `build_network`."""
     return build_network(
-        genome, examples.shape, categories, examples.mean, examples.deviation, precision
+        genome, examples.shape, categories, examples.mean, examples.deviation, precision, norm
     )
 
 
-def _features(genes: Sequence[FeatureGene], x: Any) -> Any:
+def _features(genes: Sequence[FeatureGene], x: Any, norm: Norm) -> Any:
     taken = False  # by the convolution before it
     for index, (gene, following) in enumerate(zip(genes, (*genes[1:], None), strict=True)):
         if taken:
             taken = False
         elif isinstance(gene, Convolution):
             pooling = _taken_pooling(gene, following)
-            x = _convolution(gene, x, pooling, f"features-{index}")
+            x = _convolution(gene, x, pooling, norm, f"features-{index}")
             taken = pooling is not None
         elif isinstance(gene, Pooling):
             x = _pooling(gene, x)
@@ -122,7 +126,7 @@ def _pooling(gene: Pooling, x: Any) -> Any:
     return kinds[gene.kind](gene.size, padding="same")(x)
 
 
-def _convolution(gene: Convolution, x: Any, pooling: Pooling | None, name: str) -> Any:
+def _convolution(gene: Convolution, x: Any, pooling: Pooling | None, norm: Norm, name: str) -> Any:
     layer = keras.layers.SeparableConv2D if gene.separable else keras.layers.Conv2D
     y = layer(
         gene.filters,
@@ -135,14 +139,10 @@ def _convolution(gene: Convolution, x: Any, pooling: Pooling | None, name: str) 
     if pooling is not None:
         y = _pooling(pooling, y)
     if gene.norm:
-        y = _norm(y, name)
+        y = norm(momentum=_NORM_MOMENTUM, name=f"{name}{NORM}")(y)
     if gene.residual:
         y = keras.layers.Add()([y, _shortcut(gene, x, y, name)])
     return _activation(gene.activation, y)
-
-
-def _norm(x: Any, name: str) -> Any:
-    return keras.layers.BatchNormalization(momentum=_NORM_MOMENTUM, name=f"{name}{NORM}")(x)
 
 
 def _shortcut(gene: Convolution, x: Any, y: Any, name: str) -> Any:
@@ -166,18 +166,21 @@ def _head(genome: Genome, x: Any) -> Any:
     return keras.layers.GlobalAveragePooling2D()(x)
 
 
-def _vector(gene: Dense | Dropout, x: Any, name: str) -> Any:
+def _vector(gene: Dense | Dropout, x: Any, norm: Norm, name: str) -> Any:
     if isinstance(gene, Dropout):
         return keras.layers.Dropout(gene.rate)(x)
     x = keras.layers.Dense(gene.units, use_bias=not gene.norm, name=name)(x)
     if gene.norm:
-        x = _norm(x, name)
+        x = norm(momentum=_NORM_MOMENTUM, name=f"{name}{NORM}")(x)
     return _activation(gene.activation, x)
 
 
 def _activation(name: str, x: Any) -> Any:
+    # Measured on a CPU: TensorFlow takes two to three times longer for the others in bfloat16.
+    dtype = None if name in _SHORT_ACTIVATIONS else "float32"
     if name == "silu":
         # TensorFlow's own has a gradient of its own, registered for ever under a new name each
         # time it is traced; the whole network stays with it: 3 MB a candidate, measured.
-        return keras.layers.Multiply()([x, keras.layers.Activation("sigmoid")(x)])
-    return keras.layers.Activation(name)(x)
+        gate = keras.layers.Activation("sigmoid", dtype=dtype)(x)
+        return keras.layers.Multiply(dtype=dtype)([x, gate])
+    return keras.layers.Activation(name, dtype=dtype)(x)

@@ -1,10 +1,6 @@
 """The optimizers a genome may name, made for training on one device."""
 
-import os
 from typing import Any
-
-# Before Keras is imported: it reads this once.
-os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 
