@@ -18,3 +18,6 @@ import os
 
 # Before Keras is imported: it reads this once.
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+# Several workers may share an accelerator: each takes of its memory what it needs, when it does.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
