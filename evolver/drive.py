@@ -220,9 +220,10 @@ class Drive:
         if progress.failed:
             reason = last_failure(self._crew.individuals)
             return f"no candidate could be trained; the last failure: {reason}"
+        if request.seconds is None:
+            return "no candidate was trained to the end: give more evaluations or epochs"
         return (
-            f"no candidate was trained to the end within {self._breeding.plan.end:g} s:"
-            " give more seconds"
+            f"no candidate was trained to the end within {request.seconds:g} s: give more seconds"
         )
 
     def _report(self, phase: str) -> None:

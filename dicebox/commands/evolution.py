@@ -200,6 +200,8 @@ def evolve(context: click.Context, /, as_json: bool, resume: str | None, **optio
             run, interrupted = _watch_or_stop(client, chosen.id, console)
         else:
             run, interrupted = _watch_or_stop(client, request, console)
+        if run.network and client.evolution.champion(run.id).epochs == 1:
+            console.print("The winner saw each image once at most: give it more time.")
     if interrupted and run.network is None:
         raise KeyboardInterrupt
     if run.network is None:

@@ -144,7 +144,7 @@ def test_a_run_whose_candidates_all_fail_ends_early_and_says_why() -> None:
 def test_a_run_too_short_for_any_candidate_says_so() -> None:
     run = Stage(fate=lambda _: "hang").evolve(seconds=10)
     assert run.state == "failed"
-    assert "give more seconds" in str(run.reason)
+    assert "within 10 s: give more seconds" in str(run.reason)
 
 
 def test_workers_that_start_slowly_still_give_a_short_run_its_network() -> None:
