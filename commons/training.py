@@ -19,7 +19,7 @@ EXPORT_FUNCTION = "trainer.job:export"
 MEASURE_FUNCTION = "trainer.job:measure"
 _LARGEST_SIDE = 64
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
-_TRAINER_VERSION = 2
+_TRAINER_VERSION = 3
 
 
 class TrainingData(JobValue):
@@ -86,7 +86,7 @@ class TrainJob(JobValue):
 
 
 class TrainProgress(JobValue):
-    """What a training reports after every epoch."""
+    """What a training reports after every epoch, on its way by some of the validation images."""
 
     epoch: int
     epochs: int

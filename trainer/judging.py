@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-_PREDICT_BATCH = 512
+# Images that are predicted at once.
+PREDICT_BATCH = 512
 
 
 def predict(
@@ -24,7 +25,7 @@ def predict(
 
 
 def _probabilities(network: keras.Model, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    size = min(_PREDICT_BATCH, len(images))
+    size = min(PREDICT_BATCH, len(images))
     answers = []
     for start in range(0, len(images), size):
         # Batches of one size, the last one overlapping: another size would be traced anew.

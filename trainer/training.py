@@ -17,11 +17,13 @@ from trainer.adapters.precision import training_precision
 from trainer.beginning import Beginning, take_over
 from trainer.checkpoint import Checkpoint, Checkpoints
 from trainer.examples import Examples, Part
-from trainer.judging import judge, predict
+from trainer.judging import PREDICT_BATCH, judge, predict
 from trainer.loop import Loop
 
 # How often a long epoch is kept on its way.
 _KEEP_EVERY_S = 30.0
+# Validation images that are looked at, at most, after an epoch that is not the last one.
+_GLIMPSE = 2000
 _AFRESH = Beginning()
 
 
@@ -65,6 +67,7 @@ def train(
 
     The learning rate follows the share of the budget that is spent, epochs or seconds,
     whichever is further, so it is annealed when the training ends, however slow the machine.
+    At the end it is judged by all validation images, on the way by some of them.
 
     With `checkpoints` it goes on from the latest one, and keeps one after every epoch. Where
     epochs are the budget, a training that was interrupted gives the very weights of one that
@@ -90,7 +93,7 @@ def train(
     course = _Course(loop, budget, beginning.rung, bar)
     try:
         # Traced before the clock of the budget starts, like the first training step.
-        predict(network, examples.validation.images, mirror=genome.mirror)
+        predict(network, examples.validation.images[:PREDICT_BATCH], mirror=genome.mirror)
         _epochs(loop, keeper, course, examples.validation, report)
     except Exception as error:
         if "ResourceExhausted" in type(error).__name__:
@@ -188,25 +191,31 @@ def _epochs(
     validation: Part,
     report: Callable[[TrainProgress], None],
 ) -> None:
+    step = -(-len(validation.labels) // _GLIMPSE) or 1
+    glimpse = Part(validation.images[::step], validation.labels[::step])
     course.look(keeper.history)
     while not course.is_over:
         loop.run_epoch(course.of_schedule, keeper.keep_now_and_then)
-        said = predict(loop.network, validation.images, mirror=loop.mirror)
-        accuracy, loss = judge(said, validation.labels)
-        if not math.isfinite(loss):
-            raise JobFailedError(
-                "diverged", f"the validation loss is {loss} in epoch {loop.epochs}"
-            )
-        keeper.history.append(
-            TrainProgress(
-                epoch=loop.epochs,
-                epochs=course.epochs,
-                loss=loss,
-                accuracy=accuracy,
-                seconds=loop.seconds,
-            )
-        )
+        # On the way a part of the images says enough: all of them can cost a sixth of an epoch.
+        is_last = course.spent() >= 1.0
+        progress = _measured(loop, course, validation if is_last else glimpse)
         # Before it is kept: what is over here must be so for whoever takes the checkpoint up.
-        course.look(keeper.history)
+        course.look([*keeper.history, progress])
+        if course.is_over and not is_last:
+            progress = _measured(loop, course, validation)
+        keeper.history.append(progress)
         keeper.keep()
-        report(keeper.history[-1])
+        report(progress)
+
+
+def _measured(loop: Loop, course: _Course, part: Part) -> TrainProgress:
+    accuracy, loss = judge(predict(loop.network, part.images, mirror=loop.mirror), part.labels)
+    if not math.isfinite(loss):
+        raise JobFailedError("diverged", f"the validation loss is {loss} in epoch {loop.epochs}")
+    return TrainProgress(
+        epoch=loop.epochs,
+        epochs=course.epochs,
+        loss=loss,
+        accuracy=accuracy,
+        seconds=loop.seconds,
+    )

@@ -249,6 +249,30 @@ def test_at_the_end_of_its_budget_nothing_is_stopped_any_more() -> None:
     assert not last.stopped
 
 
+@pytest.mark.parametrize("curve", [None, ((0.5, 1.1),)])
+def test_only_the_end_is_judged_by_all_validation_images(
+    monkeypatch: pytest.MonkeyPatch, curve: Any
+) -> None:
+    from trainer import training  # noqa: PLC0415
+    from trainer.judging import judge  # noqa: PLC0415
+
+    seen: list[Any] = []
+
+    def noting(said: Any, labels: Any) -> tuple[float, float]:
+        seen.append(judge(said, labels))
+        sizes.append(len(labels))
+        return seen[-1]
+
+    sizes: list[int] = []
+    monkeypatch.setattr(training, "_GLIMPSE", 50)
+    monkeypatch.setattr(training, "judge", noting)
+    result = run(MemoryBlobs(), job(epochs=4, curve=curve))
+    # Of 120 every third is looked at, and all once more where it turns out to be hopeless.
+    assert sizes == ([40, 40, 40, 120] if curve is None else [40, 40, 120])
+    assert (result.accuracy, result.loss) == seen[-1]
+    assert len(result.history) == (4 if curve is None else 2)
+
+
 def test_a_disk_that_fills_at_the_checkpoint_fails_the_job_and_nothing_is_named() -> None:
     blobs = MemoryBlobs(room=100)
     with pytest.raises(StorageFullError, match="no space"):
