@@ -14,8 +14,8 @@ from commons.messages import ImageShape
 from commons.training import Budget, TrainProgress
 
 _CATEGORIES = 10
-_BATCHES = 8
-_CANDIDATES = 4
+_BATCHES = 4
+_CANDIDATES = 3
 
 
 def _stages(*widths: int, separable: bool = False, activation: str = "relu") -> Genome:
@@ -77,8 +77,9 @@ def measure(genome: Genome, shape: ImageShape, seconds: float) -> dict[str, floa
     examples = Examples(images, part(100), *pixel_statistics(images.images))
     _settle()
     cells = []
+    whole_epochs = 3
     for number in range(_CANDIDATES):
-        budget = Budget(epochs=1_000_000, seconds=seconds if number else 0.01)
+        budget = Budget(epochs=whole_epochs)
         walls, cpus = _Watch(time.monotonic), _Watch(time.process_time)
 
         def look(_: TrainProgress, watches: tuple[_Watch, ...] = (walls, cpus)) -> None:
@@ -87,14 +88,16 @@ def measure(genome: Genome, shape: ImageShape, seconds: float) -> dict[str, floa
 
         trained = train(genome, examples, _CATEGORIES, budget, 0, look)
         built, looped = trained.build_seconds, trained.history[-1].seconds
-        epochs = len(trained.history) - 1
+        epochs = whole_epochs - 1
         del trained
         _forget_networks()
-        if number:
+        if number == 0:
+            whole_epochs = 1 + max(2, round(seconds * epochs / walls.between))
+        else:
             cells.append(
                 {
-                    "images_per_s": size * epochs / walls.between if epochs else 0.0,
-                    "images_per_cpu_s": size * epochs / cpus.between if epochs else 0.0,
+                    "images_per_s": size * epochs / walls.between,
+                    "images_per_cpu_s": size * epochs / cpus.between,
                     "build_s": built,
                     "outside_s": max(0.0, walls.so_far - built - looped),
                     "outside_cpu_s": cpus.so_far - cpus.between,
