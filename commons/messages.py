@@ -477,11 +477,21 @@ class RungProgress(Message):
     best: float | None = None
 
 
+class FrontPoint(Message):
+    """An individual that no other beats in all objectives, and what it is good at."""
+
+    number: int
+    accuracy: float
+    parameters: int
+    latency_us: float | None = None
+
+
 class RunProgress(Message):
     """Where a run stands, measured; accuracies are of the validation split.
 
     `seconds` are those that its runners spent on it, `seconds_left` of those asked for (null
-    where none were), `epochs` those of all its trainings.
+    where none were), `epochs` those of all its trainings. `front` is empty where accuracy alone
+    counts; the most accurate comes first.
     """
 
     phase: Literal["preparing", "searching", "final training", "publishing", "done"] = "preparing"
@@ -497,6 +507,7 @@ class RunProgress(Message):
     best_individual: int | None = None
     candidates_per_minute: float | None = None
     rungs: list[RungProgress] = []
+    front: list[FrontPoint] = []
     workers: list[WorkerActivity] = []
 
 

@@ -15,7 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from commons.errors import DiceboxError
-from commons.messages import Run, RungProgress, RunRequest, WorkerActivity
+from commons.messages import (
+    FrontPoint,
+    Run,
+    RungProgress,
+    RunProgress,
+    RunRequest,
+    WorkerActivity,
+)
 from commons.training import TrainProgress
 from dicebox.client import Client
 
@@ -188,7 +195,9 @@ def _line_printer(console: Console) -> Callable[[Run], None]:
 def render_run(run: Run) -> RenderableType:
     """Return the live picture of a run."""
     progress = run.progress
-    parts: list[RenderableType] = [_clock(run), _figures(run), _workers(progress.workers)]
+    parts: list[RenderableType] = [_clock(run), _figures(run)]
+    parts += [Text(line, no_wrap=True, overflow="ellipsis") for line in _standing(progress)]
+    parts.append(_workers(progress.workers))
     if progress.best_genome:
         parts.append(Text.assemble(("best  ", "bold"), (progress.best_genome, "green")))
     shape = "x".join(map(str, run.shape)) if run.shape else "?"
@@ -222,9 +231,22 @@ def _figures(run: Run) -> RenderableType:
     ]
     if progress.candidates_per_minute is not None:
         cells.append(f"[bold]{progress.candidates_per_minute:.1f}[/] a minute")
-    cells += [_rung(rung) for rung in progress.rungs[1:]]
     row.add_row(*cells)
     return row
+
+
+def _standing(progress: RunProgress) -> Iterator[str]:
+    """Yield a line of the rungs and one of the front, where there is more than one of each."""
+    if len(progress.rungs) > 1:
+        rungs = (f"{_rung(rung)} best {_percent(rung.best)}" for rung in progress.rungs)
+        yield "   ".join(rungs)
+    if len(progress.front) > 1:
+        yield "front  " + "   ".join(map(_point, progress.front))
+
+
+def _point(point: FrontPoint) -> str:
+    cost = f"{point.parameters:,}" if point.latency_us is None else f"{point.latency_us:.0f} µs"
+    return f"#{point.number} {_percent(point.accuracy)} {cost}"
 
 
 def _left(run: Run) -> str:

@@ -7,10 +7,17 @@ from statistics import median
 from typing import Any
 
 from commons.jobs import JobEvent, WorkerInfo
-from commons.messages import Individual, RungProgress, RunProgress, RunRequest, WorkerActivity
+from commons.messages import (
+    FrontPoint,
+    Individual,
+    RungProgress,
+    RunProgress,
+    RunRequest,
+    WorkerActivity,
+)
 from evolver.budget import seconds_left
 from evolver.crew import Crew
-from evolver.journal import FINAL_RUNG, FIRST_RUNG, epochs_of, evaluation_of, trained
+from evolver.journal import FINAL_RUNG, FIRST_RUNG, epochs_of, evaluation_of, front_of, trained
 
 
 @dataclass
@@ -62,12 +69,27 @@ class Standing:
                 "phase": phase,
                 "seconds": crew.now(),
                 "seconds_left": seconds_left(self._request, crew.now()),
+                "front": self._front(),
                 "candidates_per_minute": self._rate(progress.evaluated + progress.failed),
                 "workers": [
                     activity(each, self._reports, crew.individuals, now) for each in workers
                 ],
             }
         )
+
+    def _front(self) -> list[FrontPoint]:
+        objectives = self._request.objectives
+        if len(objectives) == 1:
+            return []
+        return [
+            FrontPoint(
+                number=each.number,
+                accuracy=each.accuracy or 0.0,
+                parameters=each.parameters,
+                latency_us=each.latency_us,
+            )
+            for each in front_of(objectives, list(self._crew.individuals.values()))
+        ]
 
     def _rate(self, ended: int) -> float | None:
         """Return how many candidates ended in a minute since this runner has the run."""

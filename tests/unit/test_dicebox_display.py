@@ -10,7 +10,9 @@ from commons.messages import (
     Answer,
     Category,
     Classification,
+    FrontPoint,
     Run,
+    RungProgress,
     RunProgress,
     RunRequest,
     Snapshot,
@@ -101,6 +103,33 @@ def test_the_live_picture_tells_everything_that_is_known() -> None:
         GENOME,
     ):
         assert words in text(seen), words
+
+
+def test_the_live_picture_tells_of_rungs_and_of_a_front_where_there_are_some() -> None:
+    seen = console()
+    rungs = [
+        RungProgress(rung="1", ended=12, best=0.9),
+        RungProgress(rung="2", ended=4, best=0.95),
+        RungProgress(rung="final", ended=1, best=0.99),
+    ]
+    front = [
+        FrontPoint(number=3, accuracy=0.99, parameters=90_000, latency_us=210.0),
+        FrontPoint(number=7, accuracy=0.95, parameters=4_000),
+    ]
+    seen.print(render_run(a_run(**SEARCHING, rungs=rungs, front=front)))
+    assert "rung 1 12 best 90.00 %   rung 2 4 best 95.00 %   final 1 best 99.00 %" in text(seen)
+    assert "front  #3 99.00 % 210 µs   #7 95.00 % 4,000" in text(seen)
+    line = console()
+    watch_run(Following(a_run("complete", **SEARCHING, rungs=rungs)), "r1", line)
+    assert "5 trained of 7 born, rung 2 4, final 1, best" in text(line)
+
+
+def test_a_run_without_seconds_tells_what_was_spent() -> None:
+    seen = console()
+    values = {**SEARCHING, "seconds_left": None, "epochs": 31}
+    unlimited = RunRequest(dataset="digits", seconds=None, evaluations=9)
+    seen.print(render_run(a_run(**values).model_copy(update={"request": unlimited})))
+    assert "searching, 31 epochs in 20 s" in text(seen)
 
 
 def test_a_run_that_just_starts_has_a_picture_too() -> None:

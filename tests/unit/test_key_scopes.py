@@ -69,7 +69,12 @@ GET    /api/evolution/v1/readyz                                       -
 GET    /api/evolution/v1/runs                                         evolve
 POST   /api/evolution/v1/runs                                         evolve
 GET    /api/evolution/v1/runs/{run}                                   evolve
+GET    /api/evolution/v1/runs/{run}/champion                          evolve
+GET    /api/evolution/v1/runs/{run}/events                            evolve
+GET    /api/evolution/v1/runs/{run}/front                             evolve
 GET    /api/evolution/v1/runs/{run}/individuals                       evolve
+GET    /api/evolution/v1/runs/{run}/individuals/{number}/lineage      evolve
+POST   /api/evolution/v1/runs/{run}/resume                            evolve
 POST   /api/evolution/v1/runs/{run}/stop                              evolve
 GET    /api/classification/v1/champions                               known
 GET    /api/classification/v1/champions/{dataset}                     known

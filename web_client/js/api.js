@@ -82,6 +82,7 @@ export const evolution = {
   individuals: async (id, after) =>
     (await call("GET", `${EVOLUTION}/runs/${part(id)}/individuals`, { query: { after } })).individuals,
   stop: (id) => call("POST", `${EVOLUTION}/runs/${part(id)}/stop`),
+  resume: (id) => call("POST", `${EVOLUTION}/runs/${part(id)}/resume`),
 };
 
 export const classification = {

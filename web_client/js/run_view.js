@@ -7,7 +7,7 @@ import { count, duration, moment, number, percent, short, size } from "./text.js
 const PHASES = ["preparing", "searching", "final training", "publishing"];
 export const isLive = (run) => run.state === "queued" || run.state === "running";
 
-// `actions.stop(run)` is called by the button.
+// `actions.stop(run)` and `actions.resume(run)` are called by the button.
 export function showRun(place, run, individuals, actions) {
   const seen = [run, individuals.length, individuals.filter((one) => one.state === "finished").length];
   show(place, seen, () => el("div", { class: "stack" },
@@ -19,8 +19,12 @@ function title(run, actions) {
   const stop = el("button", {
     class: "button small", type: "button", "data-focus": "stop", onclick: () => actions.stop(run),
   }, "Stop with the best so far");
+  const resume = el("button", {
+    class: "button small", type: "button", "data-focus": "resume", onclick: () => actions.resume(run),
+  }, "Go on where it was");
+  const left = run.state === "interrupted" || run.state === "failed";
   return el("div", { class: "title-line" },
-    el("h2", {}, run.request.dataset, " ", badge(run)), isLive(run) ? stop : null);
+    el("h2", {}, run.request.dataset, " ", badge(run)), isLive(run) ? stop : left ? resume : null);
 }
 
 export function badge(run) {

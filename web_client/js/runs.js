@@ -15,6 +15,7 @@ export function runsView(section) {
   const actions = {
     choose: (run) => { state.chosen = run.id; refresh.now(); },
     stop: (run) => attempt(hint, async () => { await evolution.stop(run.id); await refresh.now(); }),
+    resume: (run) => attempt(hint, async () => { await evolution.resume(run.id); await refresh.now(); }),
   };
 
   form.addEventListener("submit", (event) => {
