@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from commons.adapters.clock import SystemClock
+from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.errors import DiceboxError, UnavailableError
-from commons.messages import FreezeRequest
+from commons.messages import Evaluation, FreezeRequest, RunRequest
 from dicebox.command import dicebox, run
 from dicebox.connect import Place, connect
+from evolver.adapters.journal_table import SqlJournal
+from evolver.adapters.run_table import SqlRuns
+from evolver.progress import measured
 from tests.builders import bomb_png, png_bytes, png_files, truncated
+from tests.evolver_builders import individual
 from tests.onnx_builders import always, network_card
 
 COMMANDS = list(dicebox.commands)
@@ -443,3 +449,54 @@ def test_whoever_has_read_enough_of_the_output_gets_no_complaint(tmp_path: Path)
     pipeline = f"{sys.executable} -m dicebox --data {tmp_path}/data runs --json | true"
     ended = subprocess.run(pipeline, shell=True, check=True, capture_output=True, text=True)  # noqa: S602
     assert (ended.stdout, ended.stderr) == ("", "")
+
+
+@pytest.fixture
+def interrupted(shell: Shell, pets: Path) -> str:
+    """Give the id of a run that was left, with three individuals and a front of two."""
+    assert shell("import", pets, "--dataset", "pets")[0] == 0
+    database = create_database(sqlite_url(shell.data / "evolver.sqlite3"))
+    with connect(Place(shell.data)) as client:
+        wanted = RunRequest(dataset="pets", objectives=["accuracy", "parameters"])
+        run = client.evolution.start(wanted)
+    runs, journal = SqlRuns(database, SystemClock()), SqlJournal(database)
+    claimed = runs.claim("one")
+    assert claimed is not None
+    for number, accuracy in enumerate((0.7, 0.9, 0.8), 1):
+        evaluation = Evaluation(
+            rung="1", state="finished", outcome="ok", accuracy=accuracy, loss=0.5, weights="w"
+        )
+        update = {"parameters": 1000 * (4 - number), "evaluations": [evaluation]}
+        row = individual(number).model_copy(update=update)
+        journal.add_individual(run.id, row, "one")
+    failed = Evaluation(rung="1", state="finished", outcome="killed", reason="by SIGKILL")
+    row = individual(4).model_copy(update={"evaluations": [failed]})
+    journal.add_individual(run.id, row, "one")
+    progress = measured({each.number: each for each in journal.individuals(run.id)})
+    update = {"state": "interrupted", "reason": "its runner ended", "progress": progress}
+    runs.save(claimed.model_copy(update=update), "one")
+    database.dispose()
+    return run.id
+
+
+def test_one_run_is_shown_by_the_start_of_its_id(shell: Shell, interrupted: str) -> None:
+    code, out, err = shell("runs", interrupted[:6])
+    assert (code, err) == (0, "")
+    for words in (
+        f"run {interrupted} of pets, interrupted: its runner ended",
+        "evolution of 60 s, seed 0",
+        "4 born, 3 trained, 1 failed",
+        "best 90.00 % of validation",
+        "rung 1: 3 trained, best 90.00 %",
+        "Nothing beats these in all objectives:",
+        "1 failed, killed: by SIGKILL",
+    ):
+        assert words in out, words
+    numbers = [line.split()[0] for line in out.splitlines() if line.strip()[:1].isdigit()]
+    assert numbers == ["4", "2", "3", "1"]
+    shown = json.loads(shell("runs", interrupted, "--json")[1])
+    assert [each["number"] for each in shown["front"]] == [2, 3]
+    assert len(shown["individuals"]) == 4
+    assert shown["run"]["id"] == interrupted
+    code, _, err = shell("runs", "nothing")
+    assert (code, "no run nothing" in err) == (1, True)
