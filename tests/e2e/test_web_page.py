@@ -11,13 +11,16 @@ from playwright.sync_api import Browser, Page, expect
 from werkzeug.serving import make_server
 
 from commons.adapters.clock import SystemClock
+from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import KeyRequest
 from dicebox.front import create_front
+from evolver.adapters.run_table import SqlRuns
 from sensory_service.app import Settings, create_keys
 from tests.builders import png_bytes, png_files
 from tests.e2e.conftest import ARTIFACTS
+from tests.evolver_builders import queued_run
 from tests.onnx_builders import always, network_card
 
 pytestmark = pytest.mark.e2e
@@ -142,6 +145,19 @@ def test_a_run_is_started_shown_and_stopped(page, house, tmp_path):
     photograph(page, "evolve")
     page.click("text=Stop with the best so far")
     expect(page.locator("#run-view .badge")).to_have_text("stopped")
+
+
+def test_a_run_that_was_left_goes_on_at_the_press_of_a_button(page, house, tmp_path):
+    database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
+    runs = SqlRuns(database, SystemClock())
+    runs.add(queued_run("r1", seconds=None, evaluations=3))
+    left = runs.claim("one").model_copy(update={"state": "interrupted", "reason": "it ended"})
+    runs.save(left, "one")
+    database.dispose()
+    page.click("nav a[href='#evolve']")
+    page.click("text=Go on where it was")
+    expect(page.locator("#run-view .badge")).to_have_text("queued")
+    expect(page.locator("#run-view")).to_contain_text("3 candidates of evolution")
 
 
 def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
