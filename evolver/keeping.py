@@ -9,8 +9,7 @@ from evolver.crew import Crew
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
-from evolver.search import Search
-from evolver.selection import population
+from evolver.search import Search, parents
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
 # nevertheless starts afresh.
@@ -81,7 +80,7 @@ class Keeper:
         if not search.inheritance:
             return set()
         individuals = self._crew.individuals
-        living = {member.number for member in population(search.members, search.size)}
+        living = {member.number for member in parents(search)}
         living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
         return {
             known.weights

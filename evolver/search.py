@@ -50,6 +50,7 @@ __all__ = [
     "choose",
     "climbs",
     "front",
+    "parents",
     "start_search",
     "timed",
     "told",
@@ -157,8 +158,8 @@ def ask(search: Search) -> Birth | Climb | None:
     if search.strategy == "generational":
         return _ask_generational(search)
     rng = np.random.default_rng([search.seed, len(search.members)])
-    parents = _parents(search)
-    return _first_new(search, lambda: _propose(rng, search, parents))
+    living = parents(search)
+    return _first_new(search, lambda: _propose(rng, search, living))
 
 
 def waiting(search: Search) -> bool:
@@ -226,7 +227,7 @@ def _first_new(search: Search, propose: Callable[[], Birth]) -> Birth | None:
     return None
 
 
-def _parents(search: Search) -> list[Member]:
+def parents(search: Search) -> list[Member]:
     """Return who lives: the youngest, or with several objectives the best, best first."""
     if len(search.objectives) == 1:
         return population(search.members, search.size)
