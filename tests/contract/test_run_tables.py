@@ -1,6 +1,8 @@
 """One contract for the evolver's tables: in memory, and in each database."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +180,49 @@ def test_an_abandoned_run_is_taken_up_by_one_runner_alone(
         with pytest.raises(ConflictError):
             change()
     assert tables.individuals("a") == []
+
+
+@pytest.mark.parametrize("kind", database_urls)
+def test_of_many_that_claim_or_take_a_run_at_once_one_gets_it(
+    kind: Any, request: pytest.FixtureRequest, clock: FakeClock
+) -> None:
+    url = kind(request)
+    databases = [create_database(url) for _ in range(6)]
+    for database in databases:
+        request.addfinalizer(database.dispose)
+    migrate(databases[0], MIGRATIONS)
+    tables = [SqlTables(database, clock) for database in databases]
+
+    def at_once(ask: Callable[[SqlTables, str], Any]) -> list[Any]:
+        together = threading.Barrier(len(tables))
+
+        def work(number: int) -> Any:
+            together.wait()
+            return ask(tables[number], f"runner-{number}")
+
+        with ThreadPoolExecutor(len(tables)) as pool:
+            return [found for found in pool.map(work, range(len(tables))) if found]
+
+    for number in range(5):
+        tables[0].add(queued_run(f"r{number}"))
+        (claimed,) = at_once(lambda mine, name: mine.claim(name))
+        assert claimed.id == f"r{number}"
+        clock.time += LEASE_S + 1
+        left = at_once(lambda mine, _: mine.interrupt_abandoned("it ended", nobody_is_dead))
+        assert left == [[claimed.id]]
+        resumed = at_once(lambda mine, _, run=claimed.id: resume(mine, run))  # type: ignore[misc]
+        assert {run.resumed for run in resumed} == {1}
+        ((name, again),) = at_once(lambda mine, name: (run := mine.claim(name)) and (name, run))
+        assert again.id == claimed.id
+        tables[0].save(again.model_copy(update={"state": "complete"}), name)
+
+
+def resume(tables: SqlTables, run: str) -> Any:
+    """Resume a run, or return nothing where somebody else just did."""
+    try:
+        return tables.resume(run, nobody_is_dead)
+    except ConflictError:
+        return None
 
 
 @pytest.mark.parametrize("state", ["complete", "stopped"])
