@@ -407,7 +407,8 @@ class RunRequest(Message):
         objectives: What a network is to be good at; more than accuracy gives a front.
         max_latency_us: The published network answers within so many microseconds, on one thread.
         max_parameters: The published network has no more parameters.
-        deterministic: Give up speed so that the same request gives the same journal.
+        deterministic: Give up speed so that the same request gives the same journal: with one
+            worker, and without `seconds`.
         start: Genomes that start the population, instead of the seeds.
         keep_weights: The weights of so many of the best stay in the blobs.
         taxonomy: The search space; default: the evolver's own.
@@ -449,6 +450,8 @@ class RunRequest(Message):
                 "seconds never end two runs at the same place: a deterministic run ends by"
                 " evaluations or epochs_total, its seconds are null"
             )
+        if self.deterministic and self.workers not in (None, 1):
+            raise ValueError("a deterministic run has one worker: several end in any order")
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise ValueError("objectives are accuracy and others, each once")
         return self

@@ -111,7 +111,7 @@ class Runner:
         _LOG.info("run %s %s", run.id, "is taken up again" if run.resumed else "starts")
         with (
             self._holding(run.id),
-            self._open_engine(run.request.workers or self._workers) as engine,
+            self._open_engine(_workers(run.request) or self._workers) as engine,
         ):
             self._drive(run, engine, began)
         return True
@@ -170,6 +170,11 @@ class Runner:
             self._ledger.save(run.model_copy(update=update), self._name)
         except ConflictError as error:
             _LOG.warning("%s", error)
+
+
+def _workers(request: RunRequest) -> int | None:
+    """Return how many workers a run asks for, None if it does not say."""
+    return 1 if request.deterministic else request.workers
 
 
 def _frozen(run: Run) -> RunRequest:

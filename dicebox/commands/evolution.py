@@ -176,7 +176,7 @@ _goal_options = _options(
 @click.option(
     "--deterministic",
     is_flag=True,
-    help="Be slower, and the same in every run of one worker without --seconds.",
+    help="Be slower, and the same every time: with one worker, and without --seconds.",
 )
 @_search_options
 @_goal_options

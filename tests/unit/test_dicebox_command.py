@@ -102,6 +102,7 @@ def test_the_help_keeps_its_examples_in_lines_and_its_commands_in_their_order(sh
         ["evolve", "--dataset", "a", "--objectives", "latency"],
         ["evolve", "--dataset", "a", "--objectives", "accuracy,beauty"],
         ["evolve", "--dataset", "a", "--deterministic", "--seconds", "60"],
+        ["evolve", "--dataset", "a", "--deterministic", "--evaluations", "6", "--workers", "2"],
         ["evolve", "--resume", "a", "--seconds", "60"],
         ["train", "--dataset", "a"],
         ["train", "--genome", __file__],

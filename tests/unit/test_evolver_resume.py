@@ -118,6 +118,12 @@ def undisturbed() -> Stage:
     return stage
 
 
+def test_a_deterministic_run_has_one_worker() -> None:
+    stage = Stage()
+    stage.evolve(**{**SAME, "workers": None, "evaluations": 2})
+    assert stage.engine.size == 1
+
+
 def test_the_same_request_gives_the_same_journal(undisturbed: Stage) -> None:
     again = Stage(start_s=17.0)
     again.clock.step = 0.07
