@@ -21,7 +21,9 @@ Part = tuple[str, Split | None, list[tuple[str, bytes]]]
 
 
 def freeze_dataset(client: Client, dataset: str, datasets: Path, work: Path) -> Snapshot:
-    """Upload a dataset and return its snapshot, which is the same one whenever this is done.
+    """Upload a dataset and return its snapshot: the same images in the same split each time.
+
+    Its id differs, for the ids of categories do.
 
     Args:
         client: Of a Dicebox that does not hold the dataset yet.

@@ -25,33 +25,30 @@ _TOLD = ("keras", "tensorflow", "optuna", "autokeras")
 
 
 def measure_ours(cell: Cell, options: Options) -> dict[str, Any]:
-    """Return the figures of one run of Dicebox.
-
-    Raises:
-        DiceboxError: The run failed.
-    """
+    """Return the figures of one run of Dicebox; one that fails is recorded with its reason."""
     with (
-        frozen_dicebox(cell.data, options) as (running, client, snapshot),
-        Observer(running.pid, _LOOK_EVERY_S) as seen,
+        frozen_dicebox(cell.data, options) as frozen,
+        Observer(frozen.running.pid, _LOOK_EVERY_S) as seen,
     ):
+        client, snapshot = frozen.client, frozen.snapshot
         request = request_of(cell.arm, cell.data, snapshot.id, cell.settings["seconds"], cell.seed)
         started = time.monotonic()
         run = drive_run(client, request, seen, lambda _: None)
-        seconds = time.monotonic() - started
-        peak = seen.peak_bytes()
+        figures = {
+            "wall_seconds": time.monotonic() - started,
+            "peak_bytes": seen.peak_bytes(),
+            "tensorflow_imports": len(seen.trainers),
+            "images": frozen.images,
+            **figures_of(run, client.evolution.individuals(run.id)),
+        }
         if run.state != "complete" or run.network is None:
-            raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
-        individuals = client.evolution.individuals(run.id)
+            return {**figures, "test_accuracy": None, "ended": f"{run.state}: {run.reason}"}
         held_out = classify_held_out(client, snapshot, run.network, lambda: None)
     return {
+        **figures,
         "test_accuracy": held_out.accuracy,
         "test_images": held_out.images,
         "classification_median_ms": held_out.median_ms,
-        "wall_seconds": seconds,
-        "tensorflow_imports": len(seen.trainers),
-        "peak_bytes": peak,
-        "snapshot": snapshot.id,
-        **figures_of(run, individuals),
     }
 
 
@@ -82,7 +79,7 @@ def measure_peer(cell: Cell, options: Options) -> dict[str, Any]:
             "networks": None,
             "ended": str(error),
             "curve": [],
-            "snapshot": pixels.snapshot,
+            "images": pixels.images,
         }
 
 
@@ -114,7 +111,7 @@ def search_of(
     return {
         "test_accuracy": accuracy,
         "peak_bytes": seen[0].peak_bytes(),
-        "snapshot": pixels.snapshot,
+        "images": pixels.images,
         "requirements": [
             pinned for pinned in contestant.peer.requirements if pinned.startswith(_TOLD)
         ],

@@ -17,9 +17,9 @@ def summary(measured: Sequence[Measured], goals: Goals | None) -> list[Row]:
     """Return the rows of one dataset in one budget; without peers, random search is the peer.
 
     Raises:
-        ConflictError: The cells are not all of the same snapshot.
+        ConflictError: The cells are not all of the same images in the same split.
     """
-    check_snapshots(measured)
+    check_images(measured)
     arms = list(dict.fromkeys(each.cell.arm for each in measured))
     theirs = best_of(measured, [arm for arm in arms if arm in contestants()] or [RANDOM])
     ours = _percent(measured, OURS)
@@ -60,6 +60,13 @@ def summary(measured: Sequence[Measured], goals: Goals | None) -> list[Row]:
         both("peak memory of all processes", "MB", "peak_bytes", 1 / _MB),
         both("wall-clock of a run", "s", "wall_seconds"),
         Row("wall-clock / budget, largest", "", _overrun(measured), goal=WALL_CLOCK_GOAL),
+        Row(
+            "searches that ended without a network",
+            "",
+            _without(measured, OURS),
+            _without(measured, theirs) if theirs else None,
+            theirs,
+        ),
         both("failed candidates a run", "", "failed"),
         both("TensorFlow imports a run", "", "tensorflow_imports"),
         both("one classification over HTTP, median", "ms", "classification_median_ms"),
@@ -77,16 +84,16 @@ def best_of(measured: Sequence[Measured], arms: Sequence[str]) -> str | None:
     return max(means, key=means.__getitem__, default=None)
 
 
-def check_snapshots(measured: Sequence[Measured]) -> None:
+def check_images(measured: Sequence[Measured]) -> None:
     """Make sure that all searched and answered the same images in the same split.
 
     Raises:
         ConflictError: They did not.
     """
-    found = {each.figures["snapshot"] for each in measured}
+    found = {each.figures["images"] for each in measured}
     if len(found) > 1:
         names = ", ".join(sorted(each[:12] for each in found))
-        raise ConflictError(f"expected cells of one snapshot, got {names}: measure them again")
+        raise ConflictError(f"expected cells of the same images, got {names}: measure them again")
 
 
 def arms_grid(measured: Sequence[Measured]) -> Grid:
@@ -145,6 +152,11 @@ def _spread(values: Sequence[float], digits: int) -> str:
 
 def _scaled(value: float | None, scale: float) -> str:
     return _NONE if value is None else figure(scale * value)
+
+
+def _without(measured: Sequence[Measured], arm: str) -> int:
+    cells = [each for each in measured if each.cell.arm == arm]
+    return len(cells) - len(_percent(measured, arm))
 
 
 def _overrun(measured: Sequence[Measured]) -> float:

@@ -5,27 +5,40 @@ searched in. So they are sent in once, and each cell gets a copy of that folder:
 copied, the blobs, which nobody writes to in their place, get a second name.
 """
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import REPOSITORY, Options
 from benchmarks.installation import Running, dicebox_up
 from benchmarks.machine import commit
-from commons.messages import Snapshot
+from commons.messages import Snapshot, Split
 from dicebox.client import Client
 
 _BLOBS = "blobs"
-_ABOUT = "snapshot.json"
+_ABOUT = "about.json"
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A running house with a frozen dataset; `images` tells its images, split and labels."""
+
+    running: Running
+    client: Client
+    snapshot: Snapshot
+    images: str
 
 
 @contextmanager
-def frozen_dicebox(dataset: str, options: Options) -> Iterator[tuple[Running, Client, Snapshot]]:
+def frozen_dicebox(dataset: str, options: Options) -> Iterator[Frozen]:
     """Give a house of a folder of its own with a frozen dataset, gone afterwards."""
     template = _template(dataset, options)
     houses = options.work / "houses"
@@ -34,8 +47,23 @@ def frozen_dicebox(dataset: str, options: Options) -> Iterator[tuple[Running, Cl
         data = Path(folder) / "data"
         copied(template / "data", data)
         with dicebox_up(data) as running, Client(running.url) as client:
-            snapshot = Snapshot.model_validate_json((template / _ABOUT).read_bytes())
-            yield running, client, snapshot
+            about = json.loads((template / _ABOUT).read_bytes())
+            snapshot = Snapshot.model_validate(about["snapshot"])
+            yield Frozen(running, client, snapshot, about["images"])
+
+
+def fingerprint(client: Client, snapshot: Snapshot) -> str:
+    """Return a hash of the images of a snapshot, each with its split and the name of its category.
+
+    It is the same in every house, while categories have ids, and so snapshots, of their own.
+    """
+    names = [category.name for category in snapshot.categories]
+    lines = sorted(
+        f"{line.image} {split} {names[line.category]}"
+        for split in get_args(Split)
+        for line in client.sensory.snapshot_images(snapshot.id, split)
+    )
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def copied(source: Path, target: Path) -> None:
@@ -61,7 +89,8 @@ def _template(dataset: str, options: Options) -> Path:
         folder.mkdir(parents=True)
         with dicebox_up(folder / "data") as running, Client(running.url) as client:
             snapshot = freeze_dataset(client, dataset, options.datasets, options.work)
+            images = fingerprint(client, snapshot)
+        about = {"snapshot": snapshot.model_dump(mode="json"), "images": images}
         # Written last: a folder without it was not finished.
-        text = json.dumps(snapshot.model_dump(mode="json"))
-        (folder / _ABOUT).write_text(text, encoding="utf-8")
+        (folder / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
     return folder

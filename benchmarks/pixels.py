@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.frame import Options
-from benchmarks.frozen import frozen_dicebox
+from benchmarks.frozen import Frozen, frozen_dicebox
 from commons.adapters.decode import decode_image, inspect_image
 from commons.errors import InvalidInputError
 from commons.messages import Snapshot, Split
@@ -34,13 +34,13 @@ class Pixels:
     """A snapshot in files.
 
     Args:
-        snapshot: Its id.
+        images: What tells its images, split and labels.
         examples: `train`, `train_labels`, `validation`, `validation_labels` (npz).
         questions: `images`, those of the test split (npz).
         truth: The labels of the questions (npy).
     """
 
-    snapshot: str
+    images: str
     examples: Path
     questions: Path
     truth: Path
@@ -50,15 +50,15 @@ def pixels_of(dataset: str, options: Options) -> Pixels:
     """Return a dataset's snapshot in files, which are made at its first use."""
     folder = options.work / "pixels" / dataset
     if not (folder / _ABOUT).exists():
-        with frozen_dicebox(dataset, options) as (_, client, snapshot):
-            write_pixels(client, snapshot, folder)
+        with frozen_dicebox(dataset, options) as frozen:
+            write_pixels(frozen, folder)
     about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
     return Pixels(
-        about["snapshot"], folder / "examples.npz", folder / "questions.npz", folder / "truth.npy"
+        about["images"], folder / "examples.npz", folder / "questions.npz", folder / "truth.npy"
     )
 
 
-def write_pixels(client: Client, snapshot: Snapshot, folder: Path) -> None:
+def write_pixels(frozen: Frozen, folder: Path) -> None:
     """Write the files of a snapshot, all or none.
 
     Raises:
@@ -67,6 +67,7 @@ def write_pixels(client: Client, snapshot: Snapshot, folder: Path) -> None:
     draft = folder.with_name(f"{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
+    client, snapshot = frozen.client, frozen.snapshot
     train, train_labels = _split(client, snapshot, "train")
     validation, validation_labels = _split(client, snapshot, "validation")
     questions, truth = _split(client, snapshot, "test")
@@ -79,7 +80,7 @@ def write_pixels(client: Client, snapshot: Snapshot, folder: Path) -> None:
     )
     np.savez(draft / "questions.npz", images=questions)
     np.save(draft / "truth.npy", truth)
-    (draft / _ABOUT).write_text(json.dumps({"snapshot": snapshot.id}), encoding="utf-8")
+    (draft / _ABOUT).write_text(json.dumps({"images": frozen.images}), encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     draft.replace(folder)
 

@@ -44,14 +44,14 @@ def by_measure(rows: list[Row], start: str) -> Row:
     return next(row for row in rows if row.measure.startswith(start))
 
 
-def cell(arm: str, seed: int, accuracy: float | None, snapshot: str = "s") -> Measured:
+def cell(arm: str, seed: int, accuracy: float | None, images: str = "s") -> Measured:
     figures: dict[str, Any] = {
         "test_accuracy": accuracy,
         "validation_accuracy": 0.99,
         "networks": 30,
         "wall_seconds": 60.0 + seed,
         "peak_bytes": 2_000_000_000,
-        "snapshot": snapshot,
+        "images": images,
         "curve": [[1.0, 0.5], [10.0 + seed, 0.9]],
     }
     if arm not in contestants():
@@ -91,6 +91,8 @@ def test_the_best_peer_is_the_one_with_the_highest_mean() -> None:
     )  # fmt: skip
     assert error.met is False
     assert by_measure(rows, "failed candidates").best_peer is None
+    without = by_measure(rows, "searches that ended without")
+    assert (without.ours, without.best_peer) == (0, 1)
     assert by_measure(rows, f"test accuracy, ours - {BAYESIAN}").measure.endswith("no interval)")
     assert not any(row.measure.startswith("test accuracy, ours - AutoKeras") for row in rows)
     assert best_of(measured, ["AutoKeras"]) is None
@@ -103,8 +105,8 @@ def test_ours_alone_has_rows_without_a_peer() -> None:
     assert summary(cells("Optuna", 0.9), None) == []
 
 
-def test_cells_of_two_snapshots_are_no_table() -> None:
-    with pytest.raises(ConflictError, match="one snapshot, got a, b"):
+def test_cells_of_other_images_are_no_table() -> None:
+    with pytest.raises(ConflictError, match="the same images, got a, b"):
         summary([cell(OURS, 0, 0.9, "a"), cell(RANDOM, 0, 0.9, "b")], None)
 
 
@@ -263,7 +265,7 @@ def stub(folder: Path, fails: bool = False) -> Contestant:
 def pixels(work: Path) -> None:
     folder = work / "pixels" / "digits"
     folder.mkdir(parents=True)
-    (folder / "about.json").write_text(json.dumps({"snapshot": "s"}), encoding="utf-8")
+    (folder / "about.json").write_text(json.dumps({"images": "s"}), encoding="utf-8")
     np.save(folder / "truth.npy", np.array([1, 2]))
 
 
@@ -310,4 +312,4 @@ def test_a_peer_that_breaks_is_a_line_of_the_table_and_no_end_of_it(with_stub: P
     found = evolution.measure(Cell("evolution", BAYESIAN, "digits", 0, {"seconds": 1.0}), options)
     assert found["test_accuracy"] is None
     assert "no luck" in found["ended"]
-    assert found["snapshot"] == "s"
+    assert found["images"] == "s"
