@@ -21,6 +21,8 @@ from trainer.adapters.named_weights import arrays_of, variables_of
 from trainer.checkpoint import Checkpoint
 from trainer.weights import weights_from_bytes
 
+# A parent may live with larger numbers where norms make up for them; its children could not.
+_LARGEST = 1e6
 _LOG = logging.getLogger(__name__)
 
 
@@ -68,6 +70,9 @@ def take_over(
         )
     except ValueError as error:
         _LOG.warning("nothing is inherited: %s", error)
+        return 0.0
+    if not all(np.abs(array).max(initial=0.0) < _LARGEST for array in transfer.arrays.values()):
+        _LOG.warning("nothing is inherited: the parent's weights are out of all proportion")
         return 0.0
     for name, array in transfer.arrays.items():
         variables[name].assign(array)

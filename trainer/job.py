@@ -9,10 +9,12 @@ from typing import Any
 
 import httpx
 import keras
+import numpy as np
 
 from commons.adapters.clock import SystemClock
 from commons.adapters.services import Caller, SensoryClient
 from commons.auth import authorization, key_from_env
+from commons.errors import JobFailedError
 from commons.jobs import JobContext
 from commons.ports import Blobs
 from commons.training import (
@@ -63,6 +65,10 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             beginning=read_beginning(job, context.blobs, _kind(job)),
             bar=job.curve,
         )
+        arrays = arrays_of(trained.network)
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            # Such a number can hide behind a maximum, and then ruin a child or a file.
+            raise JobFailedError("diverged", "a weight is no longer a number")
         checkpoint = None
         if job.leave_checkpoint and not trained.stopped:
             state = trained.state(_kind(job)).to_bytes()
@@ -74,7 +80,7 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             parameters=trained.network.count_params(),
             seconds=trained.seconds,
             build_seconds=trained.build_seconds,
-            weights=_put(context, "weights", weights_to_bytes(arrays_of(trained.network))),
+            weights=_put(context, "weights", weights_to_bytes(arrays)),
             history=trained.history,
             checkpoint=checkpoint,
             resumed=trained.resumed,

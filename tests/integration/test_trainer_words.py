@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commons.errors import StorageFullError
+from commons.errors import JobFailedError, StorageFullError
 from commons.genome import Augmentation, Convolution, Dense, Dropout, Genome, Pooling, Training
 from commons.jobs import JobContext
 from commons.training import Budget, InheritedWeights, TrainingData, TrainJob, TrainResult
@@ -16,7 +16,7 @@ from tests.evolver_builders import genomes
 from tests.sensory_house import MemoryBlobs
 from trainer.checkpoint import Checkpoint
 from trainer.examples import Examples, Part, pixel_statistics
-from trainer.weights import weights_from_bytes
+from trainer.weights import weights_from_bytes, weights_to_bytes
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ["DICEBOX_PRECISION"] = "float32"
@@ -218,6 +218,33 @@ def test_a_parent_that_is_gone_or_of_no_use_is_not_missed() -> None:
         born = run(blobs, job(inherit=inherit), f"run/{number}/1")
         assert born.inherited_share == 0.0
         assert blobs.get(born.weights) == blobs.get(fresh.weights)
+
+
+def test_weights_out_of_all_proportion_are_not_inherited() -> None:
+    blobs = MemoryBlobs()
+    fresh = run(blobs, job())
+    arrays = weights_from_bytes(blobs.get(fresh.weights))
+    for number, wild in enumerate((1e7, np.inf, np.nan)):
+        arrays["features-0/variance"] = np.full_like(arrays["features-0/variance"], wild)
+        blobs.put(f"weights/wild-{number}.npz", weights_to_bytes(arrays))
+        inherit = InheritedWeights(genome=GENOME, weights=f"weights/wild-{number}.npz")
+        born = run(blobs, job(inherit=inherit), f"run/{number}/1")
+        assert born.inherited_share == 0.0
+        assert blobs.get(born.weights) == blobs.get(fresh.weights)
+
+
+def test_a_weight_that_is_no_number_is_a_diverged_candidate_whatever_its_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import trainer.job  # noqa: PLC0415
+
+    arrays = {"output/bias": np.array([0.0, np.nan, 0.0], np.float32)}
+    monkeypatch.setattr(trainer.job, "arrays_of", lambda _: arrays)
+    blobs = MemoryBlobs()
+    with pytest.raises(JobFailedError, match="no longer a number") as failed:
+        run(blobs, job(leave_checkpoint=True))
+    assert failed.value.outcome == "diverged"
+    assert blobs.held == {}
 
 
 def test_a_climb_of_a_child_keeps_what_it_inherited() -> None:
