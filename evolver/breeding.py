@@ -6,7 +6,7 @@ from commons.genome import Genome
 from commons.learning_curve import Curve, bar_of, curve_of
 from commons.messages import Evaluation, Individual, RunRequest
 from evolver.assignments import Assignment, final_training, first_training, next_training
-from evolver.budget import Plan, cautious_overhead, expected_overhead
+from evolver.budget import Plan, cautious_overhead, expected_overhead, start_overhead
 from evolver.crew import Crew
 from evolver.journal import (
     FINAL_RUNG,
@@ -105,7 +105,10 @@ class Breeding:
     def assign_finalist(self) -> bool:
         """Train the best genome that is no finalist yet afresh and say whether there was one."""
         plan, now = self.plan, self._crew.now()
-        seconds = plan.finalist(now, cautious_overhead(self._crew.overheads))
+        overhead_s = cautious_overhead(self._crew.overheads)
+        if plan.alone:
+            overhead_s = max(overhead_s, start_overhead(self._crew.starts))
+        seconds = plan.finalist(now, overhead_s)
         member = self.next_finalist()
         if seconds is None or member is None:
             return False

@@ -38,6 +38,7 @@ _LONGEST_GRACE_S = 5.0
 _FINAL_GRACE_SHARE = 0.02
 # Until one was measured: building and tracing a small network.
 _FIRST_OVERHEAD_S = 2.0
+_FIRST_START_S = 10.0
 _KEPT_OVERHEADS = 15
 _CAUTION = 0.9
 _START_ALLOWANCE_S = 60.0
@@ -209,6 +210,11 @@ def cautious_overhead(overheads: list[float]) -> float:
     """Return what few of the latest candidates passed: a final training has no second chance."""
     latest = sorted(overheads[-_KEPT_OVERHEADS:])
     return latest[int(_CAUTION * (len(latest) - 1))] if latest else _FIRST_OVERHEAD_S
+
+
+def start_overhead(starts: list[float]) -> float:
+    """Return what a training costs besides that also starts its worker: the worst that was seen."""
+    return max(starts, default=_FIRST_START_S)
 
 
 def _has_rungs(request: RunRequest) -> bool:

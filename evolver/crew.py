@@ -44,7 +44,8 @@ class Crew:
     """The engine as one run uses it, and the run's individuals as its journal has them.
 
     The individuals here leave out the histories of their trainings: nobody needs them all.
-    `overheads` are the seconds that trainings of `warm` workers took beyond their loop; `others`
+    `overheads` are the seconds that trainings of `warm` workers took beyond their loop, `starts`
+    those of the first training of each worker, which had to start it; `others`
     counts the jobs under way that are no trainings.
 
     Args:
@@ -63,6 +64,7 @@ class Crew:
     individuals: dict[int, Individual] = field(default_factory=dict)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
     warm: set[str | None] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     others: int = 0
@@ -235,13 +237,15 @@ class Crew:
         return evaluation
 
     def _measure(self, training: Training, ended: Evaluation) -> None:
+        before = training.spent_s if ended.resumed else 0.0
+        loop = (ended.trained_s or 0.0) - before
+        beyond = max(0.0, self.clock.monotonic() - training.submitted - loop)
         if ended.worker not in self.warm:
             # It started the worker too, which no later training has to.
             self.warm.add(ended.worker)
+            self.starts.append(beyond)
             return
-        before = training.spent_s if ended.resumed else 0.0
-        loop = (ended.trained_s or 0.0) - before
-        self.overheads.append(max(0.0, self.clock.monotonic() - training.submitted - loop))
+        self.overheads.append(beyond)
 
 
 def job_id(run: str, number: int, rung: str) -> str:

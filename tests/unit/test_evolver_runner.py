@@ -47,9 +47,14 @@ def test_workers_are_busy_from_the_start_and_nobody_is_killed_in_a_good_run() ->
     assert [spec.id for spec in stage.engine.specs[:2]] == ["r1/1/1", "r1/2/1"]
 
 
-def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores() -> None:
-    stage = Stage()
+@pytest.mark.parametrize("start_s", [1.0, 6.0, 25.0])
+def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores(
+    start_s: float,
+) -> None:
+    stage = Stage(start_s=start_s)
     run = stage.evolve(seconds=600)
+    assert stage.clock.time - 1000 <= 615
+    assert stage.engine.killed == []
     search, alone = stage.engines
     assert (search.size, alone.size) == (2, 1)
     assert [spec.id.split("/")[2] for spec in alone.specs] == ["final"]
@@ -58,6 +63,11 @@ def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores() 
     number = int(alone.specs[0].id.split("/")[1])
     individuals = stage.tables.individuals("r1")
     assert individuals[number - 1] == max(individuals, key=_standing)
+    final = individuals[number - 1].evaluations[-1]
+    assert (final.rung, final.outcome) == ("final", "ok")
+    assert final.trained_s is not None
+    # Less its worker's start; the most epochs of a final training end it before that.
+    assert final.trained_s > min(132 - start_s - 15, 107)
 
 
 def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
