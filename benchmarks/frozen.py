@@ -24,6 +24,7 @@ from commons.messages import Snapshot, Split
 from dicebox.client import Client
 
 _BLOBS = "blobs"
+_TEMPLATES = ".frozen"  # with a dot: no tool looks for modules among thousands of blobs
 _ABOUT = "about.json"
 
 
@@ -82,9 +83,9 @@ def copied(source: Path, target: Path) -> None:
 def _template(dataset: str, options: Options) -> Path:
     """Return a folder with `data` and its snapshot, made once by each commit."""
     made_by = (commit(REPOSITORY)["commit"] or "unknown")[:12]
-    folder = options.work / "frozen" / f"{dataset}-{made_by}"
+    folder = options.work / _TEMPLATES / f"{dataset}-{made_by}"
     if not (folder / _ABOUT).exists():
-        for old in (options.work / "frozen").glob(f"{dataset}-*"):
+        for old in (options.work / _TEMPLATES).glob(f"{dataset}-*"):
             shutil.rmtree(old)
         folder.mkdir(parents=True)
         with dicebox_up(folder / "data") as running, Client(running.url) as client:
