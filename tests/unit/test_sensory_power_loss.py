@@ -38,6 +38,9 @@ class ForgetfulBlobs(FileBlobs):
             raise NotFoundError(f"there is no blob named {name}")
         return file.data
 
+    def exists(self, name: str) -> bool:
+        return self._disk.names.get(ROOT / name) is not None
+
     def names(self, prefix: str = "") -> Iterator[str]:
         for path, file in list(self._disk.names.items()):
             if file is not None and path.is_relative_to(ROOT / prefix):
