@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 import time
@@ -115,5 +114,8 @@ def test_an_observer_sees_a_process_with_its_children() -> None:
 
 
 def test_a_process_without_tensorflow_is_told_from_one_that_is_gone() -> None:
-    assert not holds_tensorflow(os.getpid())
+    # A process of its own: another test may have brought TensorFlow into this one.
+    with subprocess.Popen(["sleep", "60"]) as process:
+        assert not holds_tensorflow(process.pid)
+        process.kill()
     assert not holds_tensorflow(2**22 + 1)
