@@ -6,17 +6,20 @@ from pathlib import Path
 
 import click
 
-from benchmarks import sensory_catalog, sensory_orders, sensory_stream, sensory_uploads
 from benchmarks.frame import Findings, Options, benchmark
+from benchmarks.sensory_catalog import measure as measure_catalog
+from benchmarks.sensory_orders import measure as measure_orders
 from benchmarks.sensory_sizes import FULL, QUICK, Sizes
+from benchmarks.sensory_stream import measure as measure_stream
+from benchmarks.sensory_uploads import measure as measure_uploads
 from commons.errors import NotFoundError
 
 Part = Callable[[Options, Sizes, Path], Findings]
 PARTS: dict[str, Part] = {
-    "uploads": sensory_uploads.measure,
-    "orders": sensory_orders.measure,
-    "catalog": sensory_catalog.measure,
-    "stream": sensory_stream.measure,
+    "uploads": measure_uploads,
+    "orders": measure_orders,
+    "catalog": measure_catalog,
+    "stream": measure_stream,
 }
 
 
