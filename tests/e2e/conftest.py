@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, Ended
 
 # Two workers must import TensorFlow and train one candidate each, also where others work too.
@@ -54,3 +55,15 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def box(dicebox: Dicebox, tmp_path: Path) -> Dicebox:
+    """Give a Dicebox with a dataset of bright and dark pictures."""
+    for number, category in enumerate(("bright", "dark")):
+        folder = tmp_path / "photos" / category
+        folder.mkdir(parents=True)
+        for seed in range(20):
+            (folder / f"{seed}.png").write_bytes(png_bytes(seed=100 * number + seed))
+    assert dicebox.run("import", tmp_path / "photos", "--dataset", "photos").code == 0
+    return dicebox

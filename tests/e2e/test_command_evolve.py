@@ -7,24 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, ended, is_ready, until
 from tests.e2e.test_demo import read_until
 
 pytestmark = pytest.mark.e2e
 SMALL = ("--seconds", 40, "--evaluations", 1, "--workers", 1)
-
-
-@pytest.fixture
-def box(dicebox: Dicebox, tmp_path: Path) -> Dicebox:
-    """Give a Dicebox with a dataset of bright and dark pictures."""
-    for number, category in enumerate(("bright", "dark")):
-        folder = tmp_path / "photos" / category
-        folder.mkdir(parents=True)
-        for seed in range(20):
-            (folder / f"{seed}.png").write_bytes(png_bytes(seed=100 * number + seed))
-    assert dicebox.run("import", tmp_path / "photos", "--dataset", "photos").code == 0
-    return dicebox
 
 
 def test_evolving_without_a_server_runs_the_services_as_long_as_it_takes(box: Dicebox) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from commons.adapters.file_blobs import FileBlobs
-from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, ended, until
 from tests.evolver_builders import queued_run
 from tests.quick_runner import tables
@@ -56,18 +55,6 @@ def test_a_runner_that_is_killed_again_and_again_ends_with_the_journal_of_one_th
         assert all(name.startswith("weights/r1/") for name in kept)
     assert journals[0] == journals[1]
     assert kills > KILLS // 2
-
-
-@pytest.fixture
-def box(dicebox: Dicebox, tmp_path: Path) -> Dicebox:
-    """Give a Dicebox with a dataset of bright and dark pictures."""
-    for number, category in enumerate(("bright", "dark")):
-        folder = tmp_path / "photos" / category
-        folder.mkdir(parents=True)
-        for seed in range(20):
-            (folder / f"{seed}.png").write_bytes(png_bytes(seed=100 * number + seed))
-    assert dicebox.run("import", tmp_path / "photos", "--dataset", "photos").code == 0
-    return dicebox
 
 
 def trained(box: Dicebox) -> dict[str, tuple[float, float]]:
