@@ -6,20 +6,16 @@ from typing import Any
 import click
 from rich.table import Table
 
-from benchmarks.datasets import DIGITS, freeze_dataset
+from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import Findings, Options, benchmark, figure
 from benchmarks.installation import fresh_dicebox
 from benchmarks.processes import Observer, Sample
 from benchmarks.rows import Row, at_most
-from benchmarks.runs import Overheads, drive_run, overheads
+from benchmarks.runs import WORKERS, Overheads, drive_run, overheads, short_candidates
 from commons.errors import DiceboxError
-from commons.messages import Fidelity, Run, RunRequest
+from commons.messages import Run, RunRequest
 
-_WORKERS = 2
-_CANDIDATE_S = 0.5
 _CANDIDATE_EPOCHS = 3
-# Far more than needed: the number of candidates ends the search.
-_SECONDS_EACH = 6.0
 _QUICK_CANDIDATES = 20
 _TENTHS = 10
 _MB = 1e6
@@ -37,18 +33,7 @@ def memory(options: Options, candidates: int) -> Findings:
     """Train many different random networks, each shortly, and sample the memory of everything."""
     if options.quick:
         candidates = min(candidates, _QUICK_CANDIDATES)
-    request = RunRequest(
-        dataset=DIGITS,
-        evaluations=candidates,
-        seconds=candidates * _SECONDS_EACH,
-        candidate_seconds=_CANDIDATE_S,
-        candidate_epochs=_CANDIDATE_EPOCHS,
-        workers=_WORKERS,
-        strategy="random",
-        # Each candidate is one training: tenths and overheads are counted in them.
-        fidelity=Fidelity(rungs=False),
-        promote="never",
-    )
+    request = short_candidates(candidates, _CANDIDATE_EPOCHS)
     run, samples, spent = _measure(request, options)
     peaks = tenths(samples, candidates)
     details: dict[str, Any] = {
@@ -91,7 +76,7 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
     return (
         run,
         seen.samples[: stopped[0]],
-        overheads(individuals, seconds * _WORKERS, len(starts)),
+        overheads(individuals, seconds * WORKERS, len(starts)),
     )
 
 

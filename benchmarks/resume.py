@@ -16,20 +16,18 @@ from typing import Any
 
 import click
 
-from benchmarks.datasets import DIGITS, freeze_dataset
+from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import Findings, Options, benchmark
 from benchmarks.installation import fresh_dicebox
 from benchmarks.processes import tree
 from benchmarks.rows import Row, at_most
+from benchmarks.runs import SECONDS_EACH, WORKERS, short_candidates
 from commons.errors import DiceboxError, UnavailableError
-from commons.messages import Fidelity, Individual, RunRequest
+from commons.messages import Individual
 from dicebox.client import Client
 from dicebox.run_display import ENDED
 
-_WORKERS = 2
-_CANDIDATE_S = 0.5
 _CANDIDATE_EPOCHS = 2
-_SECONDS_EACH = 6.0  # far more than needed: the number of evaluations ends the search
 _EVALUATIONS_BETWEEN = 10
 _POLL_S = 0.02
 _PATIENCE_S = 120.0
@@ -70,25 +68,15 @@ def resume(options: Options, evaluations: int, kills: int) -> Findings:
     """Kill the runner of a run again and again, and take the run up again each time."""
     if options.quick:
         evaluations, kills = _QUICK_EVALUATIONS, _QUICK_KILLS
-    most = evaluations + kills * _EVALUATIONS_BETWEEN + 10 * _WORKERS
-    request = RunRequest(
-        dataset=DIGITS,
-        evaluations=most,
-        seconds=most * _SECONDS_EACH,
-        candidate_seconds=_CANDIDATE_S,
-        candidate_epochs=_CANDIDATE_EPOCHS,
-        workers=_WORKERS,
-        strategy="random",
-        fidelity=Fidelity(rungs=False),
-        promote="never",
-    )
+    most = evaluations + kills * _EVALUATIONS_BETWEEN + 10 * WORKERS
+    request = short_candidates(most, _CANDIDATE_EPOCHS)
     with fresh_dicebox(options.work / "houses") as (running, client):
-        freeze_dataset(client, DIGITS, options.datasets, options.work)
+        freeze_dataset(client, request.dataset, options.datasets, options.work)
         run = client.evolution.start(request).id
         found = []
         for number in range(kills):
             wanted = evaluations + number * _EVALUATIONS_BETWEEN
-            _until(partial(_has, client, run, wanted), most * _SECONDS_EACH)
+            _until(partial(_has, client, run, wanted), most * SECONDS_EACH)
             options.say(f"resume: kill {number + 1} of {kills}")
             found.append(_kill(client, run, running.pid))
         client.evolution.stop(run)

@@ -5,11 +5,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from benchmarks.datasets import DIGITS
 from benchmarks.processes import Observer
-from commons.messages import Individual, Run, RunRequest
+from commons.messages import Fidelity, Individual, Run, RunRequest
 from dicebox.client import Client
 from dicebox.run_display import ENDED
 
+WORKERS = 2
+# Far more than a short candidate takes: their number is to end the search.
+SECONDS_EACH = 6.0
+_CANDIDATE_S = 0.5
 _POLL_S = 0.25
 _SEARCH_RUNG = "1"
 
@@ -35,6 +40,24 @@ class Overheads:
     starts_s: float
     restarts: int
     candidates: int
+
+
+def short_candidates(candidates: int, epochs: int) -> RunRequest:
+    """Return a request for so many different random networks of the digits, each trained shortly.
+
+    Each candidate is one training, so whoever counts the one has counted the other.
+    """
+    return RunRequest(
+        dataset=DIGITS,
+        evaluations=candidates,
+        seconds=candidates * SECONDS_EACH,
+        candidate_seconds=_CANDIDATE_S,
+        candidate_epochs=epochs,
+        workers=WORKERS,
+        strategy="random",
+        fidelity=Fidelity(rungs=False),
+        promote="never",
+    )
 
 
 def drive_run(

@@ -8,7 +8,7 @@ from benchmarks.memory import summary as memory_rows
 from benchmarks.memory import tenths
 from benchmarks.processes import Observer, Sample, holds_tensorflow, tree
 from benchmarks.rows import Row
-from benchmarks.runs import Overheads, overheads
+from benchmarks.runs import Overheads, overheads, short_candidates
 from benchmarks.serving import summary as serving_rows
 from commons.messages import Evaluation, Individual, Run, RunProgress, RunRequest
 
@@ -47,6 +47,16 @@ def test_the_memorys_rows_say_whether_it_is_flat() -> None:
     assert by_measure(rows, "outside training").met is False
     assert by_measure(rows, "of it between the jobs").ours == pytest.approx(200)
     assert by_measure(memory_rows(run, [1, None, *[1] * 8], spent), "last tenth /").met is None
+
+
+def test_short_candidates_are_ended_by_their_number() -> None:
+    request = short_candidates(1000, 3)
+    assert (request.evaluations, request.candidate_epochs, request.strategy) == (1000, 3, "random")
+    assert request.seconds is not None
+    assert request.candidate_seconds is not None
+    # Two workers with half a second of training each: even at a tenth of the speed it is enough.
+    assert request.seconds > 10 * 1000 * request.candidate_seconds / 2
+    assert not request.fidelity.rungs
 
 
 def trained(number: int, worker: str, beyond: float) -> Individual:
