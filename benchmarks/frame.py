@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,7 +97,8 @@ def benchmark(name: str) -> Callable[[Callable[Concatenate[Options, P], Findings
             )
             before = surroundings(name, quick)
             try:
-                findings = measure(options, *args, **own)
+                with termination_interrupts():
+                    findings = measure(options, *args, **own)
             except DiceboxError as error:
                 raise click.ClickException(str(error)) from error
             show(findings, Console())
@@ -109,6 +112,20 @@ def benchmark(name: str) -> Callable[[Callable[Concatenate[Options, P], Findings
         return click.command(name)(command)
 
     return decorate
+
+
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """Let SIGTERM interrupt the block as Ctrl-C does.
+
+    By itself it would end this process at once, and leave its house, or a peer, at work for
+    nobody, beside whatever is measured next.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def datasets_folder(given: Path | None, environ: Mapping[str, str]) -> Path:

@@ -1,6 +1,11 @@
-"""`python -m benchmarks.memory`: the memory of all processes over many candidates."""
+"""`python -m benchmarks.memory`: the memory of all processes over many candidates.
+
+One house is watched from the first candidate to the last, so there is nothing that a second call
+could go on with. A search that Ctrl-C or SIGTERM cuts short is reported as far as it came.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -21,6 +26,32 @@ _TENTHS = 10
 _MB = 1e6
 
 
+@dataclass(frozen=True)
+class Watched:
+    """A search of `wanted` candidates that was watched until `ended` of them had ended.
+
+    Args:
+        run: As it was last seen.
+        samples: Of the search alone.
+        spent: Where the workers' time went; None if it was cut short.
+        ended: How many candidates trained or failed.
+        wanted: How many were asked for.
+    """
+
+    run: Run
+    samples: Sequence[Sample]
+    spent: Overheads | None
+    ended: int
+    wanted: int
+
+    @property
+    def individuals(self) -> str:
+        """Say how many candidates the figures are of."""
+        if self.ended >= self.wanted:
+            return f"{self.wanted:,} individuals"
+        return f"cut short after {self.ended:,} of {self.wanted:,} individuals"
+
+
 @benchmark("memory")
 @click.option(
     "--candidates",
@@ -34,20 +65,26 @@ def memory(options: Options, candidates: int) -> Findings:
     if options.quick:
         candidates = min(candidates, _QUICK_CANDIDATES)
     request = short_candidates(candidates, _CANDIDATE_EPOCHS)
-    run, samples, spent = _measure(request, options)
-    peaks = tenths(samples, candidates)
+    watched = _measure(request, options)
+    peaks = tenths(watched.samples, watched.ended)
     details: dict[str, Any] = {
         "request": request.model_dump(mode="json"),
-        "failed": run.progress.failed,
-        "overheads": vars(spent),
+        "ended": watched.ended,
+        "failed": watched.run.progress.failed,
+        "overheads": None if watched.spent is None else vars(watched.spent),
         "tenths_bytes": peaks,
-        "samples": [[round(s.seconds, 2), s.bytes, s.processes, s.mark] for s in samples],
+        "samples": [[round(s.seconds, 2), s.bytes, s.processes, s.mark] for s in watched.samples],
     }
-    return Findings(summary(run, peaks, spent), [_tenths_table(peaks)], details)
+    return Findings(summary(watched, peaks), [_tenths_table(peaks)], details)
 
 
-def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], Overheads]:
-    """Return the run, the samples of its search, and where its workers' time went."""
+def _measure(request: RunRequest, options: Options) -> Watched:
+    """Return what was seen of the search, whole or cut short.
+
+    Raises:
+        DiceboxError: It ended by itself with fewer candidates, or was cut before it had tenths.
+    """
+    wanted = request.evaluations or 0
     searching: list[Run] = []
     with fresh_dicebox(options.work / "houses") as (running, client), Observer(running.pid) as seen:
         freeze_dataset(client, request.dataset, options.datasets, options.work)
@@ -56,7 +93,7 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
         def watch(run: Run) -> None:
             if run.progress.phase == "searching":
                 searching.append(run)
-            if seen.mark == request.evaluations and not stopped:
+            if seen.mark == wanted and not stopped:
                 # What comes after the search is not measured here.
                 # The finalist that dies of it has its worker replaced, which is not counted either.
                 stopped.append(len(seen.samples))
@@ -65,19 +102,30 @@ def _measure(request: RunRequest, options: Options) -> tuple[Run, list[Sample], 
 
         stopped: list[int] = []
         starts: set[int] = set()
-        run = drive_run(client, request, seen, watch)
-        individuals = client.evolution.individuals(run.id)
+        try:
+            run = drive_run(client, request, seen, watch)
+            individuals = client.evolution.individuals(run.id)
+        except KeyboardInterrupt:
+            options.say(f"memory: cut short after {seen.mark} candidates")
+            return cut_short(searching, list(seen.samples), seen.mark, wanted)
     if not searching or not stopped:
         raise DiceboxError(
-            f"expected {request.evaluations} candidates, {seen.mark} ended;"
-            f" the run is {run.state}: {run.reason}"
+            f"expected {wanted} candidates, {seen.mark} ended; the run is {run.state}: {run.reason}"
         )
     seconds = searching[-1].progress.seconds - searching[0].progress.seconds
-    return (
-        run,
-        seen.samples[: stopped[0]],
-        overheads(individuals, seconds * WORKERS, len(starts)),
-    )
+    spent = overheads(individuals, seconds * WORKERS, len(starts))
+    return Watched(run, seen.samples[: stopped[0]], spent, wanted, wanted)
+
+
+def cut_short(looks: Sequence[Run], samples: Sequence[Sample], ended: int, wanted: int) -> Watched:
+    """Return what is known of a search that was not watched to its end.
+
+    Raises:
+        DiceboxError: Too few candidates had ended.
+    """
+    if not looks or ended < _TENTHS:
+        raise DiceboxError(f"expected {_TENTHS} candidates at least, cut short after {ended}")
+    return Watched(looks[-1], samples, None, ended, wanted)
 
 
 def tenths(samples: Sequence[Sample], candidates: int) -> list[int | None]:
@@ -94,22 +142,27 @@ def tenths(samples: Sequence[Sample], candidates: int) -> list[int | None]:
     return [peak(tenth) for tenth in range(_TENTHS)]
 
 
-def summary(run: Run, peaks: Sequence[int | None], spent: Overheads) -> list[Row]:
-    """Return the rows."""
+def summary(watched: Watched, peaks: Sequence[int | None]) -> list[Row]:
+    """Return the rows; those of the workers' time only of a search that was not cut short."""
     second, last = peaks[1], peaks[-1]
     ratio = last / second if second and last else None
+    rows = [
+        Row("peak of all processes, second tenth", "MB", None if second is None else second / _MB),
+        Row("peak of all processes, last tenth", "MB", None if last is None else last / _MB),
+        Row(f"last tenth / second tenth, {watched.individuals}", "", ratio, goal=at_most(1.05)),
+        Row("candidates a minute", "", watched.run.progress.candidates_per_minute),
+    ]
+    return rows if watched.spent is None else rows + _overhead_rows(watched.spent)
 
+
+def _overhead_rows(spent: Overheads) -> list[Row]:
     def each_ms(seconds: float) -> float | None:
         return 1000 * seconds / spent.candidates if spent.candidates else None
 
     between_s = spent.outside_s - spent.building_s
     return [
-        Row("peak of all processes, second tenth", "MB", None if second is None else second / _MB),
-        Row("peak of all processes, last tenth", "MB", None if last is None else last / _MB),
-        Row("last tenth / second tenth", "", ratio, goal=at_most(1.05)),
         Row("recycled workers", "", spent.restarts),
         Row("starting recycled workers again", "s of a worker", spent.starts_s),
-        Row("candidates a minute", "", run.progress.candidates_per_minute),
         Row("outside training, each candidate", "ms", each_ms(spent.outside_s), goal=at_most(50)),
         Row("of it between the jobs, each candidate", "ms", each_ms(between_s)),
     ]

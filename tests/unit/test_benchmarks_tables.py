@@ -1,15 +1,18 @@
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
 
+from benchmarks.frame import termination_interrupts
+from benchmarks.memory import Watched, cut_short, tenths
 from benchmarks.memory import summary as memory_rows
-from benchmarks.memory import tenths
 from benchmarks.processes import Observer, Sample, holds_tensorflow, tree
 from benchmarks.rows import Row
 from benchmarks.runs import Overheads, overheads, short_candidates
 from benchmarks.serving import summary as serving_rows
+from commons.errors import DiceboxError
 from commons.messages import Evaluation, Individual, Run, RunProgress, RunRequest
 
 
@@ -31,22 +34,41 @@ def test_a_tenth_that_was_never_seen_has_no_peak() -> None:
     assert tenths([sample(0, 7), sample(10, 9)], 10) == [7, *[None] * 8, 9]
 
 
+RUN = Run(
+    id="r", state="stopped", request=RunRequest(dataset="digits"), snapshot=None, shape=None,
+    created=0.0, progress=RunProgress(candidates_per_minute=90.0),
+)  # fmt: skip
+
+
 def test_the_memorys_rows_say_whether_it_is_flat() -> None:
-    progress = RunProgress(candidates_per_minute=90.0)
-    request = RunRequest(dataset="digits")
-    run = Run(
-        id="r", state="stopped", request=request, snapshot=None, shape=None, created=0.0,
-        progress=progress,
-    )  # fmt: skip
     spent = Overheads(
         training_s=50.0, building_s=40.0, outside_s=60.0, starts_s=0.0, restarts=0, candidates=100
     )
-    rows = memory_rows(run, [1, 1000, *[1] * 7, 1049], spent)
-    assert by_measure(rows, "last tenth /").met is True
+    watched = Watched(RUN, [], spent, 1000, 1000)
+    rows = memory_rows(watched, [1, 1000, *[1] * 7, 1049])
+    assert by_measure(rows, "last tenth / second tenth, 1,000 individuals").met is True
     assert by_measure(rows, "outside training").ours == pytest.approx(600)
     assert by_measure(rows, "outside training").met is False
     assert by_measure(rows, "of it between the jobs").ours == pytest.approx(200)
-    assert by_measure(memory_rows(run, [1, None, *[1] * 8], spent), "last tenth /").met is None
+    assert by_measure(memory_rows(watched, [1, None, *[1] * 8]), "last tenth /").met is None
+
+
+def test_a_search_that_was_cut_short_says_after_how_many() -> None:
+    watched = cut_short([RUN], [sample(mark, 100) for mark in range(41)], 40, 1000)
+    assert tenths(watched.samples, watched.ended) == [100] * 10
+    rows = memory_rows(watched, [100] * 10)
+    cut = "last tenth / second tenth, cut short after 40 of 1,000 individuals"
+    assert by_measure(rows, cut).ours == 1.0
+    assert not any(row.measure.startswith("outside training") for row in rows)
+    with pytest.raises(DiceboxError, match="cut short after 9"):
+        cut_short([RUN], [], 9, 1000)
+
+
+def test_a_termination_lets_a_benchmark_end_what_it_started() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), termination_interrupts():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 def test_short_candidates_are_ended_by_their_number() -> None:
