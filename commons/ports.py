@@ -34,6 +34,14 @@ class Blobs(Protocol):
         """
         ...
 
+    def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Do what `put` does for some blobs (name, bytes), in less time than one by one.
+
+        Raises:
+            StorageFullError: No space is left; some may have been stored.
+        """
+        ...
+
     def get(self, name: str) -> bytes:
         """Return the bytes.
 

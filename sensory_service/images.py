@@ -1,7 +1,7 @@
 """Stores images and labels: nothing is answered before it is durable."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -75,7 +75,9 @@ class ImageStore:
             UnavailableError: This image is being erased.
         """
         upload = self._upload(dataset, category, split, who)
-        return self._record(upload, [(self._keep(data), data)])[0]
+        record = _inspected(data)
+        self._blobs.put(image_blob(record.sha256), data)
+        return self._record(upload, [(record, data)])[0]
 
     def store_many(
         self,
@@ -118,8 +120,10 @@ class ImageStore:
             InvalidInputError: A wrong name of dataset or category.
         """
         upload = self._upload(dataset, category, split, who)
-        results = pool.map(self._keep_or_refuse, files)
-        return lambda: self._finish(upload, files, list(results))
+        # The one task waits for tasks that began before it, so some thread is always free.
+        results = pool.map(_inspected_or_refused, files)
+        kept = pool.submit(self._keep, results, files)
+        return lambda: self._finish(upload, *kept.result())
 
     def relabel(
         self, dataset: str, image: str, category: str | None, who: str | None = None
@@ -165,18 +169,26 @@ class ImageStore:
             return None
         return Category(id=self._new_id(), name=category_name(name))
 
+    def _keep(
+        self, results: Iterable[ImageRecord | UploadFault], files: Sequence[tuple[str, bytes]]
+    ) -> tuple[list[tuple[ImageRecord, bytes]], list[UploadFault]]:
+        """Make images durable; until the tables know them they are no image of anybody."""
+        kept: list[tuple[ImageRecord, bytes]] = []
+        refused: list[UploadFault] = []
+        for result, (_, data) in zip(results, files, strict=True):
+            if isinstance(result, UploadFault):
+                refused.append(result)
+            else:
+                kept.append((result, data))
+        self._blobs.put_many([(image_blob(record.sha256), data) for record, data in kept])
+        return kept, refused
+
     def _finish(
         self,
         upload: Upload,
-        files: Sequence[tuple[str, bytes]],
-        results: Sequence[ImageRecord | UploadFault],
+        kept: Sequence[tuple[ImageRecord, bytes]],
+        refused: Sequence[UploadFault],
     ) -> UploadReply:
-        kept = [
-            (result, data)
-            for result, (_, data) in zip(results, files, strict=True)
-            if isinstance(result, ImageRecord)
-        ]
-        refused = [result for result in results if isinstance(result, UploadFault)]
         stored = self._record(upload, kept) if kept else []
         return UploadReply(stored=stored, refused=refused)
 
@@ -194,18 +206,16 @@ class ImageStore:
                         self._blobs.put(image_blob(record.sha256), data)
                 upload = replace(upload, erased={**upload.erased, **error.erased})
 
-    def _keep(self, data: bytes) -> ImageRecord:
-        """Make the bytes durable; until the tables know them they are no image of anybody."""
-        facts = inspect_image(data)
-        sha256 = hashlib.sha256(data).hexdigest()
-        self._blobs.put(image_blob(sha256), data)
-        return ImageRecord(
-            sha256, facts.format, facts.height, facts.width, facts.channels, len(data)
-        )
 
-    def _keep_or_refuse(self, file: tuple[str, bytes]) -> ImageRecord | UploadFault:
-        name, data = file
-        try:
-            return self._keep(data)
-        except (InvalidInputError, TooLargeError) as error:
-            return UploadFault(file=name, kind=error.kind, detail=str(error))
+def _inspected(data: bytes) -> ImageRecord:
+    facts = inspect_image(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    return ImageRecord(sha256, facts.format, facts.height, facts.width, facts.channels, len(data))
+
+
+def _inspected_or_refused(file: tuple[str, bytes]) -> ImageRecord | UploadFault:
+    name, data = file
+    try:
+        return _inspected(data)
+    except (InvalidInputError, TooLargeError) as error:
+        return UploadFault(file=name, kind=error.kind, detail=str(error))

@@ -1,7 +1,7 @@
 """Blobs in a dictionary."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from commons.errors import NotFoundError, StorageFullError
 
@@ -23,6 +23,9 @@ class MemoryBlobs:
         self.held[name] = data
         self.stored[name] = time.time()
         return True
+
+    def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put(name, data) for name, data in blobs]
 
     def get(self, name: str) -> bytes:
         if name not in self.held:

@@ -4,7 +4,8 @@ import errno
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,8 @@ from commons.adapters.blob_name import checked_blob_name
 from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
 _TEMPORARY = ".temporary"  # starts with a dot, so no blob can be named like it
+_THREADS = 8  # syncs of one `put_many` that wait for the disk at once
+_A_THREAD = 4  # fewer syncs than this are done sooner than a thread starts
 
 
 class Files(Protocol):
@@ -94,21 +97,35 @@ class FileBlobs:
     Args:
         root: The folder.
         files: How files are written; a test hands in a disk that forgets what was not synced.
+        threads: How many files are synced at once; 1 keeps all steps in one order.
     """
 
-    def __init__(self, root: Path, files: Files | None = None) -> None:
+    def __init__(self, root: Path, files: Files | None = None, threads: int = _THREADS) -> None:
         self._root = root
         self._files = LocalFiles() if files is None else files
+        self._threads = threads
         self._durable_folders: set[str] = set()
 
     def put(self, name: str, data: bytes) -> bool:
         """Store bytes durably and say whether they are new."""
-        path = self._path(name)
-        with _translated(name):
-            self._make_folder(path.parent)
-            # Whoever linked it may not have synced the folder yet; it must hold for us too.
-            created = not self._files.exists(path) and self._create(path, data)
-            self._files.sync_folder(path.parent)
+        return self.put_many([(name, data)])[0]
+
+    def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Store some blobs durably and say of each whether it is new.
+
+        Each step is taken for all of them before the next one: a file system makes durable at
+        once what has gathered since the last sync, so the first sync pays for the others.
+        """
+        paths = [self._path(name) for name, _ in blobs]
+        what = blobs[0][0] if len(blobs) == 1 else f"{len(blobs)} blobs"
+        with _translated(what):
+            folders = {path.parent for path in paths}
+            new = self._make_folders(folders)
+            created = self._create(paths, [data for _, data in blobs])
+            # Whoever linked a blob that was there may not have synced its folder yet; it must
+            # hold for us too.
+            self._for_all(self._files.sync_folder, folders | {folder.parent for folder in new})
+            self._durable_folders.update(map(os.fspath, new))
             return created
 
     def get(self, name: str) -> bytes:
@@ -158,31 +175,55 @@ class FileBlobs:
                 if time.time() - file.stat().st_mtime >= older_than_s:
                     yield f"{_TEMPORARY}/{file.name}"
 
-    def _create(self, path: Path, data: bytes) -> bool:
-        temporary = self._root / _TEMPORARY / uuid.uuid4().hex
+    def _create(self, paths: Sequence[Path], datas: Sequence[bytes]) -> list[bool]:
+        """Give whole files these names, unless they are taken; say of each whether it was free."""
+        folder = self._root / _TEMPORARY
         # Not synced: nothing of it needs to survive a crash.
-        self._files.make_folder(temporary.parent)
+        self._files.make_folder(folder)
+        written: dict[int, Path] = {}
         try:
-            self._files.write(temporary, data)
-            self._files.sync_file(temporary)
-            return self._files.link(temporary, path)
+            for number, (path, data) in enumerate(zip(paths, datas, strict=True)):
+                if not self._files.exists(path):
+                    written[number] = folder / uuid.uuid4().hex
+                    self._files.write(written[number], data)
+            self._for_all(self._files.sync_file, written.values())
+            free = {
+                number for number, file in written.items() if self._files.link(file, paths[number])
+            }
+            return [number in free for number in range(len(paths))]
         finally:
-            self._files.unlink(temporary)
+            for file in written.values():
+                self._files.unlink(file)
+
+    def _for_all(self, do: Callable[[Path], None], paths: Iterable[Path]) -> None:
+        """Do something to all paths, in threads where that is worth it."""
+        paths = list(paths)
+        threads = min(self._threads, len(paths) // _A_THREAD)
+        if threads <= 1:
+            for path in paths:
+                do(path)
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in pool.map(do, paths):
+                pass
 
     def _path(self, name: str) -> Path:
         return self._root / checked_blob_name(name)
 
-    def _make_folder(self, folder: Path) -> None:
-        """Make a folder whose every entry up to the root's own survives a crash."""
-        # As text: a million images fill 65,000 folders, and a Path takes three times the memory.
-        name = os.fspath(folder)
-        if name in self._durable_folders:
-            return
-        if folder != self._root:
-            self._make_folder(folder.parent)
-        self._files.make_folder(folder)
-        self._files.sync_folder(folder.parent)
-        self._durable_folders.add(name)
+    def _make_folders(self, folders: Iterable[Path]) -> set[Path]:
+        """Make folders; return those up to the root whose entry may not survive a crash yet."""
+        new: set[Path] = set()
+        for folder in folders:
+            wanted = folder
+            # As text: a million images fill 65,000 folders, and a Path takes three times as much.
+            while wanted not in new and os.fspath(wanted) not in self._durable_folders:
+                new.add(wanted)
+                if wanted == self._root:
+                    break
+                wanted = wanted.parent
+            if folder in new:
+                self._files.make_folder(folder)
+        return new
 
 
 @contextmanager

@@ -1,7 +1,8 @@
 """Blobs as objects of one S3 bucket; the only module that knows boto3."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from commons.adapters.blob_name import checked_blob_name
 from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
+_AT_ONCE = 8  # blobs of one `put_many` that are under way
 _ATTEMPTS = 8  # of a put that meets another one of the same name under way
 _EXISTS = ("PreconditionFailed", "412")
 _MEETS_ANOTHER = ("ConditionalRequestConflict", "409")
@@ -52,6 +54,11 @@ class S3Blobs:
                     return self._is_mine(where, mine, error)
                 return True
         raise UnavailableError(f"others kept putting {name} at the same time")
+
+    def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
+        """Store some blobs durably, several at once, and say of each whether it is new."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return list(pool.map(self.put, *zip(*blobs, strict=True)))
 
     def get(self, name: str) -> bytes:
         """Return the bytes."""

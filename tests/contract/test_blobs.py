@@ -59,6 +59,16 @@ def test_a_blob_is_created_once_and_never_changed(blobs: Blobs) -> None:
     assert blobs.get("a/b") == b"first"
 
 
+def test_many_blobs_are_put_as_one_by_one(blobs: Blobs) -> None:
+    blobs.put("a/b/3", b"first")
+    many = [(f"a/{number % 2}/{number}", b"%d" % number) for number in range(50)]
+    assert blobs.put_many([*many, ("a/b/3", b"second"), many[7]]) == [True] * 50 + [False] * 2
+    assert [blobs.get(name) for name, _ in many] == [data for _, data in many]
+    assert blobs.get("a/b/3") == b"first"
+    assert len(list(blobs.names())) == 51
+    assert blobs.put_many([]) == []
+
+
 def test_an_empty_blob_is_a_blob(blobs: Blobs) -> None:
     blobs.put("empty", b"")
     assert blobs.exists("empty")
@@ -200,6 +210,7 @@ def test_a_name_that_could_leave_the_store_is_refused(
         store.stored_at,
         store.delete,
         lambda name: store.put(name, b""),
+        lambda name: store.put_many([("a", b""), (name, b"")]),
     ):
         with pytest.raises(InvalidInputError, match="blob name"):
             method(name)
@@ -248,4 +259,7 @@ def test_a_full_disk_stores_nothing_and_says_so(small_disk: Path) -> None:
         blobs.put("a/large", b"x" * 1_000_000)
     assert not blobs.exists("a/large")
     assert blobs.get("a/small") == b"x"
-    assert blobs.put("a/other", b"y" * 1000), "the failed attempt gave its space back"
+    with pytest.raises(StorageFullError, match="no space"):
+        blobs.put_many([("a/next", b"x"), ("a/large", b"x" * 1_000_000)])
+    assert list(blobs.names()) == ["a/small"]
+    assert blobs.put("a/other", b"y" * 1000), "the failed attempts gave their space back"

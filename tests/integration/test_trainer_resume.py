@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,9 @@ class DyingBlobs:
     def put(self, name: str, data: bytes) -> bool:
         self._step()
         return self._blobs.put(name, data)
+
+    def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put(name, data) for name, data in blobs]
 
     def delete(self, name: str) -> bool:
         self._step()

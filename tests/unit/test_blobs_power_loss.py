@@ -10,18 +10,20 @@ from tests.forgetful_files import ForgetfulFiles, PowerLossError
 
 ROOT = Path("/data/blobs")
 NAMES = ["images/ab/cd/one", "images/ab/cd/two", "images/ab/ef/three", "one"]
+ONE_BY_ONE = [NAMES[:1], NAMES[1:2], NAMES[2:3], NAMES[3:]]
+IN_GROUPS = [NAMES[:3], NAMES[3:]]
 DATA = b"0123456789"
 
 
-def put_all(files: ForgetfulFiles, names: list[str] = NAMES) -> list[str]:
-    """Store blobs until the power goes and return those that were acknowledged."""
+def put_all(files: ForgetfulFiles, groups: list[list[str]]) -> list[str]:
+    """Store blobs, in groups, until the power goes and return those that were acknowledged."""
     files.make_folder(ROOT.parent)
     files.durable.add(ROOT.parent)
-    blobs, acknowledged = FileBlobs(ROOT, files), []
+    blobs, acknowledged = FileBlobs(ROOT, files, threads=1), []
     with suppress(PowerLossError):
-        for name in names:
-            blobs.put(name, DATA)
-            acknowledged.append(name)
+        for names in groups:
+            blobs.put_many([(name, DATA) for name in names])
+            acknowledged += names
     return acknowledged
 
 
@@ -37,41 +39,40 @@ def is_kept(files: ForgetfulFiles, acknowledged: list[str]) -> bool:
     return True
 
 
-def total_steps() -> int:
+def whole(groups: list[list[str]]) -> ForgetfulFiles:
     files = ForgetfulFiles()
-    assert put_all(files) == NAMES
-    return files.steps
+    assert set(put_all(files, groups)) == set(NAMES)
+    return files
 
 
-def test_nothing_acknowledged_is_lost_wherever_the_power_goes() -> None:
+@pytest.mark.parametrize("groups", [ONE_BY_ONE, IN_GROUPS])
+def test_nothing_acknowledged_is_lost_wherever_the_power_goes(groups: list[list[str]]) -> None:
     counts = set()
-    for steps in range(1, total_steps() + 1):
+    for steps in range(1, whole(groups).steps + 1):
         files = ForgetfulFiles(steps_left=steps)
-        acknowledged = put_all(files)
+        acknowledged = put_all(files, groups)
         counts.add(len(acknowledged))
         assert is_kept(files, acknowledged), steps
-    assert counts == {0, 1, 2, 3, 4}
+    assert counts == {sum(map(len, groups[:number])) for number in range(len(groups) + 1)}
 
 
-def test_a_second_writer_makes_durable_what_a_killed_one_left() -> None:
-    for steps in range(1, total_steps() + 1):
+@pytest.mark.parametrize("groups", [ONE_BY_ONE, IN_GROUPS])
+def test_a_second_writer_makes_durable_what_a_killed_one_left(groups: list[list[str]]) -> None:
+    for steps in range(1, whole(groups).steps + 1):
         files = ForgetfulFiles(steps_left=steps)
-        put_all(files)
+        put_all(files, groups)
         files.steps_left = 1 << 30  # the process died, not the machine
-        assert put_all(files) == NAMES
+        assert set(put_all(files, groups)) == set(NAMES)
         assert is_kept(files, NAMES), steps
 
 
-def syncs() -> int:
-    files = ForgetfulFiles()
-    put_all(files)
-    return files.syncs
-
-
-@pytest.mark.parametrize("lost", range(syncs()))
-def test_without_any_one_of_its_syncs_something_is_lost(lost: int) -> None:
+@pytest.mark.parametrize(
+    ("groups", "lost"),
+    [(groups, lost) for groups in (ONE_BY_ONE, IN_GROUPS) for lost in range(whole(groups).syncs)],
+)
+def test_without_any_one_of_its_syncs_something_is_lost(groups: list[list[str]], lost: int) -> None:
     kept = []
-    for steps in range(1, total_steps() + 1):
+    for steps in range(1, whole(groups).steps + 1):
         files = ForgetfulFiles(steps_left=steps, lost_sync=lost)
-        kept.append(is_kept(files, put_all(files)))
+        kept.append(is_kept(files, put_all(files, groups)))
     assert not all(kept)

@@ -29,7 +29,7 @@ class ForgetfulBlobs(FileBlobs):
     """`FileBlobs` that reads from the forgetful disk as well."""
 
     def __init__(self, files: ForgetfulFiles) -> None:
-        super().__init__(ROOT, files)
+        super().__init__(ROOT, files, threads=1)
         self._disk = files
 
     def get(self, name: str) -> bytes:
