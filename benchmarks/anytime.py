@@ -44,6 +44,14 @@ def curves_of(measured: Sequence[Measured]) -> dict[str, list[Curve]]:
     return found
 
 
+def labelled(curves: Mapping[str, list[Curve]], seeds: int) -> dict[str, list[Curve]]:
+    """Return the curves by names that say so where seeds are missing."""
+    return {
+        arm if len(each) == seeds else f"{arm} (n = {len(each)} of {seeds})": each
+        for arm, each in curves.items()
+    }
+
+
 def draw(curves: Mapping[str, Sequence[Curve]], seconds: float, title: str, file: Path) -> None:
     """Write a picture (SVG): one line an arm, the mean of its seeds, each seed thin behind it.
 

@@ -1,10 +1,11 @@
 """Who takes part in the evolution benchmark, with what, for how long, and what is asked of us."""
 
+import hashlib
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.peers import Peer
 from benchmarks.rows import Goal, at_least, at_most
@@ -91,6 +92,34 @@ def contestants() -> dict[str, Contestant]:
         "Optuna": Contestant(_peer("Optuna", "optuna")),
         "AutoKeras": Contestant(_peer("AutoKeras", "autokeras")),
     }
+
+
+def settings_of(contestant: Contestant, dataset: str) -> dict[str, Any]:
+    """Return what a peer's figures depend on beside the images, the seconds and the seed.
+
+    A cell that was measured with something else of it is another cell.
+    """
+    return {
+        "requirements": _hashed("\n".join(contestant.peer.requirements).encode()),
+        "script": _hashed(*(file.read_bytes() for file in _modules(contestant.peer.script))),
+        "variant": contestant.variant,
+        "epochs": PEER_EPOCHS[dataset],
+        "flip": dataset in FLIPPED,
+        "threads": THREADS,
+    }
+
+
+def _modules(script: Path) -> list[Path]:
+    """Return a peer's script and what all scripts beside it share."""
+    shared = (file for file in script.parent.glob("*.py") if not file.stem.endswith("_peer"))
+    return sorted({script, *shared})
+
+
+def _hashed(*parts: bytes) -> str:
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(part).digest())
+    return whole.hexdigest()[:10]
 
 
 def request_of(arm: str, dataset: str, snapshot: str, seconds: float, seed: int) -> RunRequest:

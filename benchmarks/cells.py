@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.frame import REPOSITORY, Options
-from benchmarks.machine import commit, load, machine
+from benchmarks.machine import commit, load, machine, versions
+from commons.errors import NotFoundError
 
 
 @dataclass(frozen=True)
@@ -86,16 +87,39 @@ def measure_cells(
     store = CellStore(folder or options.work / "cells")
     found: list[Measured] = []
     for cell in cells:
+        title = f"{cell.benchmark}: {cell.arm}, {cell.data}, seed {cell.seed}"
         measured = store.get(cell) if options.resume else None
         if measured is None:
-            options.say(f"{cell.benchmark}: {cell.arm}, {cell.data}, seed {cell.seed}")
+            options.say(title)
             taken = {
                 "date": datetime.now(UTC).isoformat(timespec="seconds"),
                 "load_before": load(),
                 "machine": machine(),
+                "versions": versions(),
                 **commit(REPOSITORY),
             }
             measured = Measured(cell, measure(cell), taken)
             store.put(measured)
+        else:
+            options.say(f"{title}: kept, {version_of(measured)}")
         found.append(measured)
     return found
+
+
+def kept_cells(cells: Iterable[Cell], folder: Path) -> list[Measured]:
+    """Return those of the cells that a folder has, without measuring any.
+
+    Raises:
+        NotFoundError: It has none of them.
+    """
+    store = CellStore(folder)
+    found = [measured for cell in cells if (measured := store.get(cell)) is not None]
+    if not found:
+        raise NotFoundError(f"none of these cells is in {folder.name}: measure some first")
+    return found
+
+
+def version_of(measured: Measured) -> str:
+    """Say which commit measured a cell."""
+    made_by = (measured.taken.get("commit") or "unknown")[:12]
+    return f"commit {made_by}" + (" with changes" if measured.taken.get("dirty") else "")

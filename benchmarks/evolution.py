@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from benchmarks.anytime import curves_of, draw
+from benchmarks.anytime import curves_of, draw, labelled
 from benchmarks.arms import (
     ABLATION_S,
     ABLATIONS,
@@ -25,8 +25,9 @@ from benchmarks.arms import (
     TITLES,
     contestants,
     keep_to,
+    settings_of,
 )
-from benchmarks.cells import Cell, measure_cells
+from benchmarks.cells import Cell, Measured, kept_cells, measure_cells
 from benchmarks.datasets import DIGITS, NAMES
 from benchmarks.document import RESULTS
 from benchmarks.evolution_cells import measure_ours, measure_peer
@@ -55,6 +56,7 @@ _ARMS = (*STRATEGIES, *ABLATIONS, *contestants())
     help="Only this one; may be given again.",
 )
 @click.option("--ablate", is_flag=True, help="The evolution without one thing at a time.")
+@click.option("--kept", is_flag=True, help="Measure nothing: tables of the cells there are.")
 @click.option(
     "--picture",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -67,6 +69,7 @@ def evolution(
     seeds: int,
     chosen: tuple[str, ...],
     ablate: bool,
+    kept: bool,
     picture: Path | None,
 ) -> Findings:
     """Evolve with several seeds, against other searches with the same budget."""
@@ -75,22 +78,29 @@ def evolution(
         budget, seeds = min(budget, _QUICK_S), min(seeds, _QUICK_SEEDS)
     keep_to(THREADS)
     cells = cells_of(dataset, budget, seeds, chosen or arms(ablate, options.peers))
-    # What a look measured is not to lie beside measurements.
-    measured = measure_cells(
-        cells,
-        lambda cell: measure(cell, options),
-        options,
-        options.work / "cells" if options.quick else CELLS,
-    )
+    measured = measured_of(cells, kept, options)
     if picture is not None:
         title = f"{TITLES[dataset]}, {budget:g} s, {THREADS} threads: the mean of {seeds} seeds"
-        draw(curves_of(measured), budget, title, picture)
+        draw(labelled(curves_of(measured), seeds), budget, title, picture)
     return Findings(
-        summary(measured, GOALS.get((dataset, budget))),
+        summary(measured, GOALS.get((dataset, budget)), cells),
         [cells_grid(measured).as_table()],
         {"cells": [each.as_json() for each in measured]},
-        [arms_grid(measured)],
+        [arms_grid(measured, cells)],
     )
+
+
+def measured_of(cells: Sequence[Cell], kept: bool, options: Options) -> list[Measured]:
+    """Return the cells measured, or those that are kept already.
+
+    Raises:
+        NotFoundError: None is kept.
+    """
+    # What a look measured is not to lie beside measurements.
+    folder = options.work / "cells" if options.quick else CELLS
+    if kept:
+        return kept_cells(cells, folder)
+    return measure_cells(cells, lambda cell: measure(cell, options), options, folder)
 
 
 def arms(ablate: bool, peers: bool) -> Sequence[str]:
@@ -102,10 +112,17 @@ def arms(ablate: bool, peers: bool) -> Sequence[str]:
 def cells_of(dataset: str, seconds: float, seeds: int, taking_part: Sequence[str]) -> list[Cell]:
     """Return the cells in their order.
 
-    It goes seed by seed, so that whatever else the machine does strikes all arms alike.
+    It goes seed by seed, so that whatever else the machine does strikes all arms alike. A peer's
+    cell is bound to its packages and its script; which commit measured a cell of ours is kept
+    with it, and told in the table.
     """
+    theirs = {
+        arm: settings_of(contestant, dataset)
+        for arm, contestant in contestants().items()
+        if arm in taking_part
+    }
     return [
-        Cell("evolution", arm, dataset, seed, {"seconds": float(seconds)})
+        Cell("evolution", arm, dataset, seed, {"seconds": float(seconds), **theirs.get(arm, {})})
         for seed in range(seeds)
         for arm in taking_part
     ]

@@ -1,9 +1,10 @@
 """The rows of the evolution benchmark: ours, the best of the others, and what is between them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from benchmarks.arms import OURS, RANDOM, WALL_CLOCK_GOAL, Goals, contestants
-from benchmarks.cells import Measured
+from benchmarks.cells import Cell, Measured, version_of
 from benchmarks.estimates import Interval, deviation, difference, mean
 from benchmarks.frame import Grid, figure
 from benchmarks.rows import Row
@@ -13,8 +14,10 @@ _MB = 1e6
 _NONE = "-"
 
 
-def summary(measured: Sequence[Measured], goals: Goals | None) -> list[Row]:
+def summary(measured: Sequence[Measured], goals: Goals | None, wanted: Sequence[Cell]) -> list[Row]:
     """Return the rows of one dataset in one budget; without peers, random search is the peer.
+
+    Where cells that were wanted are missing, the rows say how many there are.
 
     Raises:
         ConflictError: The cells are not all of the same images in the same split.
@@ -71,11 +74,25 @@ def summary(measured: Sequence[Measured], goals: Goals | None) -> list[Row]:
         both("TensorFlow imports a run", "", "tensorflow_imports"),
         both("one classification over HTTP, median", "ms", "classification_median_ms"),
     ]
-    return rows + [
-        _gain(ours, _percent(measured, arm), arm)
+    noted = [_noted(row, measured, wanted, [OURS, *([theirs] if theirs else [])]) for row in rows]
+    return noted + [
+        _noted(_gain(ours, _percent(measured, arm), arm), measured, wanted, [OURS, arm])
         for arm in arms
         if arm != OURS and _percent(measured, arm)
     ]
+
+
+def _noted(
+    row: Row, measured: Sequence[Measured], wanted: Sequence[Cell], arms: Sequence[str]
+) -> Row:
+    """Return a row that says how many cells of its arms, and which peers, are missing."""
+    counts = {arm: (_count(measured, arm), _wanted(wanted, arm)) for arm in arms}
+    notes = [f"{arm}: n = {n} of {most}" for arm, (n, most) in counts.items() if n < most]
+    if row.goal is not None and row.goal.of == "ratio":
+        known = dict.fromkeys(cell.arm for cell in wanted if cell.arm in contestants())
+        absent = [arm for arm in known if not _count(measured, arm)]
+        notes += [f"not measured: {', '.join(absent)}"] if absent else []
+    return replace(row, measure=f"{row.measure} ({'; '.join(notes)})") if notes else row
 
 
 def best_of(measured: Sequence[Measured], arms: Sequence[str]) -> str | None:
@@ -96,14 +113,14 @@ def check_images(measured: Sequence[Measured]) -> None:
         raise ConflictError(f"expected cells of the same images, got {names}: measure them again")
 
 
-def arms_grid(measured: Sequence[Measured]) -> Grid:
-    """Return one line an arm: mean ± standard deviation over its seeds."""
+def arms_grid(measured: Sequence[Measured], wanted: Sequence[Cell]) -> Grid:
+    """Return one line an arm that was wanted: mean ± standard deviation over its seeds."""
     titles = (
         "arm", "seeds", "test accuracy %", "validation %", "networks", "peak memory MB",
-        "wall-clock s",
+        "wall-clock s", "measured with",
     )  # fmt: skip
-    arms = dict.fromkeys(each.cell.arm for each in measured)
-    return Grid(titles, [_arm_line(measured, arm) for arm in arms])
+    arms = dict.fromkeys(cell.arm for cell in wanted)
+    return Grid(titles, [_arm_line(measured, arm, _wanted(wanted, arm)) for arm in arms])
 
 
 def cells_grid(measured: Sequence[Measured]) -> Grid:
@@ -127,19 +144,35 @@ def cells_grid(measured: Sequence[Measured]) -> Grid:
     return Grid(titles, lines)
 
 
-def _arm_line(measured: Sequence[Measured], arm: str) -> Sequence[str]:
-    cells = [each for each in measured if each.cell.arm == arm]
+def _arm_line(measured: Sequence[Measured], arm: str, wanted: int) -> Sequence[str]:
     good = _percent(measured, arm)
-    seeds = str(len(cells)) if len(good) == len(cells) else f"{len(good)} of {len(cells)}"
+    seeds = str(wanted) if len(good) == wanted else f"{len(good)} of {wanted}"
+    failed = _without(measured, arm)
     return (
         arm,
-        seeds,
+        seeds + (f", {failed} failed" if failed else ""),
         _spread(good, 2),
         _spread([100 * value for value in _all(measured, arm, "validation_accuracy")], 2),
         _spread(_all(measured, arm, "networks"), 0),
         _spread([value / _MB for value in _all(measured, arm, "peak_bytes")], 0),
         _spread(_all(measured, arm, "wall_seconds"), 1),
+        _measured_with(measured, arm),
     )
+
+
+def _measured_with(measured: Sequence[Measured], arm: str) -> str:
+    """Say which commit measured an arm of ours, or a peer's packages and script."""
+    versions: dict[str, int] = {}
+    for each in measured:
+        if each.cell.arm == arm:
+            script = each.cell.settings.get("script")
+            packages = each.figures.get("requirements", [])
+            theirs = ", ".join([*packages, f"script {script}"])
+            version = theirs if script else version_of(each)
+            versions[version] = versions.get(version, 0) + 1
+    if len(versions) == 1:
+        return next(iter(versions))
+    return "; ".join(f"{version} ({n})" for version, n in versions.items()) or _NONE
 
 
 def _spread(values: Sequence[float], digits: int) -> str:
@@ -154,9 +187,16 @@ def _scaled(value: float | None, scale: float) -> str:
     return _NONE if value is None else figure(scale * value)
 
 
+def _count(measured: Sequence[Measured], arm: str) -> int:
+    return sum(1 for each in measured if each.cell.arm == arm)
+
+
+def _wanted(wanted: Sequence[Cell], arm: str) -> int:
+    return sum(1 for cell in wanted if cell.arm == arm)
+
+
 def _without(measured: Sequence[Measured], arm: str) -> int:
-    cells = [each for each in measured if each.cell.arm == arm]
-    return len(cells) - len(_percent(measured, arm))
+    return _count(measured, arm) - len(_percent(measured, arm))
 
 
 def _overrun(measured: Sequence[Measured]) -> float:

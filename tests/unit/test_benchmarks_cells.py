@@ -3,9 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cells import Cell, CellStore, Measured, measure_cells
+from benchmarks.cells import (
+    Cell,
+    CellStore,
+    Measured,
+    kept_cells,
+    measure_cells,
+    version_of,
+)
 from benchmarks.frame import Options
-from commons.errors import UnavailableError
+from commons.errors import NotFoundError, UnavailableError
 
 CELL = Cell("sample", "ours", "digits", 0, {"seconds": 60.0})
 
@@ -58,7 +65,8 @@ def test_a_table_that_broke_off_goes_on_where_it_stopped(tmp_path: Path) -> None
     found = measure_cells(cells, measure, options(tmp_path))
     assert asked == [0, 1, 1, 2]
     assert [each.figures["figure"] for each in found] == [0, 10, 20]
-    assert all({"date", "load_before", "commit"} <= set(each.taken) for each in found)
+    known = {"date", "load_before", "commit", "machine", "versions"}
+    assert all(known <= set(each.taken) for each in found)
 
 
 def test_without_resume_everything_is_measured_again(tmp_path: Path) -> None:
@@ -67,3 +75,17 @@ def test_without_resume_everything_is_measured_again(tmp_path: Path) -> None:
     stored = CellStore(tmp_path / "cells").get(CELL)
     assert stored is not None
     assert stored.figures == {"figure": 2}
+
+
+def test_the_kept_cells_are_those_that_were_measured(tmp_path: Path) -> None:
+    cells = [replace(CELL, seed=seed) for seed in range(3)]
+    with pytest.raises(NotFoundError, match="measure some first"):
+        kept_cells(cells, tmp_path)
+    CellStore(tmp_path).put(Measured(cells[1], {"figure": 1}, {"commit": "a" * 40}))
+    assert [each.cell.seed for each in kept_cells(cells, tmp_path)] == [1]
+
+
+def test_a_cell_says_which_commit_measured_it() -> None:
+    assert version_of(Measured(CELL, {}, {})) == "commit unknown"
+    taken = {"commit": "0123456789abcdef", "dirty": True}
+    assert version_of(Measured(CELL, {}, taken)) == "commit 0123456789ab with changes"

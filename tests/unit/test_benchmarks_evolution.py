@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks import evolution, evolution_cells, evolution_rows
-from benchmarks.anytime import best_at, curves_of, draw, mean_curve
+from benchmarks.anytime import best_at, curves_of, draw, labelled, mean_curve
 from benchmarks.arms import (
     ABLATIONS,
     BUDGETS_S,
@@ -24,8 +25,9 @@ from benchmarks.arms import (
     Goals,
     contestants,
     request_of,
+    settings_of,
 )
-from benchmarks.cells import Cell, Measured
+from benchmarks.cells import Cell, CellStore, Measured
 from benchmarks.datasets import NAMES
 from benchmarks.evolution_rows import arms_grid, best_of, cells_grid, summary
 from benchmarks.frame import Options
@@ -56,15 +58,21 @@ def cell(arm: str, seed: int, accuracy: float | None, images: str = "s") -> Meas
     }
     if arm not in contestants():
         figures |= {"failed": 0, "tensorflow_imports": 2, "classification_median_ms": 2.0}
-    return Measured(Cell("evolution", arm, "digits", seed, {"seconds": 60.0}), figures, {})
+    taken = {"commit": "5db791e00d158ce5", "dirty": False}
+    return Measured(Cell("evolution", arm, "digits", seed, {"seconds": 60.0}), figures, taken)
 
 
 def cells(arm: str, *accuracies: float | None) -> list[Measured]:
     return [cell(arm, seed, accuracy) for seed, accuracy in enumerate(accuracies)]
 
 
+def all_of(measured: list[Measured]) -> list[Cell]:
+    return [each.cell for each in measured]
+
+
 def test_the_rows_compare_with_random_search_where_no_peer_ran() -> None:
-    rows = summary([*cells(OURS, 0.98, 0.99), *cells(RANDOM, 0.97, 0.98)], GOAL)
+    measured = [*cells(OURS, 0.98, 0.99), *cells(RANDOM, 0.97, 0.98)]
+    rows = summary(measured, GOAL, all_of(measured))
     accuracy = by_measure(rows, "test accuracy, mean")
     assert (accuracy.ours, accuracy.best_peer) == (pytest.approx(98.5), pytest.approx(97.5))
     assert (accuracy.peer, accuracy.met) == (RANDOM, True)
@@ -84,7 +92,7 @@ def test_the_best_peer_is_the_one_with_the_highest_mean() -> None:
         *cells(BAYESIAN, 0.98, None),
         *cells("AutoKeras", None, None),
     ]
-    rows = summary(measured, GOAL)
+    rows = summary(measured, GOAL, all_of(measured))
     error = by_measure(rows, "test error")
     assert (error.peer, error.ours, error.best_peer) == (
         BAYESIAN, pytest.approx(1.5), pytest.approx(2.0),
@@ -99,25 +107,75 @@ def test_the_best_peer_is_the_one_with_the_highest_mean() -> None:
 
 
 def test_ours_alone_has_rows_without_a_peer() -> None:
-    rows = summary(cells(OURS, 0.9), None)
+    measured = cells(OURS, 0.9)
+    rows = summary(measured, None, all_of(measured))
     assert by_measure(rows, "test accuracy, mean").best_peer is None
     assert by_measure(rows, "test error").goal is None
-    assert summary(cells("Optuna", 0.9), None) == []
+    assert summary(cells("Optuna", 0.9), None, []) == []
 
 
 def test_cells_of_other_images_are_no_table() -> None:
     with pytest.raises(ConflictError, match="the same images, got a, b"):
-        summary([cell(OURS, 0, 0.9, "a"), cell(RANDOM, 0, 0.9, "b")], None)
+        summary([cell(OURS, 0, 0.9, "a"), cell(RANDOM, 0, 0.9, "b")], None, [])
+
+
+def test_a_table_of_some_of_its_cells_says_which_are_missing() -> None:
+    wanted = evolution.cells_of("digits", 60, 3, [OURS, RANDOM, BAYESIAN, "AutoKeras"])
+    measured = [*cells(OURS, 0.98, 0.99), *cells(RANDOM, 0.9, 0.9, 0.9), *cells(BAYESIAN, 0.97)]
+    rows = summary(measured, GOAL, wanted)
+    accuracy = by_measure(rows, "test accuracy, mean")
+    assert accuracy.measure == f"test accuracy, mean (ours: n = 2 of 3; {BAYESIAN}: n = 1 of 3)"
+    assert by_measure(rows, "test error").measure.endswith("; not measured: AutoKeras)")
+    assert by_measure(rows, "test accuracy, ours - random").measure.endswith("(ours: n = 2 of 3)")
+    lines = arms_grid(measured, wanted).lines
+    assert [line[:2] for line in lines] == [
+        (OURS, "2 of 3"), (RANDOM, "3"), (BAYESIAN, "1 of 3"), ("AutoKeras", "0 of 3"),
+    ]  # fmt: skip
+    assert lines[-1][2:] == ("-",) * 6
+    named = labelled(curves_of(measured), 3)
+    assert list(named) == ["ours (n = 2 of 3)", RANDOM, f"{BAYESIAN} (n = 1 of 3)"]
+
+
+def test_the_table_says_what_each_arm_was_measured_with() -> None:
+    mixed = cells(OURS, 0.98, 0.99, 0.99)
+    mixed[2] = replace(mixed[2], taken={"commit": "0123456789abcdef", "dirty": True})
+    theirs = cell("Optuna", 0, 0.9)
+    settings = {"seconds": 60.0, "script": "abc"}
+    theirs = replace(theirs, cell=replace(theirs.cell, settings=settings))
+    theirs.figures["requirements"] = ["keras==3.15.1", "optuna==5.0.0"]
+    measured = [*mixed, theirs]
+    ours, optuna = arms_grid(measured, all_of(measured)).lines
+    assert ours[-1] == "commit 5db791e00d15 (2); commit 0123456789ab with changes (1)"
+    assert optuna[-1] == "keras==3.15.1, optuna==5.0.0, script abc"
+
+
+def test_a_peers_cell_is_bound_to_its_packages_and_its_script(tmp_path: Path) -> None:
+    contestant = stub(tmp_path)
+    known = settings_of(contestant, "digits")
+    assert settings_of(stub(tmp_path), "digits") == known
+    assert settings_of(contestant, "mnist") != known
+    assert settings_of(replace(contestant, variant="hyperband"), "digits") != known
+    (tmp_path / "other_peer.py").write_text("nothing of ours")
+    assert settings_of(contestant, "digits") == known
+    (tmp_path / "race.py").write_text("shared by all")
+    shared = settings_of(contestant, "digits")
+    stub(tmp_path, fails=True)
+    edited = settings_of(contestant, "digits")
+    newer = replace(contestant, peer=replace(contestant.peer, requirements=["a==2"]))
+    found = [each["script"] for each in (known, shared, edited)]
+    assert len(set(found)) == 3
+    assert settings_of(newer, "digits")["requirements"] != known["requirements"]
 
 
 def test_the_grids_say_what_each_arm_and_cell_reached() -> None:
     measured = [*cells(OURS, 0.98, 0.99), *cells("AutoKeras", 0.5, None)]
     measured[-1].figures["ended"] = "it broke"
-    ours, theirs = arms_grid(measured).lines
+    ours, theirs = arms_grid(measured, all_of(measured)).lines
     assert list(ours) == [
         OURS, "2", "98.50 ± 0.71", "99.00 ± 0.00", "30 ± 0", "2,000 ± 0", "60.5 ± 0.7",
+        "commit 5db791e00d15",
     ]  # fmt: skip
-    assert theirs[:3] == ("AutoKeras", "1 of 2", "50.00")
+    assert theirs[:3] == ("AutoKeras", "1 of 2, 1 failed", "50.00")
     lines = cells_grid(measured).lines
     assert lines[0][-1] == "complete"
     assert (lines[-1][2], lines[-1][-1]) == ("-", "it broke")
@@ -295,7 +353,7 @@ def test_a_look_with_a_peer_makes_a_table_a_report_and_a_picture(with_stub: Path
     found = json.loads(report.read_text())
     assert [line[0] for line in found["grids"][0]["lines"]] == [OURS, BAYESIAN]
     theirs = found["details"]["cells"][1]
-    assert theirs["settings"] == {"seconds": 20.0}
+    assert (theirs["settings"]["seconds"], theirs["settings"]["variant"]) == (20.0, "bayesian")
     assert theirs["figures"]["test_accuracy"] == 0.5
     said = theirs["figures"]["said"]
     assert (said["--variant"], said["--seed"], said["--epochs"]) == ("bayesian", "0", "30")
@@ -313,3 +371,21 @@ def test_a_peer_that_breaks_is_a_line_of_the_table_and_no_end_of_it(with_stub: P
     assert found["test_accuracy"] is None
     assert "no luck" in found["ended"]
     assert found["images"] == "s"
+
+
+def test_tables_are_made_of_what_is_kept(with_stub: Path) -> None:
+    report = with_stub / "report.json"
+    wanted = ["--arm", OURS, "--arm", BAYESIAN, "--seeds", "2", "--kept"]
+    empty = CliRunner().invoke(evolution.evolution, wanted)
+    assert empty.exit_code == 1
+    assert "Error: none of these cells is in never: measure some first" in empty.output
+    first = evolution.cells_of("digits", 60, 1, [OURS])[0]
+    CellStore(with_stub / "never").put(replace(cell(OURS, 0, 0.98), cell=first))
+    done = CliRunner().invoke(evolution.evolution, [*wanted, "--json", str(report)])
+    assert done.exit_code == 0, done.output
+    found = json.loads(report.read_text())
+    assert [line[:2] for line in found["grids"][0]["lines"]] == [
+        [OURS, "1 of 2"], [BAYESIAN, "0 of 2"],
+    ]  # fmt: skip
+    assert found["rows"][0]["measure"] == "test accuracy, mean (ours: n = 1 of 2)"
+    assert len(list((with_stub / "never").iterdir())) == 1
