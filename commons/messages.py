@@ -204,6 +204,22 @@ class Snapshot(Message):
     created: float
 
 
+class SnapshotEntry(Message):
+    """A snapshot in the list of its dataset: its images in all and by split, its categories."""
+
+    id: Sha256
+    created: float
+    images: int
+    counts: dict[Split, int]
+    categories: int
+
+
+class SnapshotList(Message):
+    """The snapshots of a dataset, newest first."""
+
+    snapshots: list[SnapshotEntry]
+
+
 class SnapshotState(Message):
     """What became of a snapshot since it was frozen.
 

@@ -24,7 +24,7 @@ from dicebox.commands.options import UrlType
 from dicebox.commands.report import report
 from dicebox.commands.runs import runs
 from dicebox.commands.serving import demo, up
-from dicebox.commands.snapshots import datasets, diff, export, freeze
+from dicebox.commands.snapshots import datasets, diff, export, freeze, snapshots
 from dicebox.commands.storage import fsck, purge
 from dicebox.commands.training import train
 from dicebox.connect import Place
@@ -106,6 +106,7 @@ for command in (
     report,
     datasets,
     freeze,
+    snapshots,
     diff,
     export,
     keys,

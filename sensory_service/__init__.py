@@ -13,7 +13,8 @@ Under `/api/sensory/v1`:
     GET    /images/{sha256}, /images/{sha256}/thumbnail  the bytes as they were sent, or small
     DELETE /images/{sha256}                              erased for good (`dicebox purge`)
     POST   /datasets/{dataset}/snapshots                 freeze what is labeled
-    GET    /snapshots/{id}, /snapshots/{id}/images?split=&cursor=&limit=
+    GET    /datasets/{dataset}/snapshots                 what is frozen, newest first
+    GET    /snapshots/{id or its start}, /snapshots/{id}/images?split=&cursor=&limit=
     GET    /snapshots/{id}/batch, /snapshots/{id}/export, /snapshots/{id}/state
     GET    /snapshots/{before}/diff/{after}
     GET    /check/{prefix}                               one part of `dicebox fsck`

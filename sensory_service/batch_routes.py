@@ -21,7 +21,7 @@ from sensory_service.small_batches import MEDIA_TYPE, SmallBatches
 
 
 class DiffPath(Message):
-    """Two snapshots, the earlier one first."""
+    """Two snapshots (ids, or starts of them), the earlier one first."""
 
     before: str
     after: str

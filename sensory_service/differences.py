@@ -33,8 +33,8 @@ class SnapshotComparison:
                 kept[change.kind] += 1
                 changes.append(change)
         return SnapshotDiff(
-            before=before,
-            after=after,
+            before=old.id,
+            after=new.id,
             categories_added=[c for c in new.categories if c not in old.categories],
             categories_removed=[c for c in old.categories if c not in new.categories],
             changes=changes,

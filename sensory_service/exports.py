@@ -51,7 +51,7 @@ class SnapshotExport:
             GoneError: Images of it were erased.
         """
         frozen = self._snapshots.get(snapshot)
-        if erased := self._blobs.snapshot(snapshot).purged:
+        if erased := self._blobs.snapshot(frozen.id).purged:
             raise GoneError(
                 f"{erased} images of this snapshot were erased: freeze again", kind="erased"
             )

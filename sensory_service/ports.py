@@ -18,6 +18,7 @@ from commons.messages import (
     OrderRequest,
     ShardDescriptor,
     Snapshot,
+    SnapshotEntry,
     SnapshotState,
     Split,
     StoredImage,
@@ -278,16 +279,25 @@ class SnapshotCatalog(Protocol):
         """Store a snapshot with its rows in order, and say whether it is new."""
         ...
 
-    def get(self, snapshot: str) -> Snapshot:
-        """Return a snapshot.
+    def entries(self, dataset: str) -> list[SnapshotEntry]:
+        """Return the snapshots of a dataset, newest first.
 
         Raises:
-            NotFoundError: No snapshot has this id.
+            NotFoundError: No dataset has this name.
+        """
+        ...
+
+    def get(self, snapshot: str) -> Snapshot:
+        """Return a snapshot by its id, or by a start of it.
+
+        Raises:
+            NotFoundError: No snapshot has this id, and none starts like this.
+            InvalidInputError: Several start like this.
         """
         ...
 
     def rows(self, snapshot: str, first: int, count: int) -> list[ManifestLine]:
-        """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
+        """Return `count` rows (fewer at the end) of a snapshot (whole id) from row `first` on."""
         ...
 
 
@@ -364,11 +374,7 @@ class BlobCatalog(Protocol):
         ...
 
     def snapshot(self, snapshot: str) -> SnapshotState:
-        """Return what became of a snapshot.
-
-        Raises:
-            NotFoundError: No snapshot has this id.
-        """
+        """Return what became of a snapshot, found as `SnapshotCatalog.get` finds it."""
         ...
 
     def unfinished(self) -> list[str]:

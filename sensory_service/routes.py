@@ -19,6 +19,7 @@ from commons.messages import (
     ShardDescriptor,
     Snapshot,
     SnapshotImages,
+    SnapshotList,
     Split,
     StoredImage,
     UploadReply,
@@ -55,7 +56,7 @@ class DatasetImagePath(Message):
 
 
 class SnapshotPath(Message):
-    """A snapshot by its id."""
+    """A snapshot by its id, or by six or more digits of its start that no other has."""
 
     snapshot: str
 
@@ -191,6 +192,14 @@ def snapshot_routes(prefix: str, snapshots: SnapshotStore) -> APIBlueprint:
     def freeze(path: DatasetPath, body: FreezeRequest) -> Response:
         snapshot, created = snapshots.freeze(path.dataset, body)
         return answer(snapshot, 201 if created else 200)
+
+    @routes.get(
+        "/datasets/<dataset>/snapshots",
+        summary="The snapshots of a dataset, newest first",
+        responses={200: SnapshotList},
+    )
+    def frozen(path: DatasetPath) -> Response:
+        return answer(snapshots.of_dataset(path.dataset))
 
     @routes.get("/snapshots/<snapshot>", summary="A snapshot", responses={200: Snapshot})
     def snapshot(path: SnapshotPath) -> Response:

@@ -84,7 +84,7 @@ class SmallBatches:
             raise ConflictError(f"the snapshot has no {request.split} images", kind="empty-splits")
         rng = np.random.default_rng(request.seed)
         chosen = rng.choice(len(span), min(request.size, len(span)), replace=False)
-        rows = self._rows(snapshot, span, [int(position) for position in chosen])
+        rows = self._rows(frozen.id, span, [int(position) for position in chosen])
         try:
             data = self._reader.read([row.image for row in rows])
             with ThreadPoolExecutor(self._threads) as pool:

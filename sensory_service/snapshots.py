@@ -19,6 +19,7 @@ from commons.messages import (
     Snapshot,
     SnapshotImage,
     SnapshotImages,
+    SnapshotList,
     Split,
 )
 from commons.ports import Clock
@@ -81,16 +82,21 @@ class SnapshotStore:
             self._packs.pack_new(snapshot.id)
         return self._catalog.get(snapshot.id), created
 
+    def of_dataset(self, dataset: str) -> SnapshotList:
+        """Return the snapshots of a dataset, newest first."""
+        return SnapshotList(snapshots=self._catalog.entries(dataset))
+
     def get(self, snapshot: str) -> Snapshot:
-        """Return a frozen snapshot."""
+        """Return a frozen snapshot by its id, or by a start of it that no other has."""
         return self._catalog.get(snapshot)
 
     def images(self, snapshot: str, split: Split | None, cursor: int, limit: int) -> SnapshotImages:
         """Return a page of a manifest, or of one split of it, from row `cursor` on."""
-        counts = self._catalog.get(snapshot).counts
+        frozen = self._catalog.get(snapshot)
+        counts = frozen.counts
         span = range(sum(counts.values())) if split is None else span_of(counts, split)
         page = span[cursor : cursor + limit]
-        images = self._catalog.rows(snapshot, page.start, len(page)) if page else []
+        images = self._catalog.rows(frozen.id, page.start, len(page)) if page else []
         following = cursor + len(page)
         rows = [SnapshotImage.model_validate(image._asdict()) for image in images]
         return SnapshotImages(images=rows, cursor=following if following < len(span) else None)

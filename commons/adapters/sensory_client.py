@@ -36,8 +36,10 @@ from commons.messages import (
     SmallBatchRequest,
     Snapshot,
     SnapshotDiff,
+    SnapshotEntry,
     SnapshotImage,
     SnapshotImages,
+    SnapshotList,
     SnapshotState,
     Split,
     StoredImage,
@@ -215,8 +217,12 @@ class SensoryClient:
         reply = self._caller.call("POST", path, **send_json(request or FreezeRequest()))
         return Snapshot.model_validate_json(reply.content)
 
+    def snapshots(self, dataset: str) -> list[SnapshotEntry]:
+        """Return the snapshots of a dataset, newest first."""
+        return self._get(SnapshotList, f"/datasets/{_part(dataset)}/snapshots").snapshots
+
     def snapshot(self, snapshot: str) -> Snapshot:
-        """Return a frozen snapshot."""
+        """Return a frozen snapshot by its id, or by a start of it that no other has."""
         return self._get(Snapshot, f"/snapshots/{_part(snapshot)}")
 
     def snapshot_state(self, snapshot: str) -> SnapshotState:
@@ -254,8 +260,9 @@ class SensoryClient:
                 or the export was cut off or damaged.
             StorageFullError: No space is left for it.
         """
-        images = sum(self.snapshot(snapshot).counts.values())
-        path = f"{SENSORY}/snapshots/{_part(snapshot)}/export"
+        frozen = self.snapshot(snapshot)
+        images = sum(frozen.counts.values())
+        path = f"{SENSORY}/snapshots/{frozen.id}/export"
         with self._caller.stream("GET", path, params={"format": form}) as response:
             return save_export(response.iter_bytes(), images, file, received)
 

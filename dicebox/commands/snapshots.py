@@ -1,5 +1,6 @@
-"""`dicebox datasets`, `dicebox freeze`, `dicebox diff` and `dicebox export`."""
+"""`dicebox datasets`, `dicebox freeze`, `dicebox snapshots`, `dicebox diff`, `dicebox export`."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
 
@@ -7,7 +8,7 @@ import click
 from rich.progress import DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
-from commons.messages import ExportFormat, FreezeRequest, Snapshot, SnapshotDiff
+from commons.messages import SPLITS, ExportFormat, FreezeRequest, Snapshot, SnapshotDiff
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table, split_names
 from dicebox.connect import Place, connect
 from dicebox.run_display import progress_console
@@ -88,13 +89,35 @@ def freeze(
     click.echo(_summary(snapshot), err=True)
 
 
+@click.command(short_help="List the snapshots of a dataset.")
+@click.argument("dataset", type=DatasetType())
+@as_json
+@click.pass_obj
+def snapshots(place: Place, dataset: str, as_json: bool) -> None:
+    """List the snapshots of DATASET, newest first."""
+    with connect(place.existing()) as client:
+        found = client.sensory.snapshots(dataset)
+    if as_json:
+        print_json({"snapshots": [snapshot.model_dump(mode="json") for snapshot in found]})
+        return
+    if not found:
+        click.echo(f"No snapshot yet: `dicebox freeze {dataset}` makes one.")
+        return
+    table = Table("snapshot", "frozen", "images", *SPLITS, "categories", box=None)
+    for one in found:
+        counts = [f"{one.counts.get(split, 0):,}" for split in SPLITS]
+        when = datetime.fromtimestamp(one.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        table.add_row(one.id[:12], when, f"{one.images:,}", *counts, f"{one.categories:,}")
+    print_table(table)
+
+
 @click.command(short_help="Say what changed between two snapshots.")
 @click.argument("before")
 @click.argument("after")
 @as_json
 @click.pass_obj
 def diff(place: Place, before: str, after: str, as_json: bool) -> None:
-    """Say what changed from the snapshot BEFORE to the snapshot AFTER (ids)."""
+    """Say what changed from the snapshot BEFORE to the snapshot AFTER (ids, or starts of them)."""
     with connect(place.existing()) as client:
         changes = client.sensory.diff(before, after)
     if as_json:
@@ -124,7 +147,7 @@ def diff(place: Place, before: str, after: str, as_json: bool) -> None:
 @as_json
 @click.pass_obj
 def export(place: Place, snapshot: str, output: Path, form: ExportFormat, as_json: bool) -> None:
-    """Save the snapshot SNAPSHOT (an id) as a tar, every image checked against its hash.
+    """Save the snapshot SNAPSHOT (an id, or its start) as a tar, every image checked by its hash.
 
     The file is there whole, or not at all. Categories are folders by number in `imagefolder`,
     their names stand in `categories.json`; `dicebox import` reads both again.
@@ -135,6 +158,7 @@ def export(place: Place, snapshot: str, output: Path, form: ExportFormat, as_jso
         connect(place.existing()) as client,
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
+        snapshot = client.sensory.snapshot(snapshot).id
         task = bar.add_task("", total=None)
         size = client.sensory.export(
             snapshot, output, form, received=lambda part: bar.advance(task, part)

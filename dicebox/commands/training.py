@@ -34,7 +34,7 @@ from trainer.standalone import Published, TrainingRequest
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
 @click.option("--dataset", type=DatasetType(), help="Frozen anew, unless --snapshot names one.")
-@click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id.")
+@click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id, or the start of it.")
 @click.option(
     "--sensory",
     type=UrlType(),

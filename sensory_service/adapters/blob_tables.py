@@ -4,9 +4,9 @@ import sqlalchemy
 from sqlalchemy import select
 
 from commons.adapters.database import reading
-from commons.errors import NotFoundError
 from commons.messages import SnapshotState
-from sensory_service.adapters.tables import IMAGE, PACKED, PURGED, SHARD, SNAPSHOT
+from sensory_service.adapters.snapshot_tables import find_snapshot
+from sensory_service.adapters.tables import IMAGE, PACKED, PURGED, SHARD
 
 
 class BlobTables:
@@ -29,12 +29,9 @@ class BlobTables:
 
     def snapshot(self, snapshot: str) -> SnapshotState:
         """Return what became of a snapshot."""
-        query = select(SNAPSHOT.c.purged, SNAPSHOT.c.packed).where(SNAPSHOT.c.id == snapshot)
         with reading(self._database) as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            raise NotFoundError(f"there is no snapshot {snapshot}", kind="unknown-snapshot")
-        return SnapshotState(id=snapshot, purged=row.purged or 0, packed=row.packed is not None)
+            row = find_snapshot(connection, snapshot)
+        return SnapshotState(id=row.id, purged=row.purged or 0, packed=row.packed is not None)
 
     def unfinished(self) -> list[str]:
         """Return the images whose erasure began and did not end."""

@@ -1,18 +1,21 @@
 """Snapshots in tables, one row an image, so that any part of a manifest is read by position."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from commons.adapters.database import reading, writing
-from commons.errors import NotFoundError
-from commons.messages import SPLITS, Snapshot, Split
+from commons.errors import InvalidInputError, NotFoundError
+from commons.messages import SPLITS, Snapshot, SnapshotEntry, Split
 from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.tables import IMAGE, MEMBERSHIP, SNAPSHOT, SNAPSHOT_IMAGE
 from sensory_service.ports import LabeledImage, ManifestLine
 
+_START = re.compile(r"[0-9a-f]{6,64}")
 _AT_ONCE = 1000  # rows of one statement
 _INSERT_ROWS = (
     "INSERT INTO snapshot_image (snapshot, position, image, category, split) VALUES (?, ?, ?, ?, ?)"
@@ -89,15 +92,28 @@ class SnapshotTables:
                 insert(connection, some)
             return True
 
-    def get(self, snapshot: str) -> Snapshot:
-        """Return a snapshot."""
+    def entries(self, dataset: str) -> list[SnapshotEntry]:
+        """Return the snapshots of a dataset, newest first."""
+        body = SNAPSHOT.c.body
         with reading(self._database) as connection:
-            body = connection.execute(
-                select(SNAPSHOT.c.body).where(SNAPSHOT.c.id == snapshot)
-            ).scalar()
-        if body is None:
-            raise NotFoundError(f"there is no snapshot {snapshot}", kind="unknown-snapshot")
-        return Snapshot.model_validate(body)
+            # Not whole: a body has a line for each of what may be thousands of categories.
+            query = (
+                select(
+                    SNAPSHOT.c.id,
+                    SNAPSHOT.c.created,
+                    body["counts"].label("counts"),
+                    func.json_array_length(body["categories"]).label("categories"),
+                )
+                .where(SNAPSHOT.c.dataset == find_dataset(connection, dataset).id)
+                .order_by(SNAPSHOT.c.number.desc())
+            )
+            rows = connection.execute(query).all()
+        return [SnapshotEntry(images=sum(row.counts.values()), **row._asdict()) for row in rows]
+
+    def get(self, snapshot: str) -> Snapshot:
+        """Return a snapshot by its id, or by a start of it."""
+        with reading(self._database) as connection:
+            return Snapshot.model_validate(find_snapshot(connection, snapshot).body)
 
     def rows(self, snapshot: str, first: int, count: int) -> list[ManifestLine]:
         """Return `count` rows (fewer at the end) of a snapshot from row `first` on."""
@@ -116,6 +132,29 @@ class SnapshotTables:
                 ManifestLine(image, category, split)
                 for image, category, split in connection.execute(query)
             ]
+
+
+def find_snapshot(connection: Connection, start: str) -> Row[Any]:
+    """Return the row of the one snapshot whose id is or starts like this.
+
+    Raises:
+        NotFoundError: There is none, or the start is too short to look for.
+        InvalidInputError: There are several.
+    """
+    unknown = NotFoundError(f"there is no snapshot {start}", kind="unknown-snapshot")
+    if not _START.fullmatch(start):
+        raise unknown
+    # `g` comes after every hexadecimal digit.
+    alike = SNAPSHOT.c.id.between(start, start + "g")
+    found = connection.execute(select(SNAPSHOT).where(alike).limit(2)).all()
+    if not found:
+        raise unknown
+    if len(found) > 1:
+        count = connection.execute(select(func.count()).where(alike)).scalar()
+        raise InvalidInputError(
+            f"{count} snapshots start with {start}: give more of the id", kind="ambiguous-snapshot"
+        )
+    return found[0]
 
 
 def _size(name: str) -> ColumnElement[int]:

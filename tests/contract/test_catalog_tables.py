@@ -9,8 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from commons.adapters.database import migrate, reading, version_table, writing
-from commons.errors import ConflictError, GoneError, NotFoundError
+from commons.errors import ConflictError, GoneError, InvalidInputError, NotFoundError
 from commons.messages import Category, OrderRequest, Snapshot, Split, StoredImage
+from sensory_service.adapters.blob_tables import BlobTables
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.label_tables import LabelTables
@@ -283,6 +284,29 @@ def test_a_snapshot_is_stored_once_with_its_rows_in_order(database: sqlalchemy.E
     assert snapshots.get(value.id).created == 1.0
     assert [row.image for row in snapshots.rows(value.id, 5, 2)] == [sha(5), sha(6)]
     assert len(snapshots.rows(value.id, 0, 100)) == 8
+
+
+def test_a_snapshot_is_found_by_a_start_that_no_other_has(database: sqlalchemy.Engine) -> None:
+    value = snapshot(database)
+    snapshots = SnapshotTables(database)
+    alike = value.id[:10] + "f" * 54
+    later = value.model_copy(update={"id": alike, "created": 0.5})
+    assert snapshots.add(later, [])
+    for name in (value.id, value.id[:11]):
+        assert snapshots.get(name) == value
+    assert snapshots.get(alike[:12]).id == alike
+    assert BlobTables(database).snapshot(alike[:12]).id == alike
+    with pytest.raises(InvalidInputError, match="2 snapshots start with") as caught:
+        snapshots.get(value.id[:10])
+    assert caught.value.kind == "ambiguous-snapshot"
+    for name in (value.id[:5], "f" * 64, "'; --", value.id[:12].upper() + "A"):
+        with pytest.raises(NotFoundError):
+            snapshots.get(name)
+    # By the order of freezing: a clock may step.
+    listed = [(entry.id, entry.created, entry.images) for entry in snapshots.entries("pets")]
+    assert listed == [(alike, 0.5, 8), (value.id, 1.0, 8)]
+    with pytest.raises(NotFoundError):
+        snapshots.entries("birds")
 
 
 def place(database: sqlalchemy.Engine, order: str, **options: object) -> list[int]:

@@ -246,6 +246,7 @@ def test_a_category_that_could_be_a_path_stores_nothing(shell: Shell, pets: Path
         ["datasets"],
         ["classify", __file__],
         ["freeze", "pets"],
+        ["snapshots", "pets"],
         ["diff", "a", "b"],
         ["export", "a", "-o", "/nowhere/a.tar"],
         ["fsck"],
@@ -331,6 +332,31 @@ def test_the_difference_of_two_snapshots_is_told(shell: Shell, pets: Path) -> No
     assert code == 0
     assert out.splitlines()[:2] == ["1 added, 0 removed, 0 relabeled", "category owl came"]
     assert json.loads(shell("diff", after, before, "--json")[1])["removed"] == 1
+
+
+def test_snapshots_are_listed_and_named_by_the_start_of_their_ids(
+    shell: Shell, pets: Path, tmp_path: Path
+) -> None:
+    shell("import", pets, "--dataset", "pets")
+    assert shell("snapshots", "pets")[:2] == (
+        0,
+        "No snapshot yet: `dicebox freeze pets` makes one.\n",
+    )
+    frozen = json.loads(shell("freeze", "pets", "--json")[1])
+    code, out, err = shell("snapshots", "pets")
+    assert (code, err) == (0, "")
+    head, row = (line.split() for line in out.splitlines())
+    assert head == ["snapshot", "frozen", "images", "train", "validation", "test", "categories"]
+    assert row[0] == frozen["id"][:12]
+    assert row[-5:] == ["10", *map(str, frozen["counts"].values()), "2"]
+    (entry,) = json.loads(shell("snapshots", "pets", "--json")[1])["snapshots"]
+    assert (entry["id"], entry["counts"]) == (frozen["id"], frozen["counts"])
+    start = frozen["id"][:6]
+    assert json.loads(shell("diff", start, start, "--json")[1])["after"] == frozen["id"]
+    export = shell("export", start, "-o", tmp_path / "pets.tar", "--json")
+    assert json.loads(export[1])["snapshot"] == frozen["id"]
+    code, out, err = shell("snapshots", "birds")
+    assert (code, out, err) == (1, "", "dicebox: there is no dataset named birds\n")
 
 
 @pytest.mark.parametrize("form", ["imagefolder", "coco"])

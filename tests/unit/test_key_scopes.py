@@ -33,6 +33,7 @@ DELETE /api/sensory/v1/datasets/{dataset}/images/{sha256}             sensory:wr
 GET    /api/sensory/v1/datasets/{dataset}/images/{sha256}/history     sensory:read train
 PUT    /api/sensory/v1/datasets/{dataset}/images/{sha256}/label       label sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/imports                     sensory:write
+GET    /api/sensory/v1/datasets/{dataset}/snapshots                   sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/snapshots                   train evolve sensory:write
 GET    /api/sensory/v1/healthz                                        -
 GET    /api/sensory/v1/images/{sha256}                                sensory:read train

@@ -35,6 +35,49 @@ def test_the_same_content_is_the_same_snapshot(house: House) -> None:
     assert reply.json()["id"] != first.id
 
 
+def test_the_snapshots_of_a_dataset_are_listed_newest_first(house: House) -> None:
+    first = house.frozen(each=20)
+    house.fill("pets", {"eel": 5}, shape=(9, 9, 1))
+    second = house.client.freeze("pets", FreezeRequest())
+    house.client.freeze("pets", FreezeRequest(categories=["cat", "dog"]))  # the first one again
+    house.fill("zoo", {"ant": 5, "bee": 5}, shape=(5, 5, 1))
+    assert house.client.snapshots("zoo") == []
+    house.client.freeze("zoo", FreezeRequest())
+    for entry, whole in zip(house.client.snapshots("pets"), (second, first), strict=True):
+        assert (entry.id, entry.created) == (whole.id, whole.created)
+        assert (entry.counts, entry.categories) == (whole.counts, len(whole.categories))
+        assert entry.images == sum(whole.counts.values())
+
+
+def test_the_snapshots_of_a_dataset_that_is_not_there_are_not_found(house: House) -> None:
+    reply = house.http.get(f"{BASE}/datasets/birds/snapshots")
+    assert (reply.status_code, reply.json()["type"]) == (404, "unknown-dataset")
+
+
+def test_a_snapshot_is_found_by_the_start_of_its_id_in_every_route(house: House) -> None:
+    snapshot = house.frozen()
+    start, whole = f"{BASE}/snapshots/{snapshot.id[:6]}", f"{BASE}/snapshots/{snapshot.id}"
+    for path in ("", "/images", "/state", "/batch?seed=3", "/export"):
+        assert house.http.get(start + path).content == house.http.get(whole + path).content
+    for path in (f"{start}/diff/{snapshot.id[:20]}", f"{whole}/diff/{snapshot.id}"):
+        diff = house.http.get(path).json()
+        assert (diff["before"], diff["after"]) == (snapshot.id, snapshot.id)
+
+
+def test_an_order_names_its_snapshot_by_the_whole_id(house: House) -> None:
+    snapshot = house.frozen()
+    order = {"snapshot": snapshot.id[:12], "splits": ["train"], "shape": [8, 8, 1]}
+    assert house.http.post(f"{BASE}/orders", json=order).status_code == 400
+
+
+def test_a_start_that_is_too_short_or_of_no_snapshot_is_not_found(house: House) -> None:
+    snapshot = house.frozen()
+    other = "0" if snapshot.id[0] != "0" else "1"
+    for start in (snapshot.id[:5], other + snapshot.id[1:8], snapshot.id + "0", "%5f%25", "g" * 8):
+        reply = house.http.get(f"{BASE}/snapshots/{start}")
+        assert (reply.status_code, reply.json()["type"]) == (404, "unknown-snapshot")
+
+
 def test_the_id_is_the_hash_of_the_manifest_that_a_client_can_read(house: House) -> None:
     snapshot = house.frozen()
     splits: tuple[Split, ...] = ("train", "validation", "test")
