@@ -1,7 +1,7 @@
 """The jobs that train and export, as values: what an engine carries to `trainer.job`.
 
-Three jobs exist, named by the constants below: train one genome, turn trained weights into the
-files and the card of a network, and measure how fast a genome answers.
+Four jobs exist, named by the constants below: train one genome, turn trained weights into the
+files and the card of a network, measure how fast a genome answers, and make a worker ready.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from commons.network_card import NetworkCard
 TRAIN_FUNCTION = "trainer.job:train"
 EXPORT_FUNCTION = "trainer.job:export"
 MEASURE_FUNCTION = "trainer.job:measure"
+READY_FUNCTION = "trainer.job:be_ready"
 _LARGEST_SIDE = 64
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
 _TRAINER_VERSION = 3
@@ -65,6 +66,10 @@ class TrainJob(JobValue):
     the budget, accuracy) that a training must not fall behind hopelessly; without it none is
     stopped early. `deterministic` gives up speed for the same result to the bit.
 
+    With `until`, in unix seconds, its steps end at that moment and the schedule anneals to it: what
+    its worker's start took less than expected is trained. The seconds of the budget are then only
+    what was expected.
+
     With a word for its `checkpoint` a job that was killed goes on where it was, on any worker
     that sees the same blobs. A later job of the same `training_id` with a larger budget and the
     same word goes on where this one ended.
@@ -80,9 +85,16 @@ class TrainJob(JobValue):
     leave_checkpoint: bool = False
     curve: tuple[tuple[float, float], ...] | None = None
     deterministic: bool = False
+    until: float | None = None
     checkpoint: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
     )
+
+
+class ReadyJob(JobValue):
+    """Import what trains, and map the data, so that the next job of this worker starts at once."""
+
+    data: TrainingData
 
 
 class TrainProgress(JobValue):

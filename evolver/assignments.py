@@ -77,10 +77,13 @@ def next_training(
 
 
 def final_training(
-    request: RunRequest, prepared: Prepared, genome: Genome, budget: Budget
+    request: RunRequest, prepared: Prepared, genome: Genome, budget: Budget, until: float | None
 ) -> Assignment:
-    """Return the fresh and longer training of a genome at the end of a run."""
-    job = _job(request, prepared, genome, budget, FINAL_RUNG)
+    """Return the fresh and longer training of a genome at the end of a run.
+
+    Its steps end at `until`, unix seconds, whenever they begin.
+    """
+    job = _job(request, prepared, genome, budget, FINAL_RUNG).model_copy(update={"until": until})
     return Assignment(job, Evaluation(rung=FINAL_RUNG, key=_key(request, job)))
 
 

@@ -1,5 +1,6 @@
 """The search of one run in motion: what is trained next, and what came of it."""
 
+import math
 from dataclasses import replace
 
 from commons.genome import Genome
@@ -102,20 +103,32 @@ class Breeding:
         self._fresh = done
         return done
 
+    def is_time_for_the_soloist(self) -> bool:
+        """Say whether who will train the winner alone must start to be ready in time."""
+        search_ends = self.plan.last_begin(self._overhead())
+        begin = search_ends - start_overhead(self._crew.starts)
+        return self.plan.alone and self._crew.now() >= begin
+
+    def end_search(self) -> Plan:
+        """Return the plan for what comes after the search, which is over."""
+        plan = self.plan.ended_early(self._crew.now(), self._overhead())
+        self.plan = plan.with_publishing(self._overhead())
+        return self.plan
+
     def assign_finalist(self) -> bool:
         """Train the best genome that is no finalist yet afresh and say whether there was one."""
-        plan, now = self.plan, self._crew.now()
-        overhead_s = cautious_overhead(self._crew.overheads)
-        if plan.alone:
-            overhead_s = max(overhead_s, start_overhead(self._crew.starts))
-        seconds = plan.finalist(now, overhead_s)
+        plan, crew = self.plan, self._crew
+        overhead_s = cautious_overhead(crew.overheads)
+        seconds = plan.finalist(crew.now(), overhead_s)
         member = self.next_finalist()
         if seconds is None or member is None:
             return False
         budget = plan.final_budget(seconds, self._epochs_left(plan.epochs))
         if budget is None:
             return False
-        assignment = final_training(self._request, self._prepared, member.genome, budget)
+        steps_end = plan.final_end - min(cautious_overhead(crew.tails or crew.overheads), seconds)
+        until = None if math.isinf(steps_end) else crew.clock.now() + steps_end - crew.now()
+        assignment = final_training(self._request, self._prepared, member.genome, budget, until)
         self._finalists.add(member.number)
         self._start(member.number, assignment)
         return True

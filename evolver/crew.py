@@ -1,6 +1,7 @@
 """The trainings under way: writes each down, submits it, collects and writes down its end."""
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -21,14 +22,15 @@ _LOG = logging.getLogger(__name__)
 class Training:
     """One training in the engine's hands.
 
-    `epochs` are the most it may still have, `spent_s` what the rungs below it took of its budget,
-    `submitted` is monotonic time.
+    `epochs` and `seconds` are the most it may still have, `spent_s` what the rungs below it took
+    of its budget, `submitted` is monotonic time.
     """
 
     job: str
     number: int
     evaluation: Evaluation
     epochs: int
+    seconds: float
     spent_s: float
     submitted: float
     future: "Future[JobResult]"
@@ -45,8 +47,8 @@ class Crew:
 
     The individuals here leave out the histories of their trainings: nobody needs them all.
     `overheads` are the seconds that trainings of `warm` workers took beyond their loop, `starts`
-    those of the first training of each worker, which had to start it; `others`
-    counts the jobs under way that are no trainings.
+    those of the first training of each worker, which had to start it; `tails` are the seconds
+    from the last step to the result; `others` counts the jobs under way that are no trainings.
 
     Args:
         run: The id of the run.
@@ -65,6 +67,7 @@ class Crew:
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
+    tails: list[float] = field(default_factory=list)
     warm: set[str | None] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     others: int = 0
@@ -157,13 +160,16 @@ class Crew:
         submitted = self.clock.monotonic()
         future = self.engine.submit(spec)
         spent_epochs = before.epochs or 0 if before else 0
+        spent_s = before.trained_s or 0.0 if before else 0.0
+        seconds = math.inf if job.budget.seconds is None else job.budget.seconds
         self.under_way.append(
             Training(
                 job=spec.id,
                 number=number,
                 evaluation=evaluation,
                 epochs=job.budget.epochs - spent_epochs,
-                spent_s=before.trained_s or 0.0 if before else 0.0,
+                seconds=seconds - spent_s,
+                spent_s=spent_s,
                 submitted=submitted,
                 future=future,
             )
@@ -227,7 +233,7 @@ class Crew:
         result = training.future.result()
         evaluation = finished(training.evaluation, result)
         if evaluation.outcome == "ok":
-            self._measure(training, evaluation)
+            self._measure(training, evaluation, result)
         elif training.job in self.cancelled:
             reason = "its time was over"
             evaluation = evaluation.model_copy(update={"outcome": "cancelled", "reason": reason})
@@ -236,16 +242,22 @@ class Crew:
         self.discard_result(training.job)
         return evaluation
 
-    def _measure(self, training: Training, ended: Evaluation) -> None:
+    def _measure(self, training: Training, ended: Evaluation, result: JobResult) -> None:
         before = training.spent_s if ended.resumed else 0.0
         loop = (ended.trained_s or 0.0) - before
-        beyond = max(0.0, self.clock.monotonic() - training.submitted - loop)
+        took = self.clock.monotonic() - training.submitted
+        beyond = max(0.0, took - loop)
         if ended.worker not in self.warm:
             # It started the worker too, which no later training has to.
             self.warm.add(ended.worker)
             self.starts.append(beyond)
             return
         self.overheads.append(beyond)
+        # The loop counts the look at all validation images that follows its last step. Where
+        # epochs ended it, nobody knows when that step was.
+        if loop >= training.seconds:
+            build = float((result.value or {}).get("build_seconds", 0.0))
+            self.tails.append(max(0.0, took - build - training.seconds))
 
 
 def job_id(run: str, number: int, rung: str) -> str:

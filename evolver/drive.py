@@ -18,6 +18,7 @@ from evolver.progress import Standing, last_failure, measured
 from evolver.publishing import export_best
 from evolver.search import within
 from evolver.selection import evaluated
+from evolver.soloist import Soloist
 
 _POLL_S = 0.02
 _REPORT_S = 0.5
@@ -34,16 +35,24 @@ class Drive:
         plan: How its seconds or epochs are divided.
         crew: Its engine and journal.
         ledger: Where its progress goes.
+        open_alone: Gives an engine of one worker that has all cores.
     """
 
     def __init__(
-        self, run: Run, prepared: Prepared, plan: Plan, crew: Crew, ledger: RunLedger
+        self,
+        run: Run,
+        prepared: Prepared,
+        plan: Plan,
+        crew: Crew,
+        ledger: RunLedger,
+        open_alone: Callable[[], AbstractContextManager[Engine]],
     ) -> None:
         self.run = run
         self._crew = crew
         self._ledger = ledger
         self._breeding = Breeding(run.request, prepared, plan, crew)
         self._latencies = Latencies(run.request, prepared, crew)
+        self._soloist = Soloist(crew, open_alone, prepared.data)
         self._keeper = Keeper(crew, run.request.keep_weights)
         self._standing = Standing(run.request, crew)
         self._prepared = prepared
@@ -67,23 +76,25 @@ class Drive:
             if self._search_is_over():
                 break
             self._cancel_late(self._search_deadline(), final=False)
+            if self._breeding.is_time_for_the_soloist():
+                self._soloist.call()
             self._wait("searching")
         self._standing.search_ended()
 
-    def train_finalists(self, open_alone: Callable[[], AbstractContextManager[Engine]]) -> None:
+    def train_finalists(self) -> None:
         """Train the best genomes afresh and longer: one a free worker, or one on all cores.
-
-        Args:
-            open_alone: Gives an engine of one worker that has all cores.
 
         Raises:
             DiceboxError: The tables or the engine failed.
         """
-        plan = self._breeding.plan = self._breeding.plan.ended_early(self._crew.now())
+        plan = self._breeding.end_search()
         if not plan.alone:
             self._train_finalists(plan)
             return
-        while not self._stopping and (self._crew.under_way or self._latencies.busy()):
+        engine = self._soloist.call()
+        while not self._stopping and (
+            self._crew.under_way or self._latencies.busy() or not self._soloist.is_ready()
+        ):
             self._collect()
             self._cancel_late(plan.search_end + plan.grace_s, final=False)
             self._wait("final training")
@@ -91,8 +102,9 @@ class Drive:
             self._crew.cancel()
             self._collect()
         elif self._breeding.next_finalist() is not None:
-            with open_alone() as engine, self._crew.working_with(engine):
+            with self._crew.working_with(engine):
                 self._train_finalists(plan)
+        self._soloist.close()
 
     def _train_finalists(self, plan: Plan) -> None:
         breeding = self._breeding
@@ -150,6 +162,10 @@ class Drive:
         self.run = self.run.model_copy(update=update)
         self._ledger.save(self.run, self._crew.runner)
         return self.run
+
+    def close(self) -> None:
+        """End what only this drive has; safe to call twice."""
+        self._soloist.close()
 
     def _wait(self, phase: str) -> None:
         if self._crew.now() - self._reported >= _REPORT_S:

@@ -123,9 +123,10 @@ class Runner:
             prepared = prepare(_frozen(run), self._sensory, self._sensory_url)
             run = self._resolved(run, prepared)
             crew = Crew(run.id, self._name, engine, self._journal, self._blobs, self._clock, began)
-            drive = Drive(run, prepared, prepared.plan, crew, self._ledger)
+            plan = prepared.plan.shared_by(engine.capacity())
+            drive = Drive(run, prepared, plan, crew, self._ledger, lambda: self._open_engine(1))
             drive.search()
-            drive.train_finalists(lambda: self._open_engine(1))
+            drive.train_finalists()
             drive.publish(self._gallery)
         except KeyboardInterrupt:
             # What is under way stays "submitted": it neither ended nor failed.
@@ -137,6 +138,9 @@ class Runner:
         except Exception as error:  # the outermost frame of a run
             _LOG.exception("run %s failed", run.id)
             self._fail(drive, run, f"internal error: {type(error).__name__}: {error}")
+        finally:
+            if drive is not None:
+                drive.close()
 
     def _resolved(self, run: Run, prepared: Prepared) -> Run:
         """Return the run with what it works on, and the card that says where it came from."""

@@ -28,6 +28,7 @@ from commons.shapes import infer_shape
 from commons.training import (
     EXPORT_FUNCTION,
     MEASURE_FUNCTION,
+    READY_FUNCTION,
     ExportJob,
     ExportResult,
     LatencyJob,
@@ -222,7 +223,7 @@ class FakeEngine:
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
     start_s: float = 6.0
     overhead_s: float = 1.0
-    export_s: float = 3.0
+    export_s: float = 1.2
     epoch_s: float = EPOCH_S
     specs: list[JobSpec] = field(default_factory=list)
     killed: list[str] = field(default_factory=list)
@@ -291,7 +292,7 @@ class FakeEngine:
 
     def store(self, spec: JobSpec) -> None:
         """Store the result of a job as its worker does."""
-        self._store(self._good(spec)[1])
+        self._store(self._good(spec, self.clock.now())[1])
 
     def _store(self, result: JobResult) -> None:
         value = result.value or {}
@@ -311,7 +312,7 @@ class FakeEngine:
         begin = now + (0.0 if slot in self._warm else self.start_s)
         self._warm.add(slot)
         fate = self.fate(spec)
-        seconds, good = self._good(spec)
+        seconds, good = self._good(spec, begin)
         result = good.model_copy(update={"worker": f"worker-{slot}"})
         known = stored_result(self.blobs, spec.id)
         if known is not None:
@@ -335,7 +336,7 @@ class FakeEngine:
         )
         return _Running(spec, future, now, begin + seconds, result)
 
-    def _good(self, spec: JobSpec) -> tuple[float, JobResult]:
+    def _good(self, spec: JobSpec, begin: float) -> tuple[float, JobResult]:
         if spec.function == EXPORT_FUNCTION:
             card = card_of(ExportJob.model_validate(spec.arguments))
             value = ExportResult(card=card).model_dump(mode="json")
@@ -345,12 +346,17 @@ class FakeEngine:
             parameters = infer_shape(genome, (8, 8, 1), 10).parameters
             measured = LatencyResult(latency_us=parameters / 100.0, cpu="a processor")
             return 0.3, JobResult(id=spec.id, outcome="ok", value=measured.model_dump())
+        if spec.function == READY_FUNCTION:
+            return 0.5, JobResult(id=spec.id, outcome="ok", value={})
         job = TrainJob.model_validate(spec.arguments)
         accuracy, loss = synthetic_fitness(job.genome)
         before = self._before(job)
         epochs = job.budget.epochs
-        if job.budget.seconds is not None:
-            epochs = min(epochs, max(1, int(job.budget.seconds / self.epoch_s + 1e-6)))
+        seconds_in_all = job.budget.seconds
+        if job.until is not None:
+            seconds_in_all = job.until - begin - self.overhead_s
+        if seconds_in_all is not None:
+            epochs = min(epochs, max(1, int(seconds_in_all / self.epoch_s + 1e-6)))
         history = [
             {
                 "epoch": epoch,

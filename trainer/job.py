@@ -21,6 +21,7 @@ from commons.training import (
     ExportJob,
     ExportResult,
     LatencyJob,
+    ReadyJob,
     TrainingData,
     TrainJob,
     TrainProgress,
@@ -64,6 +65,7 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             open_checkpoints(context.blobs, job),
             beginning=read_beginning(job, context.blobs, _kind(job)),
             bar=job.curve,
+            until=_here(job.until),
         )
         arrays = arrays_of(trained.network)
         if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -120,6 +122,13 @@ def measure(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return result.model_dump(mode="json")
 
 
+def be_ready(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    """Run a `ReadyJob`, which has no result."""
+    _settle()
+    _examples(context.cache, ReadyJob.model_validate(arguments).data)
+    return {}
+
+
 def open_checkpoints(blobs: Blobs, job: TrainJob) -> Checkpoints | None:
     """Return where a job keeps its checkpoints, if it has a word for them."""
     if job.checkpoint is None:
@@ -131,6 +140,14 @@ def _kind(job: TrainJob) -> str:
     """Return what the checkpoints of a job are of."""
     # Another Keras may list other variables.
     return f"{training_id(job)} keras {keras.__version__} on {keras.backend.backend()}"
+
+
+def _here(until: float | None) -> float | None:
+    """Return a moment in unix seconds as one of `time.monotonic`."""
+    if until is None:
+        return None
+    clock = SystemClock()
+    return clock.monotonic() + until - clock.now()
 
 
 def _put(context: JobContext, kind: str, data: bytes) -> str:

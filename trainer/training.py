@@ -24,6 +24,8 @@ from trainer.loop import Loop
 _KEEP_EVERY_S = 30.0
 # Validation images that are looked at, at most, after an epoch that is not the last one.
 _GLIMPSE = 2000
+# A training that is late takes a few steps and is over.
+_LEAST_S = 1e-3
 _AFRESH = Beginning()
 
 
@@ -62,6 +64,7 @@ def train(
     *,
     beginning: Beginning = _AFRESH,
     bar: Curve | None = None,
+    until: float | None = None,
 ) -> Trained:
     """Return the network of a genome, trained until its budget ends.
 
@@ -78,6 +81,8 @@ def train(
 
     With a `bar` it ends after the first epoch at which its learning curve is hopeless.
 
+    With `until`, a moment of `time.monotonic`, the seconds of the budget are those until then.
+
     Raises:
         JobFailedError: `diverged`: the loss is no longer a number; `out-of-memory`.
         StorageFullError: No space is left for a checkpoint; the one before is still there.
@@ -90,7 +95,7 @@ def train(
     compile_network(network, genome.training)
     loop = Loop(network, genome, examples.train, categories, seed)
     keeper = _Keeper(loop, checkpoints, budget, beginning.rung)
-    course = _Course(loop, budget, beginning.rung, bar)
+    course = _Course(loop, budget, beginning.rung, bar, until)
     try:
         # Traced before the clock of the budget starts, like the first training step.
         predict(network, examples.validation.images[:PREDICT_BATCH], mirror=genome.mirror)
@@ -152,15 +157,20 @@ class _Course:
     """How far a training is on the way through its budget, and whether it is worth going on."""
 
     def __init__(
-        self, loop: Loop, budget: Budget, rung: Checkpoint | None, bar: Curve | None
+        self,
+        loop: Loop,
+        budget: Budget,
+        rung: Checkpoint | None,
+        bar: Curve | None,
+        until: float | None,
     ) -> None:
         self.epochs = budget.epochs
         self.is_over = self.stopped = False
         self._loop = loop
         self._budget = budget
         self._bar = bar
-        self._epochs_before = rung.epochs if rung else 0
-        self._before = self._share(rung.epochs, rung.seconds) if rung else 0.0
+        self._until = until
+        self._rung = rung
 
     def spent(self, part: float = 0.0) -> float:
         """Return the share of the budget that is spent at a share of the present epoch."""
@@ -168,20 +178,32 @@ class _Course:
 
     def of_schedule(self, part: float) -> float:
         """Return the share of the learning rate's schedule, which begins where this rung does."""
-        left = 1.0 - self._before
-        return (self.spent(part) - self._before) / left if left > 0 else 1.0
+        before = self._share(self._rung.epochs, self._rung.seconds) if self._rung else 0.0
+        left = 1.0 - before
+        return (self.spent(part) - before) / left if left > 0 else 1.0
 
     def look(self, history: list[TrainProgress]) -> None:
         """Decide whether it is over, or hopeless, by what was measured so far."""
         self.is_over = bool(history) and self.spent() >= 1.0
         # What the smaller budget had reached was worth going on from: that is decided.
-        if history and not self.is_over and history[-1].epoch > self._epochs_before:
+        epochs_before = self._rung.epochs if self._rung else 0
+        if history and not self.is_over and history[-1].epoch > epochs_before:
             curve = ((self._share(each.epoch, each.seconds), each.accuracy) for each in history)
             self.is_over = self.stopped = hopeless(tuple(curve), self._bar)
 
     def _share(self, epochs: float, seconds: float) -> float:
-        by_time = seconds / self._budget.seconds if self._budget.seconds else 0.0
-        return max(epochs / self._budget.epochs, by_time)
+        whole = self._seconds()
+        return max(epochs / self._budget.epochs, seconds / whole if whole else 0.0)
+
+    def _seconds(self) -> float | None:
+        """Return the seconds of the budget, or those from the first step to a given end.
+
+        The first step is not among them: it builds the graph, however long that takes.
+        """
+        if self._until is None or not self._loop.first_step_at:
+            return self._budget.seconds
+        left = self._until - self._loop.first_step_at
+        return max(self._loop.seconds_before + left, _LEAST_S)
 
 
 def _epochs(

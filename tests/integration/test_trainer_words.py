@@ -1,6 +1,7 @@
 """The words of a training job with the real Keras: climb, inherit, stop, be deterministic."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from commons.errors import JobFailedError, StorageFullError
 from commons.genome import Augmentation, Convolution, Dense, Dropout, Genome, Pooling, Training
 from commons.jobs import JobContext
-from commons.training import Budget, InheritedWeights, TrainingData, TrainJob, TrainResult
+from commons.training import (
+    Budget,
+    InheritedWeights,
+    ReadyJob,
+    TrainingData,
+    TrainJob,
+    TrainResult,
+)
 from commons.weight_layout import weight_layout
 from tests.evolver_builders import genomes
 from tests.sensory_house import MemoryBlobs
@@ -312,3 +320,38 @@ def test_deterministic_trainings_on_several_threads_are_the_same_to_the_bit() ->
     one, other = (run(blobs, job(deterministic=True), f"run/{n}/1") for n in (1, 2))
     assert blobs.get(one.weights) == blobs.get(other.weights)
     assert [each.loss for each in one.history] == [each.loss for each in other.history]
+
+
+def test_a_training_ends_with_the_moment_it_is_given_and_anneals_to_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = rates(monkeypatch)
+    schedule = GENOME.training.model_copy(update={"schedule": "cosine"})
+    genome = GENOME.model_copy(update={"training": schedule})
+    until = time.time() + 8.0
+    result = run(MemoryBlobs(), job(epochs=1_000_000, seconds=0.1, genome=genome, until=until))
+    # The steps, and what follows them: a look at the images, and storing.
+    assert -0.5 < time.time() - until < 4.0
+    assert result.seconds - result.build_seconds > 10 * 0.1
+    assert seen[0] == pytest.approx(GENOME.training.learning_rate)
+    assert seen[-1] < 0.05 * GENOME.training.learning_rate
+
+
+def test_a_training_that_begins_after_its_end_takes_a_few_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = rates(monkeypatch)
+    result = run(MemoryBlobs(), job(epochs=50, seconds=20.0, until=1.0))
+    assert 1 <= len(seen) < 10
+    assert (result.epochs, len(result.history)) == (1, 1)
+
+
+def test_a_worker_that_is_made_ready_has_the_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    import trainer.job  # noqa: PLC0415
+
+    asked: list[TrainingData] = []
+    monkeypatch.setattr(trainer.job, "_examples", lambda folder, data: asked.append(data))
+    context = JobContext("run/a/ready", MemoryBlobs(), Path("unused"), lambda _: None)
+    data = job().data
+    assert trainer.job.be_ready(ReadyJob(data=data).model_dump(mode="json"), context) == {}
+    assert asked == [data]

@@ -1,6 +1,8 @@
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from commons.jobs import JobResult
 from commons.messages import Evaluation
@@ -37,6 +39,8 @@ def test_late_candidates_get_what_is_left_and_then_none_start() -> None:
     assert plan.candidate(plan.search_end - 4.0, 2.0) == pytest.approx(2.0)
     assert plan.candidate(plan.search_end - 2.5, 2.0) is None
     assert plan.candidate(plan.search_end + 9, 0.0) is None
+    assert plan.candidate(plan.last_begin(2.0) - 0.01, 2.0) is not None
+    assert plan.candidate(plan.last_begin(2.0) + 0.01, 2.0) is None
 
 
 def test_each_rung_takes_three_times_the_one_below_what_that_took_included() -> None:
@@ -61,7 +65,7 @@ def test_a_run_without_seconds_has_no_end_but_its_epochs() -> None:
     plan = plan_of(request(seconds=None, epochs_total=100))
     assert plan.candidate(1e9, 2.0) == math.inf
     assert plan.finalist(1e9, 2.0) == math.inf
-    assert plan.ended_early(50.0).finalist(1e9, 2.0) == math.inf
+    assert plan.ended_early(50.0, 1.0).finalist(1e9, 2.0) == math.inf
     assert (plan.search_epochs, plan.epochs, plan.finalists) == (78, 100, 1)
     assert [plan.rung_epochs(rung) for rung in (1, 2, 3)] == [5, 15, 45]
     assert plan.budget(1, math.inf, 78) == Budget(epochs=5)
@@ -77,11 +81,41 @@ def test_a_final_training_gets_all_that_is_left_of_its_phase() -> None:
 
 
 def test_a_search_that_ends_early_leaves_the_final_phase_its_length() -> None:
-    plan = plan_of(request(seconds=600)).ended_early(30.0)
+    plan = plan_of(request(seconds=600)).ended_early(30.0, 1.0)
     assert plan.final_end == pytest.approx(30.0 + 0.22 * 600)
     assert plan.end == pytest.approx(plan.final_end + 4.0)
-    late = plan_of(request(seconds=600))
-    assert late.ended_early(late.search_end + 5).final_end == late.final_end
+
+
+@settings(max_examples=200, deadline=None)
+@given(seconds=st.floats(5, 7200), left=st.floats(-10, 1), overhead_s=st.floats(0.1, 20))
+def test_a_search_that_nobody_fits_into_any_more_leaves_its_rest_to_the_winner(
+    seconds: float, left: float, overhead_s: float
+) -> None:
+    plan = plan_of(request(seconds=seconds))
+    now = plan.search_end - left * plan.candidate_s
+    over = plan.ended_early(now, overhead_s)
+    assert (over.search_end, over.final_end, over.end) == (plan.search_end, plan.final_end, seconds)
+    wanted = over.finalist(now, overhead_s)
+    assert wanted is None or now + overhead_s + wanted == pytest.approx(plan.final_end)
+
+
+@settings(max_examples=200, deadline=None)
+@given(seconds=st.floats(5, 7200), overhead_s=st.floats(0.0, 60))
+def test_what_publishing_does_not_need_is_the_winner_s(seconds: float, overhead_s: float) -> None:
+    plan = plan_of(request(seconds=seconds))
+    known = plan.with_publishing(overhead_s)
+    assert plan.final_end <= known.final_end <= seconds - 0.5
+    assert known.final_end == plan.final_end or seconds - known.final_end >= overhead_s
+    assert (known.search_end, known.end) == (plan.search_end, seconds)
+    unlimited = plan_of(request(seconds=None, evaluations=3))
+    assert unlimited.with_publishing(overhead_s) == unlimited
+
+
+def test_the_only_worker_trains_the_winner_too() -> None:
+    plan = plan_of(request(seconds=600, workers=None))
+    assert plan.shared_by(2).alone
+    assert not plan.shared_by(1).alone
+    assert plan.shared_by(1).finalists == 1
 
 
 def test_a_timeout_is_generous_but_ends_with_the_run() -> None:

@@ -35,7 +35,7 @@ def test_a_run_ends_within_five_percent_of_its_seconds(seconds: int) -> None:
     stage = Stage()
     started = stage.clock.time
     assert stage.evolve(seconds=seconds).state == "complete"
-    assert stage.clock.time - started <= 1.05 * seconds
+    assert 0.95 * seconds <= stage.clock.time - started <= 1.05 * seconds
 
 
 def test_workers_are_busy_from_the_start_and_nobody_is_killed_in_a_good_run() -> None:
@@ -53,21 +53,25 @@ def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores(
 ) -> None:
     stage = Stage(start_s=start_s)
     run = stage.evolve(seconds=600)
-    assert stage.clock.time - 1000 <= 615
     assert stage.engine.killed == []
     search, alone = stage.engines
     assert (search.size, alone.size) == (2, 1)
-    assert [spec.id.split("/")[2] for spec in alone.specs] == ["final"]
+    assert [spec.id.split("/")[2] for spec in alone.specs] == ["ready", "final"]
     assert [spec.id.split("/")[2] for spec in search.specs][-1] == "export"
     assert (search.closed, alone.closed, run.state) == (True, True, "complete")
-    number = int(alone.specs[0].id.split("/")[1])
+    number = int(alone.specs[1].id.split("/")[1])
     individuals = stage.tables.individuals("r1")
     assert individuals[number - 1] == max(individuals, key=_standing)
     final = individuals[number - 1].evaluations[-1]
     assert (final.rung, final.outcome) == ("final", "ok")
     assert final.trained_s is not None
-    # Less its worker's start; the most epochs of a final training end it before that.
-    assert final.trained_s > min(132 - start_s - 15, 107)
+    # All of its time but for building it, its end and publishing: its worker had started before.
+    assert final.trained_s > 600 - 458 - 6
+    assert 590 < stage.clock.time - 1000 < 601
+    searched = [known.at for each in individuals for known in each.evaluations if known != final]
+    assert final.started is not None
+    assert final.started - 1000 == pytest.approx(max(at for at in searched if at), abs=0.5)
+    assert not [name for name in stage.blobs.names() if name.endswith("/ready.json")]
 
 
 def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
