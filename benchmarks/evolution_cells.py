@@ -70,10 +70,13 @@ def figures_of(run: Run, individuals: list[Individual]) -> dict[str, Any]:
 def measure_peer(cell: Cell, options: Options) -> dict[str, Any]:
     """Return the figures of one search of a peer; one that fails is recorded with its reason."""
     pixels = pixels_of(cell.data, options)
+    contestant = contestants()[cell.arm]
+    told = [pinned for pinned in contestant.peer.requirements if pinned.startswith(_TOLD)]
     try:
-        return search_of(contestants()[cell.arm], cell, pixels, options)
+        return {"requirements": told, **search_of(contestant, cell, pixels, options)}
     except DiceboxError as error:
         return {
+            "requirements": told,
             "test_accuracy": None,
             "validation_accuracy": None,
             "networks": None,
@@ -112,9 +115,6 @@ def search_of(
         "test_accuracy": accuracy,
         "peak_bytes": seen[0].peak_bytes(),
         "images": pixels.images,
-        "requirements": [
-            pinned for pinned in contestant.peer.requirements if pinned.startswith(_TOLD)
-        ],
         **figures,
     }
 

@@ -369,6 +369,7 @@ def test_a_peer_that_breaks_is_a_line_of_the_table_and_no_end_of_it(with_stub: P
     options = Options(True, True, False, with_stub, with_stub)
     found = evolution.measure(Cell("evolution", BAYESIAN, "digits", 0, {"seconds": 1.0}), options)
     assert found["test_accuracy"] is None
+    assert found["requirements"] == []
     assert "no luck" in found["ended"]
     assert found["images"] == "s"
 
