@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from benchmarks.frame import Findings, Options
-from benchmarks.installation import fresh_dicebox
+from benchmarks.installation import dicebox_up
 from benchmarks.rows import Row, at_least, at_most
 from benchmarks.sensory_sizes import Sizes
 from benchmarks.sensory_uploads import DATASET, import_archive, some_of
@@ -18,6 +18,7 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.services import Caller, SensoryClient
 from commons.messages import FreezeRequest, Snapshot
 from commons.training import TrainingData
+from dicebox.client import Client
 from trainer.adapters.example_cache import ExampleCache
 
 _SHAPE = (28, 28, 1)
@@ -28,9 +29,8 @@ _PATIENCE_S = 60.0
 
 def measure(options: Options, sizes: Sizes, archive: Path) -> Findings:
     """Import MNIST, freeze it, forget the page cache, and let two trainers order it."""
-    houses = options.work / "houses"
-    with fresh_dicebox(houses) as (running, client):
-        with some_of(archive, sizes.imported, houses) as chosen:
+    with dicebox_up(options.work / "orders") as running, Client(running.url) as client:
+        with some_of(archive, sizes.imported, options.work) as chosen:
             imported = import_archive(running, chosen)
         started = time.perf_counter()
         snapshot = client.sensory.freeze(DATASET, FreezeRequest())

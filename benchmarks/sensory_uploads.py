@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from benchmarks.frame import Findings, Options
-from benchmarks.installation import Running, fresh_dicebox
+from benchmarks.installation import Running, dicebox_up
 from benchmarks.rows import Goal, Row, at_least
 from benchmarks.sensory_sizes import Sizes
 from commons.adapters.file_blobs import FileBlobs
@@ -40,15 +40,17 @@ Item = TypeVar("Item")
 
 
 def measure(options: Options, sizes: Sizes, archive: Path) -> Findings:
-    """Upload and import images of MNIST, each time into an empty data folder."""
-    houses = options.work / "houses"
+    """Upload and import images of MNIST, each time into an empty data folder that stays."""
     images = list(islice(archived_images(archive), sizes.uploads + sizes.forms))
-    figures = {"disk": _disk_alone(houses, images[: sizes.uploads])}
-    with fresh_dicebox(houses) as (running, _):
+    figures = {"disk": _disk_alone(options.work / "disk", images[: sizes.uploads])}
+    with dicebox_up(options.work / "single") as running:
         figures["single"] = _singles(running, images[: sizes.uploads])
-    with fresh_dicebox(houses) as (running, _):
+    with dicebox_up(options.work / "form") as running:
         figures["form"] = _forms(running, images[sizes.uploads :])
-    with some_of(archive, sizes.imported, houses) as chosen, fresh_dicebox(houses) as (running, _):
+    with (
+        some_of(archive, sizes.imported, options.work) as chosen,
+        dicebox_up(options.work / "command") as running,
+    ):
         figures["command"] = _by_command(running, chosen)
         figures["again"] = _by_command(running, chosen)
     return Findings(summary(figures), details=figures)
@@ -164,16 +166,14 @@ def _forms(running: Running, images: Sequence[Image]) -> float:
 
 def _disk_alone(folder: Path, images: Sequence[Image]) -> float:
     """Return the images a second that the disk takes as durable files, without any service."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as place:
-        blobs = FileBlobs(Path(place))
+    blobs = FileBlobs(folder)
 
-        def put(share: Sequence[Image]) -> None:
-            for _, data in share:
-                blobs.put(image_blob(hashlib.sha256(data).hexdigest()), data)
+    def put(share: Sequence[Image]) -> None:
+        for _, data in share:
+            blobs.put(image_blob(hashlib.sha256(data).hexdigest()), data)
 
-        rate = _at_once(put, [images[first::CONNECTIONS] for first in range(CONNECTIONS)])
-        os.sync()
+    rate = _at_once(put, [images[first::CONNECTIONS] for first in range(CONNECTIONS)])
+    os.sync()
     return rate
 
 
