@@ -57,6 +57,8 @@ class S3Blobs:
 
     def put_many(self, blobs: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Store some blobs durably, several at once, and say of each whether it is new."""
+        for name, _ in blobs:
+            checked_blob_name(name)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             return list(pool.map(self.put, *zip(*blobs, strict=True)))
 
