@@ -173,7 +173,7 @@ def _follow(client: Client, run_id: str, show: Callable[[Run], None]) -> Run:
 
 
 def _line_printer(console: Console) -> Callable[[Run], None]:
-    shown = {"at": -_LINE_EVERY_S, "phase": ""}
+    shown = {"at": -_LINE_EVERY_S, "phase": "", "further": ""}
 
     def show(run: Run) -> None:
         progress, now = run.progress, time.monotonic()
@@ -181,13 +181,16 @@ def _line_printer(console: Console) -> Callable[[Run], None]:
         if not due and progress.phase == shown["phase"] and run.state not in ENDED:
             return
         shown.update(at=now, phase=progress.phase)
-        rungs = "".join(f", {_rung(each)}" for each in progress.rungs[1:])
         console.print(
             f"{progress.phase}: {_left(run)}, "
-            f"{progress.evaluated} trained of {progress.births} born{rungs}, "
+            f"{progress.evaluated} trained of {progress.births} born, "
             f"best {_percent(progress.best)}, median {_percent(progress.median)}",
             soft_wrap=True,
         )
+        further = "; ".join(_further(progress.rungs, with_best=False))
+        if further and further != shown["further"]:
+            shown["further"] = further
+            console.print(f"  {further}", soft_wrap=True)
 
     return show
 
@@ -236,10 +239,8 @@ def _figures(run: Run) -> RenderableType:
 
 
 def _standing(progress: RunProgress) -> Iterator[str]:
-    """Yield a line of the rungs and one of the front, where there is more than one of each."""
-    if len(progress.rungs) > 1:
-        rungs = (f"{_rung(rung)} best {_percent(rung.best)}" for rung in progress.rungs)
-        yield "   ".join(rungs)
+    """Yield lines of who was trained further, and one of the front if it is more than one."""
+    yield from _further(progress.rungs, with_best=True)
     if len(progress.front) > 1:
         yield "front  " + "   ".join(map(_point, progress.front))
 
@@ -256,9 +257,19 @@ def _left(run: Run) -> str:
     return f"{run.progress.epochs} epochs in {run.progress.seconds:.0f} s"
 
 
-def _rung(rung: RungProgress) -> str:
-    name = "final" if rung.rung == "final" else f"rung {rung.rung}"
-    return f"{name} {rung.ended}"
+def _further(rungs: list[RungProgress], *, with_best: bool) -> Iterator[str]:
+    """Yield how many were trained to each rung above the first, and how many afresh at the end."""
+
+    def best(rung: RungProgress) -> str:
+        return f" (best {_percent(rung.best)})" if with_best else ""
+
+    higher = [rung for rung in rungs if rung.rung not in ("1", "final")]
+    if higher:
+        each = (f"{rung.ended} to rung {rung.rung}{best(rung)}" for rung in higher)
+        yield f"trained further: {', '.join(each)}"
+    for rung in rungs:
+        if rung.rung == "final":
+            yield f"trained afresh for the end: {rung.ended}{best(rung)}"
 
 
 def _workers(workers: list[WorkerActivity]) -> RenderableType:

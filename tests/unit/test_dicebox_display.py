@@ -30,6 +30,7 @@ from dicebox.run_display import (
 )
 
 GENOME = "conv 3x3 8 relu | dense 10"
+PHASES = ("searching", "final training")
 
 
 def console(*, terminal: bool = False) -> Console:
@@ -117,11 +118,41 @@ def test_the_live_picture_tells_of_rungs_and_of_a_front_where_there_are_some() -
         FrontPoint(number=7, accuracy=0.95, parameters=4_000),
     ]
     seen.print(render_run(a_run(**SEARCHING, rungs=rungs, front=front)))
-    assert "rung 1 12 best 90.00 %   rung 2 4 best 95.00 %   final 1 best 99.00 %" in text(seen)
+    assert "trained further: 4 to rung 2 (best 95.00 %)" in text(seen)
+    assert "trained afresh for the end: 1 (best 99.00 %)" in text(seen)
     assert "front  #3 99.00 % 210 µs   #7 95.00 % 4,000" in text(seen)
-    line = console()
-    watch_run(Following(a_run("complete", **SEARCHING, rungs=rungs)), "r1", line)
-    assert "5 trained of 7 born, rung 2 4, final 1, best" in text(line)
+
+
+def test_who_was_trained_further_is_said_in_words_when_it_changes() -> None:
+    seen = console()
+    rungs = [RungProgress(rung=str(rung), ended=1000 // rung, best=0.9) for rung in (1, 2, 3)]
+    ended = [*rungs, RungProgress(rung="final", ended=1, best=0.99)]
+    many = {**SEARCHING, "births": 1003, "evaluated": 1000, "seconds_left": 86_399.0}
+    first, again = (a_run(**{**many, "phase": phase}, rungs=rungs) for phase in PHASES)
+    watch_run(
+        Following(first, again, a_run("complete", **{**many, "phase": "done"}, rungs=ended)),
+        "r1",
+        seen,
+    )
+    lines = text(seen).splitlines()
+    assert [line for line in lines if line.startswith("  ")] == [
+        "  trained further: 500 to rung 2, 333 to rung 3",
+        "  trained further: 500 to rung 2, 333 to rung 3; trained afresh for the end: 1",
+    ]
+    assert len(lines) == 5
+    live = console()
+    live.print(render_run(a_run(**many, rungs=ended)))
+    assert "trained further: 500 to rung 2 (best 90.00 %), 333 to rung 3 (best 90.00 %)" in text(
+        live
+    )
+    assert max(map(len, [*lines, *text(live).splitlines()])) <= 100
+
+
+def test_where_nobody_was_trained_further_nothing_is_said_of_it() -> None:
+    seen = console()
+    only = [RungProgress(rung="1", ended=3, best=0.9)]
+    watch_run(Following(a_run("complete", **SEARCHING, rungs=only)), "r1", seen)
+    assert len(text(seen).splitlines()) == 1
 
 
 def test_a_run_without_seconds_tells_what_was_spent() -> None:
