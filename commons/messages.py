@@ -5,6 +5,7 @@ service, under `/api/classification/v1`. All values are frozen and refuse unknow
 a misspelt field is an error and not a silent default.
 """
 
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -32,6 +33,18 @@ class Message(BaseModel):
     """Base of all messages."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Return the schema; made once as it is asked for at every request with a query."""
+        if args or kwargs:
+            return super().model_json_schema(*args, **kwargs)
+        return _schema(cls)
+
+
+@cache
+def _schema(message: type[Message]) -> dict[str, Any]:
+    return super(Message, message).model_json_schema()
 
 
 class Category(Message):
