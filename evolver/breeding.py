@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 from commons.genome import Genome
-from commons.learning_curve import Curve, bar_of, curve_of
 from commons.messages import Evaluation, Individual, RunRequest
 from evolver.assignments import Assignment, final_training, first_training, next_training
 from evolver.budget import Plan, cautious_overhead, expected_overhead, start_overhead
 from evolver.crew import Crew
+from evolver.curves import Curves, kind_to_be
 from evolver.journal import (
     FINAL_RUNG,
     FIRST_RUNG,
@@ -24,9 +24,6 @@ from evolver.selection import Member
 
 # A training that was under way at so many deaths of a runner may be what kills them.
 _MOST_ATTEMPTS = 5
-_KEPT_CURVES = 60
-# A learning curve that ended this early says nothing about the whole budget.
-_NEARLY_ALL = 0.9
 
 
 class Breeding:
@@ -46,7 +43,7 @@ class Breeding:
         self._prepared = prepared
         self._crew = crew
         self._left: list[tuple[int, Evaluation]] = []
-        self._curves: dict[str, list[Curve]] = {}
+        self._curves = Curves(plan)
         self._finalists: set[int] = set()
         self._exhausted = False
         # Whether anything happened since there was last nothing to assign.
@@ -63,7 +60,7 @@ class Breeding:
                 if evaluation.state == "submitted":
                     self._adopt(individual.number, evaluation)
                     continue
-                self._remember(evaluation)
+                self._curves.remember(individual, evaluation)
                 if evaluation.rung == FINAL_RUNG:
                     self._finalists.add(individual.number)
         individuals = self._crew.individuals
@@ -76,7 +73,7 @@ class Breeding:
             return
         rung = int(evaluation.rung)
         self.search = told(self.search, number, rung, fitness_of(evaluation))
-        self._remember(evaluation)
+        self._curves.remember(self._crew.individuals[number], evaluation)
 
     def assign(self) -> bool:
         """Give a worker the next candidate and say whether there was time and one for it.
@@ -106,8 +103,10 @@ class Breeding:
     def is_time_for_the_soloist(self) -> bool:
         """Say whether who will train the winner alone must start to be ready in time."""
         search_ends = self.plan.last_begin(self._overhead())
-        begin = search_ends - start_overhead(self._crew.starts)
-        return self.plan.alone and self._crew.now() >= begin
+        # It is one more process on the cores that the others have too.
+        workers = self._crew.engine.capacity()
+        start_s = start_overhead(self._crew.starts) * (workers + 1) / workers
+        return self.plan.alone and self._crew.now() >= search_ends - start_s
 
     def end_search(self) -> Plan:
         """Return the plan for what comes after the search, which is over."""
@@ -153,7 +152,7 @@ class Breeding:
         """Take the result of a training whose runner died, or train it again."""
         ended = self._crew.adopt(number, evaluation)
         if ended is not None:
-            self._remember(ended)
+            self._curves.remember(self._crew.individuals[number], ended)
             if ended.rung == FINAL_RUNG:
                 self._finalists.add(number)
         elif evaluation.rung != FINAL_RUNG:
@@ -217,7 +216,9 @@ class Breeding:
         budget = self.plan.budget(rung, seconds, spent_epochs + left)
         if budget is None or budget.epochs <= spent_epochs:
             return None
-        bar = self._bar(str(rung))
+        source = self._crew.individuals.get(parent) if parent is not None else None
+        kind = kind_to_be(individual, rung, before, source)
+        bar = self._curves.bar(kind) if self._request.fidelity.curve_stop else None
         higher = rung < self.plan.rungs
         if before is not None:
             return next_training(
@@ -228,7 +229,7 @@ class Breeding:
             self._prepared,
             Genome.model_validate(individual.genome),
             budget,
-            self._crew.individuals.get(parent) if parent is not None else None,
+            source,
             bar,
             climbs=higher,
         )
@@ -269,24 +270,3 @@ class Breeding:
 
     def _overhead(self) -> float:
         return expected_overhead(self._crew.overheads)
-
-    def _remember(self, evaluation: Evaluation) -> None:
-        """Keep the learning curve of a training that had its whole budget."""
-        if evaluation.outcome != "ok" or evaluation.stopped or evaluation.rung == FINAL_RUNG:
-            return
-        rung = int(evaluation.rung)
-        enough_s = (evaluation.trained_s or 0.0) >= _NEARLY_ALL * self.plan.rung_s(rung)
-        if enough_s or (evaluation.epochs or 0) >= self.plan.rung_epochs(rung):
-            curves = self._curves.setdefault(evaluation.rung, [])
-            curves.append(_curve(evaluation))
-            del curves[:-_KEPT_CURVES]
-
-    def _bar(self, rung: str) -> Curve | None:
-        if not self._request.fidelity.curve_stop:
-            return None
-        return bar_of(self._curves.get(rung, []))
-
-
-def _curve(evaluation: Evaluation) -> Curve:
-    history = evaluation.history
-    return curve_of([each.seconds for each in history], [each.accuracy for each in history])

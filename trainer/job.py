@@ -16,6 +16,7 @@ from commons.adapters.services import Caller, SensoryClient
 from commons.auth import authorization, key_from_env
 from commons.errors import JobFailedError
 from commons.jobs import JobContext
+from commons.learning_curve import Curve
 from commons.ports import Blobs
 from commons.training import (
     ExportJob,
@@ -32,7 +33,7 @@ from trainer.adapters.determinism import be_deterministic
 from trainer.adapters.example_cache import ExampleCache
 from trainer.adapters.named_weights import arrays_of
 from trainer.backends import on_tensorflow
-from trainer.beginning import read_beginning
+from trainer.beginning import Beginning, read_beginning
 from trainer.checkpoint import Checkpoints
 from trainer.examples import Examples
 from trainer.export import export as export_network
@@ -54,6 +55,7 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
 
     if job.deterministic:
         be_deterministic()
+    beginning = read_beginning(job, context.blobs, _kind(job))
     try:
         trained = train_genome(
             job.genome,
@@ -63,8 +65,8 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             job.seed,
             report,
             open_checkpoints(context.blobs, job),
-            beginning=read_beginning(job, context.blobs, _kind(job)),
-            bar=job.curve,
+            beginning=beginning,
+            bar=_bar(job, beginning),
             until=_here(job.until),
         )
         arrays = arrays_of(trained.network)
@@ -140,6 +142,12 @@ def _kind(job: TrainJob) -> str:
     """Return what the checkpoints of a job are of."""
     # Another Keras may list other variables.
     return f"{training_id(job)} keras {keras.__version__} on {keras.backend.backend()}"
+
+
+def _bar(job: TrainJob, beginning: Beginning) -> Curve | None:
+    """Return the bar of a job, none where it cannot begin as those did that the bar is made of."""
+    asked = job.start is not None or job.inherit is not None
+    return None if asked and beginning == Beginning() else job.curve
 
 
 def _here(until: float | None) -> float | None:

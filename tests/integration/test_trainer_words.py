@@ -355,3 +355,17 @@ def test_a_worker_that_is_made_ready_has_the_examples(monkeypatch: pytest.Monkey
     data = job().data
     assert trainer.job.be_ready(ReadyJob(data=data).model_dump(mode="json"), context) == {}
     assert asked == [data]
+
+
+def test_who_cannot_begin_as_the_others_did_is_not_compared_with_them() -> None:
+    nobody_passes = ((0.3, 1.1), (0.5, 1.1))
+    gone = InheritedWeights(genome=GENOME, weights="weights/gone.npz")
+    for words in ({"inherit": gone}, {"start": "checkpoints/gone.npz"}):
+        result = run(MemoryBlobs(), job(epochs=6, curve=nobody_passes, **words))
+        assert (result.stopped, result.epochs) == (False, 6)
+    blobs = MemoryBlobs()
+    parent = run(blobs, job(epochs=1))
+    inherit = InheritedWeights(genome=GENOME, weights=parent.weights)
+    heir = run(blobs, job(epochs=6, curve=nobody_passes, inherit=inherit), "run/2/1")
+    assert heir.stopped
+    assert heir.epochs < 6
