@@ -88,7 +88,7 @@ class Drive:
             DiceboxError: The tables or the engine failed.
         """
         plan = self._breeding.end_search()
-        if not plan.alone:
+        if self._stopping or not plan.alone:
             self._train_finalists(plan)
             return
         engine = self._soloist.call()

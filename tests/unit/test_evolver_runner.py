@@ -203,6 +203,25 @@ def test_a_stopped_run_publishes_the_best_it_has() -> None:
     assert run.network is not None
     assert stage.clock.time < 1050
     assert stage.engine.jobs("final") == []
+    assert len(stage.engines) == 1
+
+
+def test_a_run_that_is_stopped_at_the_end_of_its_search_lets_the_winner_s_worker_go() -> None:
+    stage = Stage()
+    stage.clock.alarms.append(lambda now: stage.tables.stops.add("r1") if now > 1452 else None)
+    run = stage.evolve(seconds=600)
+    assert (run.state, run.network is not None) == ("stopped", True)
+    search, alone = stage.engines
+    assert [spec.id.split("/")[2] for spec in alone.specs] == ["ready"]
+    assert (search.closed, alone.closed) == (True, True)
+
+
+def test_an_only_worker_has_all_cores_already() -> None:
+    stage = Stage()
+    run = stage.evolve(seconds=600, workers=1)
+    assert run.state == "complete"
+    assert len(stage.engines) == 1
+    assert len(stage.engine.jobs("final")) == 1
 
 
 def test_a_run_that_is_stopped_before_its_first_result_publishes_nothing() -> None:
