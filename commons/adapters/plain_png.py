@@ -6,6 +6,7 @@ else is left to the one decoder.
 """
 
 import struct
+import zlib
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,9 @@ def _is_plain(data: bytes, shape: tuple[int, int, int]) -> bool:
 
 
 def _has_only_pixels(data: bytes) -> bool:
-    """Say whether all chunks up to the last one are of those that change nothing."""
+    """Say whether all chunks up to the last one are whole, and of those that change nothing."""
+    if not _is_whole(data, len(_SIGNATURE), 13):
+        return False
     at = _FIRST_CHUNK
     for _ in range(_MOST_CHUNKS):
         if at + _AROUND > len(data):
@@ -66,7 +69,14 @@ def _has_only_pixels(data: bytes) -> bool:
         size, kind = _CHUNK.unpack_from(data, at)
         if kind == b"IEND":
             return True
-        if kind not in _HARMLESS:
+        if kind not in _HARMLESS or not _is_whole(data, at, size):
             return False
         at += size + _AROUND
     return False
+
+
+def _is_whole(data: bytes, at: int, size: int) -> bool:
+    """Say whether the check sum of a chunk is right: libspng would not look at it."""
+    end = at + _AROUND + size
+    content = memoryview(data)[at + 4 : end - 4]
+    return end <= len(data) and zlib.crc32(content).to_bytes(4, "big") == data[end - 4 : end]

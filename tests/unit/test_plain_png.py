@@ -146,6 +146,15 @@ def test_damage_gives_the_pixels_of_the_one_decoder_or_nothing(data: st.DataObje
         np.testing.assert_array_equal(fast, decode_image(damaged, (9, 8, 3), "fit"))
 
 
+@pytest.mark.parametrize("place", [29, 48])
+def test_a_wrong_check_sum_is_left_to_the_one_decoder(place: int) -> None:
+    data = bytearray(png_bytes((9, 8, 3)))
+    data[place] ^= 1
+    assert decode_plain_png(bytes(data), (9, 8, 3)) is None
+    with pytest.raises(InvalidInputError):
+        decode_stored(bytes(data), (9, 8, 3), "fit")
+
+
 def test_a_stored_file_that_is_damaged_is_refused_as_ever() -> None:
     for damaged in (b"", b"\x89PNG\r\n\x1a\n", truncated(png_bytes((30, 30, 3)))):
         with pytest.raises(InvalidInputError):
