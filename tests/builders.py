@@ -52,15 +52,22 @@ def truncated(data: bytes, share: float = 0.5) -> bytes:
     return data[: int(len(data) * share)]
 
 
-def bomb_png(width: int = 30_000, height: int = 30_000) -> bytes:
-    """Return a valid black PNG that is small as a file and huge as pixels; quick to make."""
-    left = height * (width + 1)  # one filter byte a row
+def bomb_png(width: int = 30_000, height: int = 30_000, orientation: int | None = None) -> bytes:
+    """Return a valid black PNG that is small as a file and huge as pixels; quick to make.
+
+    With an orientation all of it is transparent and turned.
+    """
+    left = height * (width * (4 if orientation else 1) + 1)  # one filter byte a row
     # The Adler checksum of n zeros is known without making them.
     checksum = struct.pack(">I", (left % 65521) << 16 | 1)
     chunk = 1 << 20
     stream = b"\x78\x01" + _zeros(chunk) * (left // chunk) + _zeros(left % chunk, last=True)
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", stream + checksum), (b"IEND", b""))
+    header = struct.pack(">IIBBBBB", width, height, 8, 6 if orientation else 0, 0, 0, 0)
+    parts = [(b"IHDR", header), (b"IDAT", stream + checksum), (b"IEND", b"")]
+    if orientation:
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        parts.insert(1, (b"eXIf", exif.tobytes().removeprefix(b"Exif\x00\x00")))
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in parts)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from commons.adapters.decode_tiles import ORIENTATION, Tiles, opaque, resized
 from commons.adapters.memory_budget import MemoryBudget
 from commons.adapters.plain_png import decode_plain_png
 from commons.errors import InvalidInputError, TooLargeError
@@ -31,7 +32,8 @@ MEDIA_TYPES = {
 MAX_PIXELS = 64_000_000
 # What strangers' pictures may take at once, in all threads; decoding has its own tables beside.
 _BUDGET = MemoryBudget(224 * 1024 * 1024)
-_ORIENTATION = 0x0112
+# A larger one is decoded tile by tile, which takes little memory and some longer.
+_LARGE_PIXELS = 1 << 20
 _GREY_MODES = {"1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "F"}
 # What Pillow raises for damaged files, format by format.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError)
@@ -58,7 +60,7 @@ def inspect_image(data: bytes) -> ImageFacts:
     """
     image = _open(data)
     kind = str(image.format)
-    with _BUDGET.taken(_checked_bytes(image)):
+    with _BUDGET.taken(_checked_bytes(image, _bytes_per_pixel(image))):
         upright = _upright(image)
         channels = 1 if upright.mode in _GREY_MODES else 3
         facts = ImageFacts(kind, upright.height, upright.width, channels)
@@ -76,13 +78,21 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
-        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+        TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     height, width, channels = shape
-    image = _opaque(_upright(_open(data)), "L" if channels == 1 else "RGB")
-    if image.size != (width, height):
-        image = _resized(image, (width, height), resize)
-    return np.asarray(image, dtype=np.uint8).reshape(shape)
+    mode = "L" if channels == 1 else "RGB"
+    image = _open(data)
+    if image.width * image.height <= _LARGE_PIXELS:
+        small = opaque(_upright(image), mode)
+        if small.size != (width, height):
+            small = resized(small, (width, height), resize)
+        return np.asarray(small, dtype=np.uint8).reshape(shape)
+    needed = _checked_bytes(image, _loaded_bytes_per_pixel(image)) + image.width * image.height
+    with _BUDGET.taken(min(needed, _BUDGET.total)):
+        pixels = np.asarray(resized(_tiles(image, mode), (width, height), resize), dtype=np.uint8)
+        image.close()
+    return pixels.reshape(shape)
 
 
 def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
@@ -92,7 +102,7 @@ def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
-        TooLargeError: More than `MAX_PIXELS`; nothing was decoded.
+        TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     pixels = decode_plain_png(data, shape)
     return decode_image(data, shape, resize) if pixels is None else pixels
@@ -106,14 +116,14 @@ def encode_thumbnail(data: bytes, size: int) -> bytes:
         TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     image = _open(data)
-    with _BUDGET.taken(_checked_bytes(image)):
+    with _BUDGET.taken(_checked_bytes(image, _bytes_per_pixel(image))):
         return _thumbnail(image, size)
 
 
 def _thumbnail(image: Image.Image, size: int) -> bytes:
     # A JPEG decodes at an eighth, a quarter or a half of its size for a fraction of the time.
     image.draft(None, (2 * size, 2 * size))
-    image = _opaque(_upright(image), "RGB")
+    image = opaque(_upright(image), "RGB")
     image.thumbnail((size, size))
     file = io.BytesIO()
     image.save(file, "WEBP", quality=80, method=2)
@@ -146,9 +156,8 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _checked_bytes(image: Image.Image) -> int:
+def _checked_bytes(image: Image.Image, per_pixel: int) -> int:
     """Return how much memory decoding takes, at most the whole budget."""
-    per_pixel = _bytes_per_pixel(image)
     most = _BUDGET.total // per_pixel
     if image.width * image.height > most:
         raise TooLargeError(
@@ -172,12 +181,21 @@ def _bytes_per_pixel(image: Image.Image) -> int:
     return 8 if _may_be_turned(image) else 4
 
 
+def _loaded_bytes_per_pixel(image: Image.Image) -> int:
+    """Return the bytes a pixel takes while it is decoded, as measured."""
+    if image.format == "WEBP":
+        return 16
+    if image.info.get("progressive") or image.info.get("progression"):
+        return 10
+    return 3 if image.mode in ("1", "L", "P") else 4
+
+
 def _may_be_turned(image: Image.Image) -> bool:
     """Say whether there may be a second copy, the upright one."""
     if image.format != "JPEG":
         return image.format == "PNG"  # which may say so after its pixels
     try:
-        return bool(image.getexif().get(_ORIENTATION, 1) != 1)
+        return bool(image.getexif().get(ORIENTATION, 1) != 1)
     except _DAMAGE:
         return True
 
@@ -191,26 +209,13 @@ def _upright(image: Image.Image) -> Image.Image:
         raise _damaged(error) from error
 
 
+def _tiles(image: Image.Image, mode: str) -> Tiles:
+    try:
+        image.load()
+        return Tiles(image, mode)
+    except _DAMAGE as error:
+        raise _damaged(error) from error
+
+
 def _damaged(error: BaseException) -> InvalidInputError:
     return InvalidInputError(f"the image is damaged or cut off: {error}", kind="not-an-image")
-
-
-def _opaque(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode.startswith("I"):
-        # 16 bits a pixel: Pillow would clip at 255 instead of scaling.
-        values = np.asarray(image, dtype=np.int64).clip(0, 65535)
-        image = Image.fromarray((values // 257).astype(np.uint8))
-    if image.has_transparency_data:
-        colours = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, colours)
-    return image if image.mode == mode else image.convert(mode)
-
-
-def _resized(image: Image.Image, size: tuple[int, int], resize: ResizePolicy) -> Image.Image:
-    resample = Image.Resampling.BILINEAR
-    if resize == "pad":
-        return ImageOps.pad(image, size, resample, color=0)
-    if resize == "crop":
-        return ImageOps.fit(image, size, resample)
-    return image.resize(size, resample)

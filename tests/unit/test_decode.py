@@ -1,9 +1,12 @@
 """The one decoder: what people see is what a network gets."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from commons.adapters import decode, decode_tiles
 from commons.adapters.decode import MAX_PIXELS, decode_image, inspect_image
 from commons.errors import InvalidInputError, TooLargeError
 from tests.builders import bomb_png, encoded, jpeg_bytes, picture, pixels, png_bytes, truncated
@@ -143,3 +146,44 @@ def test_a_bomb_is_refused_by_its_header(width: int, height: int) -> None:
 
 def test_a_small_picture_made_like_the_bomb_is_no_bomb() -> None:
     assert inspect_image(bomb_png(300, 200)).width == 300
+
+
+def odd_pictures() -> Iterator[tuple[str, bytes]]:
+    """Yield pictures of every mode that a file can have, with what is said about each."""
+    rng = np.random.default_rng(7)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        image = Image.fromarray(rng.integers(0, 256, (61, 47, 4), np.uint8)).convert(mode)
+        yield mode, encoded(image)
+    image = Image.fromarray(rng.integers(0, 256, (61, 47, 3), np.uint8))
+    clear = {"L": 90, "RGB": image.getpixel((3, 4)), "P": bytes(range(0, 256, 3))}
+    for mode, colour in clear.items():
+        yield f"{mode} with a clear colour", encoded(image.convert(mode), transparency=colour)
+    yield "16 bits", encoded(Image.fromarray(rng.integers(0, 65536, (61, 47), np.uint16)))
+    yield "CMYK", encoded(image.convert("CMYK"), "JPEG")
+    yield "progressive", encoded(image, "JPEG", progressive=True)
+    yield "WEBP", encoded(image, "WEBP")
+    yield "GIF", encoded(image.convert("P"), "GIF", transparency=5)
+    yield "BMP", encoded(image, "BMP")
+    for orientation in range(10):
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        yield f"orientation {orientation}", encoded(image, exif=exif)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in odd_pictures()])
+def test_tile_by_tile_the_pixels_are_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = dict(odd_pictures())[name]
+    shapes = [(8, 8, 1), (8, 8, 3), (90, 20, 3), (20, 90, 3), (61, 47, 3), (61, 9, 1), (9, 47, 1)]
+    asked = [(shape, resize) for shape in shapes for resize in POLICIES]
+    whole = [decode_image(data, *one) for one in asked]
+    monkeypatch.setattr(decode, "_LARGE_PIXELS", 0)
+    monkeypatch.setattr(decode_tiles, "TILE_SIDE", 20)
+    for one, at_once in zip(asked, whole, strict=True):
+        np.testing.assert_array_equal(decode_image(data, *one), at_once)
+
+
+def test_the_tiles_of_a_damaged_picture_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "_LARGE_PIXELS", 0)
+    with pytest.raises(InvalidInputError) as caught:
+        decode_image(truncated(png_bytes((64, 64, 3)), 0.7), (8, 8, 1), "fit")
+    assert caught.value.kind == "not-an-image"
