@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,17 @@ def test_a_snapshot_that_nothing_can_be_trained_on_is_refused(
     with pytest.raises(DiceboxError, match=words):
         trainer(bench, tmp_path).train(REQUEST)
     assert bench.did == []
+
+
+def test_a_snapshot_by_the_start_of_its_id_is_the_same_training(
+    bench: Bench, tmp_path: Path
+) -> None:
+    bench.fails["export"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        trainer(bench, tmp_path).train(replace(REQUEST, snapshot=SNAPSHOT.id[:6]))
+    bench.did.clear()
+    trainer(bench, tmp_path).train(replace(REQUEST, snapshot=SNAPSHOT.id))
+    assert bench.did == ["examples", "export", "publish"]  # nothing is trained again
 
 
 def test_neither_dataset_nor_snapshot_is_told(bench: Bench, tmp_path: Path) -> None:
