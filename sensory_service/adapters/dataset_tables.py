@@ -48,10 +48,13 @@ def find_dataset(connection: Connection, name: str) -> Row[Any]:
 
 def find_or_make_dataset(connection: Connection, name: str, now: float) -> int:
     """Return the id of a dataset, made when it is new."""
-    insert_unless_there(
-        connection, DATASET, [{"name": name, "images": 0, "created": now}], ["name"]
-    )
-    number: int = find_dataset(connection, name).id
+    try:
+        found = find_dataset(connection, name)
+    except NotFoundError:
+        new: dict[str, object] = {"name": name, "images": 0, "created": now}
+        insert_unless_there(connection, DATASET, [new], ["name"])
+        found = find_dataset(connection, name)
+    number: int = found.id
     return number
 
 

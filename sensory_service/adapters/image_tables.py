@@ -50,7 +50,7 @@ class ImageTables:
             forget_erasures(connection, [image.sha256 for image in upload.images], upload.erased)
             changes = _plan(connection, dataset, upload, category.id if category else None)
             _write(connection, dataset, changes, upload.at, upload.who)
-            names = _categories(connection, dataset)
+            names = _categories(connection, dataset, category, changes)
         return [
             _stored(upload.dataset, image, change, names)
             for image, change in zip(upload.images, changes, strict=True)
@@ -71,7 +71,8 @@ class ImageTables:
             image = _find(connection, relabel.image)
             change = _Change(image, before, replace(before, category=label, by=by))
             _write(connection, dataset, [change], relabel.at, relabel.who)
-            return _stored(relabel.dataset, image, change, _categories(connection, dataset))
+            names = _categories(connection, dataset, category, [change])
+            return _stored(relabel.dataset, image, change, names)
 
     def remove(self, removal: Removal) -> None:
         """Take an image out of a dataset; one that was taken out before is no error."""
@@ -252,9 +253,15 @@ def _standings(connection: Connection, dataset: int, images: Sequence[str]) -> d
     return standings
 
 
-def _categories(connection: Connection, dataset: int) -> dict[str, Category]:
-    query = select(CATEGORY.c.id, CATEGORY.c.name).where(CATEGORY.c.dataset == dataset)
-    return {row.id: Category(id=row.id, name=row.name) for row in connection.execute(query)}
+def _categories(
+    connection: Connection, dataset: int, known: Category | None, changes: Sequence[_Change]
+) -> dict[str, Category]:
+    """Return the categories that images are in now, by id; most often the one that is known."""
+    names = {known.id: known} if known else {}
+    if {change.after.category for change in changes} - {None, *names}:
+        query = select(CATEGORY.c.id, CATEGORY.c.name).where(CATEGORY.c.dataset == dataset)
+        names |= {row.id: Category(id=row.id, name=row.name) for row in connection.execute(query)}
+    return names
 
 
 def _stored(
