@@ -28,6 +28,7 @@ from sensory_service.ports import (
     Relabel,
     Upload,
 )
+from sensory_service.recording import UploadRecorder
 
 
 class ImageStore:
@@ -53,6 +54,7 @@ class ImageStore:
     ) -> None:
         self._datasets = datasets
         self._catalog = catalog
+        self._recorder = UploadRecorder(catalog)
         self._blobs = blobs
         self._clock = clock
         self._new_id = new_id
@@ -198,7 +200,7 @@ class ImageStore:
         upload = replace(upload, images=[record for record, _ in kept])
         while True:
             try:
-                return self._catalog.record(upload)
+                return self._recorder.record(upload)
             except ErasedMeanwhileError as error:
                 # Each time round is another erasure, so this ends.
                 for record, data in kept:

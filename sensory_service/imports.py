@@ -14,7 +14,7 @@ from sensory_service.images import ImageStore
 from sensory_service.names import dataset_name
 
 _MOST_FILES = 256  # of one category that are stored together
-_MOST_BYTES = 16 * 1024 * 1024  # that are being written
+_MOST_BYTES = 8 * 1024 * 1024  # that are being written
 _AHEAD = 2  # groups of files
 
 Files = list[tuple[str, bytes]]
