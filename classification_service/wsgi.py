@@ -5,6 +5,7 @@ import os
 from flask_openapi3 import OpenAPI
 
 from classification_service.app import Settings, create_service
+from commons.adapters.garbage import spare_started
 from commons.adapters.request_log import configure_logs
 from commons.settings import settings_from_env
 
@@ -14,4 +15,5 @@ def create() -> OpenAPI:
     configure_logs()
     service = create_service(settings_from_env(Settings, os.environ))
     service.start_watching()
+    spare_started()
     return service.app

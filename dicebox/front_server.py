@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from granian.constants import Interfaces
 from granian.server import Server
 
+from commons.adapters.garbage import spare_started
 from commons.adapters.parent_death import end_with_parent
 from commons.adapters.shared_counts import share_counts
 from commons.errors import DiceboxError
@@ -44,10 +45,12 @@ def create() -> "WSGIApplication":
 
     try:
         settings = sensory_service.app.Settings.from_env(os.environ)
-        return create_front(settings.data, watch=True, settings=settings)
+        front = create_front(settings.data, watch=True, settings=settings)
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
         sys.exit(str(error))
+    spare_started()
+    return front
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import os
 
 from flask_openapi3 import OpenAPI
 
+from commons.adapters.garbage import spare_started
 from commons.adapters.request_log import configure_logs
 from commons.settings import settings_from_env
 from evolver.app import Settings, create_app
@@ -12,4 +13,6 @@ from evolver.app import Settings, create_app
 def create() -> OpenAPI:
     """Return the app of this process."""
     configure_logs()
-    return create_app(settings_from_env(Settings, os.environ))
+    app = create_app(settings_from_env(Settings, os.environ))
+    spare_started()
+    return app

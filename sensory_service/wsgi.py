@@ -2,8 +2,10 @@
 
 import os
 
+from commons.adapters.garbage import spare_started
 from commons.adapters.request_log import configure_logs
 from sensory_service.app import Settings, create_app
 
 configure_logs()
 app = create_app(Settings.from_env(os.environ))
+spare_started()
