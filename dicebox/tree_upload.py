@@ -15,8 +15,8 @@ from commons.import_results import refused_file, results_of
 from commons.messages import ImportedFile
 from dicebox.image_folder import FolderTree
 
-_REQUESTS_AT_ONCE = 3
-_MOST_FILES = 128
+_REQUESTS_AT_ONCE = 2
+_MOST_FILES = 256
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_IMAGE_BYTES = 63 * 1024 * 1024  # what fits into one request of the service
 
