@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _LARGE_BYTES = 16 * 1024 * 1024
-# Of the GNU C library: without it, every thread keeps what it freed for itself.
+# Of the GNU C library. Without the one, every thread keeps what it freed for itself. Without the
+# other, blocks of a size that was freed before are no longer mapped each for itself, and those
+# that were freed between two others stay.
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None)
+_SET_OPTION = getattr(ctypes.CDLL(None), "mallopt", None)
+_MAPPED_FROM = -3  # M_MMAP_THRESHOLD
+_MAPPED_BYTES = 1024 * 1024
 
 
 class MemoryBudget:
@@ -24,6 +29,8 @@ class MemoryBudget:
         with self._changed:
             self._changed.wait_for(lambda: self._free >= size)
             self._free -= size
+        if size > _LARGE_BYTES and _SET_OPTION is not None:
+            _SET_OPTION(_MAPPED_FROM, _MAPPED_BYTES)
         try:
             yield
         finally:
