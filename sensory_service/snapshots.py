@@ -73,7 +73,7 @@ class SnapshotStore:
             id=manifest_hash(dataset, categories, lines),
             dataset=dataset,
             categories=categories,
-            counts=_counts(line.split for line in lines),
+            counts=_counts(map(itemgetter(2), lines)),
             median_shape=median_shape,
             created=self._clock.now(),
         )

@@ -47,17 +47,20 @@ class SnapshotTables:
                 MEMBERSHIP.c.split_said,
                 *(_size(name) for name in ("height", "width", "channels")),
                 MEMBERSHIP.c.id,
-            ).where(
-                MEMBERSHIP.c.dataset == find_dataset(connection, dataset).id,
-                MEMBERSHIP.c.category.in_(categories),
-            )
+            ).where(MEMBERSHIP.c.dataset == find_dataset(connection, dataset).id)
+            # In the order of the table and chosen here: by an index of categories SQLite looks up
+            # row after row, which takes twice as long.
+            query = query.order_by(MEMBERSHIP.c.id)
             # The same few words a million times: one object for each.
             same = {word: word for word in categories}
             splits: dict[str | None, Split | None] = {split: split for split in (*SPLITS, None)}
-            rows = connection.execution_options(yield_per=_AT_ONCE).execute(query)
+            rows = connection.execution_options(yield_per=10 * _AT_ONCE).execute(query)
             return [
-                LabeledImage(image, same[category], splits[split], said, *rest)
-                for image, category, split, said, *rest in rows
+                LabeledImage(
+                    image, same[category], splits[split], said, height, width, channels, number
+                )
+                for image, category, split, said, height, width, channels, number in rows
+                if category in same
             ]
 
     def assign_splits(self, splits: Mapping[int, Split]) -> int:
