@@ -16,7 +16,7 @@ class _Waiting:
 
 
 class UploadRecorder:
-    """Records one upload at a time; those that wait meanwhile become one where they are alike.
+    """Records one upload of a dataset at a time; those that wait become one where they are alike.
 
     Nobody waits for others to come: who finds nothing under way records at once. An upload that
     fails fails alone.
@@ -29,23 +29,25 @@ class UploadRecorder:
         self._catalog = catalog
         self._turn = threading.Condition()
         self._waiting: list[_Waiting] = []
-        self._busy = False
+        self._busy: set[str] = set()  # datasets; writers of one take turns in any database
 
     def record(self, upload: Upload) -> list[StoredImage]:
         """Do what `ImageCatalog.record` does, with what it raises."""
         mine = _Waiting(upload)
+        group: list[_Waiting] = []
         with self._turn:
             self._waiting.append(mine)
-            while self._busy and not mine.stored.done():
+            while upload.dataset in self._busy and not mine.stored.done():
                 self._turn.wait()
-            group = [] if mine.stored.done() else self._alike(mine)
-            self._busy = self._busy or bool(group)
+            if not mine.stored.done():
+                group = self._alike(mine)
+                self._busy.add(upload.dataset)
         if group:
             try:
                 self._record(group)
             finally:
                 with self._turn:
-                    self._busy = False
+                    self._busy.remove(upload.dataset)
                     self._turn.notify_all()
         return mine.stored.result()
 

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,22 @@ def test_uploads_that_say_different_things_are_recorded_apart() -> None:
     _, waiting = recorded(catalog, upload("a"), *others)
     assert [images(other) for other in waiting] == [["b"], ["c"], ["d"]]
     assert sorted(catalog.recorded) == [["a"], ["b"], ["c"], ["d"]]
+
+
+def test_an_upload_to_another_dataset_does_not_wait() -> None:
+    class Held(SlowCatalog):
+        def record(self, upload: Upload) -> list[StoredImage]:
+            if upload.dataset == "others":
+                self.go_on.set()
+            return super().record(upload)
+
+    catalog = Held()
+    recorder = UploadRecorder(catalog)  # type: ignore[arg-type]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(recorder.record, upload("a"))
+        assert catalog.began.wait(10)
+        other = pool.submit(recorder.record, replace(upload("b"), dataset="others"))
+        assert (images(first), images(other)) == (["a"], ["b"])
 
 
 def test_an_upload_that_fails_fails_alone() -> None:
