@@ -108,6 +108,11 @@ class KeyDesk:
         """Say whether a person ever made a key."""
         return self._tables.exist()
 
+    def has_good_key(self) -> bool:
+        """Say whether somebody has a key that is good."""
+        now = self._clock.now()
+        return any(key.is_good_at(now) for key in (*self._given.values(), *self._tables.all()))
+
     def _kept(self, presented: PresentedKey) -> StoredKey | None:
         kept = self._given.get(presented.id) or self._tables.get(presented.id)
         return kept if kept is not None and is_same_secret(kept, presented) else None

@@ -20,7 +20,8 @@ import httpx
 from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.services import CLASSIFICATION, EVOLUTION, SENSORY
 from commons.auth import WORKER_SCOPES, Scope, StoredKey, generate_key, stored_key
-from commons.errors import ConflictError, InvalidInputError, UnavailableError
+from commons.errors import ConflictError, UnavailableError
+from commons.listening import LOOPBACK, listening_address
 from dicebox.data_folder import DataFolder
 
 DEFAULT_PORT = 8000
@@ -35,7 +36,6 @@ _LONGEST_PAUSE_S = 30.0
 _ROOM_BYTES = 64 * 1024
 _FRONT = "dicebox.front_server"
 _MODULES = (_FRONT, "sensory_service.batch_processor", "evolver")
-_LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "127.0.0.1", "::1": "::1"}
 # Where this machine finds itself when the house listens on all of its addresses.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not listened on
 # What granian says of itself, and lines about requests; the reason of an end stands above it.
@@ -100,16 +100,13 @@ class House:
             ConflictError: The folder has a house already, or the port is taken.
             UnavailableError: A service did not become ready.
         """
-        if self._host not in _LOOPBACK:
+        if self._host not in LOOPBACK:
             self._keys = "required"
-        self._host = _LOOPBACK.get(self._host, self._host)
         left = self._data.claim()
         try:
-            if self._host not in _LOOPBACK and not _has_keys(self._data.path):
-                raise InvalidInputError(
-                    f"expected a loopback address to listen on, got {self._host}: without keys "
-                    "Dicebox serves this machine only; `dicebox keys create` makes one"
-                )
+            self._host = listening_address(
+                self._host, lambda: _has_keys(self._data.path), "`dicebox keys create` makes one"
+            )
             self._port = _free_port(self._host, self._port, _LEFT_S if left else _BARELY_LEFT_S)
             (self._data.path / "logs").mkdir(exist_ok=True)
             for module in _MODULES:
@@ -233,8 +230,8 @@ def _has_keys(data: Path) -> bool:
     from commons.adapters.database import sqlite_url  # noqa: PLC0415
     from commons.adapters.hosted_keys import open_keys  # noqa: PLC0415
 
-    desk = open_keys(sqlite_url(data / "keys.sqlite3"), SystemClock(), "required").desk
-    return any(key.is_good_at(time.time()) for key in desk.list())
+    keys = open_keys(sqlite_url(data / "keys.sqlite3"), SystemClock(), "required")
+    return keys.desk.has_good_key()
 
 
 def _plan_restart(dead: _Child) -> None:

@@ -26,6 +26,7 @@ from commons.auth import (
     present_key,
 )
 from commons.errors import ForbiddenError, UnauthorizedError, UnavailableError
+from commons.listening import LOOPBACK
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -38,7 +39,6 @@ _GRACE_S = 120.0
 _MOST_REMEMBERED = 4096
 _KEYLESS_S = 1.0
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class KeyGuard:
@@ -250,12 +250,12 @@ def _comes_from_here(environ: "WSGIEnvironment") -> bool:
     """Say whether peer and, behind a proxy, client are this machine."""
     peer = environ.get("REMOTE_ADDR", "")
     forwarded = str(environ.get("HTTP_X_FORWARDED_FOR", peer)).rpartition(",")[2].strip()
-    return peer in _LOOPBACK and forwarded in _LOOPBACK
+    return peer in LOOPBACK and forwarded in LOOPBACK
 
 
 def _is_local(value: str) -> bool:
     try:
-        return urlsplit(value if "//" in value else f"//{value}").hostname in _LOOPBACK
+        return urlsplit(value if "//" in value else f"//{value}").hostname in LOOPBACK
     except ValueError:
         return False
 

@@ -333,6 +333,21 @@ def test_an_admin_key_from_the_start_asks_everybody_from_the_start(tmp_path: Pat
     assert "hush" not in str(error.value)
 
 
+def test_a_house_knows_whether_anybody_has_a_key_that_is_good(house: House) -> None:
+    assert not house.keys.desk.has_good_key()
+    house.key("classify", expires_in_s=60.0)
+    assert house.keys.desk.has_good_key()
+    house.clock.sleep(61.0)
+    assert not house.keys.desk.has_good_key()
+    made = house.key("classify")
+    assert house.keys.desk.has_good_key()
+    house.keys.desk.revoke(made.split("_")[1])
+    assert not house.keys.desk.has_good_key()
+    text = generate_key(lambda size: b"a" * size)
+    settings = Settings(data=house.folder, admin_key=text)
+    assert create_keys(settings, house.clock).desk.has_good_key()
+
+
 def test_keys_survive_their_process(tmp_path: Path) -> None:
     url = sqlite_url(tmp_path / "keys.sqlite3")
     request = KeyRequest(name="me", scopes=("admin",))
