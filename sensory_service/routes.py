@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from flask import Response, request
 from flask_openapi3 import APIBlueprint, RawModel
-from pydantic import Field
+from pydantic import Field, RootModel
 
 from commons.adapters.web_app import answer, needs
 from commons.messages import (
@@ -86,11 +86,15 @@ class UploadBody(RawModel):
     mimetypes = ["application/octet-stream", "multipart/form-data"]  # noqa: RUF012 - its type
 
 
+class UploadAnswer(RootModel[StoredImage | UploadReply]):
+    """What became of the image of a raw body, or of the files of a form."""
+
+
 class BrowseQuery(Message):
     """Which images; `cursor` is the one of the page before.
 
-    `who` gave the latest label; `since` and `until` (unix seconds) bound its time, or that of
-    the upload of an image without one.
+    `who` (the name of a key) gave an image the label it has or took one away, or sent it where
+    nobody labeled it since; `since` and `until` (unix seconds) bound when that was.
     """
 
     category: str | None = None
@@ -124,7 +128,8 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
     @routes.post(
         "/datasets/<dataset>/images",
         summary="Store one image (raw body) or many (form field `files`), labeled or not",
-        responses={200: UploadReply, 201: StoredImage},
+        description="201: at least one image is new to the dataset; 200: none is.",
+        responses={200: UploadAnswer, 201: UploadAnswer},
     )
     def upload(path: DatasetPath, query: UploadQuery, raw: UploadBody) -> Response:
         if request.mimetype == "multipart/form-data":
@@ -134,7 +139,7 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
             count("upload", "new", len(reply.stored) - again)
             count("upload", "duplicate", again)
             count("upload", "refused", len(reply.refused))
-            return answer(reply)
+            return answer(reply, 201 if again < len(reply.stored) else 200)
         stored = images.store(
             path.dataset, request.get_data(), query.category, query.split, who_asks()
         )

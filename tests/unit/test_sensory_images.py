@@ -78,6 +78,33 @@ def test_many_files_are_stored_or_refused_each_for_itself(house: House) -> None:
     assert house.client.dataset("pets").images == 2
 
 
+def post_form(house: House, *files: tuple[str, bytes]) -> int:
+    parts = [("files", file) for file in files]
+    return house.http.post(f"{BASE}/datasets/pets/images", files=parts).status_code
+
+
+def test_a_form_is_created_while_any_of_its_files_is_new(house: House) -> None:
+    known, other, new = png_files(3)
+    text = ("text.png", b"hello")
+    assert post_form(house, known, other) == 201
+    assert post_form(house, known, text, new) == 201
+    assert post_form(house, known, other, new, text) == 200
+    assert post_form(house, text) == 200
+    removed = house.client.upload("pets", [known]).stored[0].image
+    house.client.remove("pets", removed)
+    assert post_form(house, known) == 201, "what comes back is new to the dataset"
+
+
+def test_the_documentation_knows_both_answers_of_an_upload_by_both_codes(house: House) -> None:
+    document = house.http.get(f"{BASE}/openapi.json").json()
+    responses = document["paths"][f"{BASE}/datasets/{{dataset}}/images"]["post"]["responses"]
+    for code in ("200", "201"):
+        schema = responses[code]["content"]["application/json"]["schema"]
+        answer = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        names = {one["$ref"].rpartition("/")[2] for one in answer["anyOf"]}
+        assert names == {"StoredImage", "UploadReply"}
+
+
 def test_thousands_of_files_in_one_request_are_no_error(house: House) -> None:
     data = png_bytes((1, 1, 1))
     reply = house.client.upload("pets", [(f"{number}.png", data) for number in range(3000)])
