@@ -80,6 +80,7 @@ def archive_routes(
             exports.stream(path.snapshot, query.format), content_type="application/x-tar"
         )
         response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     return routes

@@ -190,6 +190,7 @@ def test_an_exported_snapshot_is_the_same_after_an_import(house: House, tmp_path
     snapshot = house.client.freeze("pets", FreezeRequest())
     reply = house.http.get(f"{BASE}/snapshots/{snapshot.id}/export")
     assert reply.headers["Content-Type"] == "application/x-tar"
+    assert reply.headers["X-Content-Type-Options"] == "nosniff"
     other = open_house(tmp_path / "other")
     _, summary = imported(other, reply.content)
     assert (summary.stored, summary.refused) == (20, 0)
