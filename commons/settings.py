@@ -64,9 +64,10 @@ def _describe(fault: ErrorDetails, prefix: str) -> str:
     name = prefix + "_".join(str(part) for part in fault["loc"]).upper()
     if fault["type"] == "missing":
         return f"{name}: is not set"
+    message = fault["msg"].removeprefix("Value error, ")
     if any(word in name for word in _SECRET):
-        return f"{name}: {fault['msg']}"
-    return f"{name}: {fault['msg']}, got {fault['input']!r}"
+        return f"{name}: {message}"
+    return f"{name}: {message}, got {fault['input']!r}"
 
 
 def _value(name: str, environ: Mapping[str, str]) -> str | None:

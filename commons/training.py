@@ -7,7 +7,7 @@ files and the card of a network, measure how fast a genome answers, and make a w
 import hashlib
 import json
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
 from commons.genome import Genome
 from commons.jobs import JobValue
@@ -19,6 +19,7 @@ EXPORT_FUNCTION = "trainer.job:export"
 MEASURE_FUNCTION = "trainer.job:measure"
 READY_FUNCTION = "trainer.job:be_ready"
 _LARGEST_SIDE = 64
+_SHAPE = TypeAdapter[ImageShape](ImageShape)
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
 _TRAINER_VERSION = 3
 
@@ -184,6 +185,21 @@ def training_id(job: TrainJob, budget: Budget | None = None) -> str:
     }
     text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def shape_from_text(text: str) -> ImageShape:
+    """Return (height, width, channels), written 28x28x1.
+
+    Raises:
+        ValueError: It is written otherwise, or out of range.
+    """
+    parts = text.lower().split("x")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):  # noqa: PLR2004
+        raise ValueError("expected a shape like 28x28x1")
+    try:
+        return _SHAPE.validate_python([int(part) for part in parts])
+    except ValidationError as error:
+        raise ValueError("expected 1..1024 x 1..1024 x 1 or 3") from error
 
 
 def resolve_shape(asked: ImageShape | None, median: tuple[int, int, int]) -> ImageShape:

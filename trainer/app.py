@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import httpx
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 import commons.settings
 from commons.adapters.blobs import open_blobs
@@ -19,7 +19,8 @@ from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import authorization
 from commons.errors import InvalidInputError, UnavailableError
 from commons.genome import Genome, genome_from_json
-from commons.messages import DatasetName, Sha256
+from commons.messages import DatasetName, ImageShape, ResizePolicy, Sha256
+from commons.training import shape_from_text
 from trainer.adapters.example_cache import ExampleCache
 from trainer.standalone import Display, StandaloneTrainer
 
@@ -27,6 +28,11 @@ _HTTP_TIMEOUT_S = 60.0
 # A service that is updated or moved comes back within this.
 _PATIENCE_S = 600.0
 _SAY_EVERY_S = 15.0
+
+
+def _shape(value: object) -> object:
+    """Return what a shape is written as; what is no text is one already."""
+    return shape_from_text(value) if isinstance(value, str) else value
 
 
 class Settings(commons.settings.Settings):
@@ -44,6 +50,8 @@ class Settings(commons.settings.Settings):
         genome: File with the genome as JSON.
         epochs: Most epochs.
         seconds: Ends the training earlier.
+        shape: Input size, such as 28x28x1; default: the median size of the images, at most 64x64.
+        resize: Whether images are stretched, padded with black, or cut to it.
         promote: Whether the network answers from now on.
     """
 
@@ -56,6 +64,8 @@ class Settings(commons.settings.Settings):
     genome: Path
     epochs: int = Field(default=20, ge=1)
     seconds: float | None = Field(default=None, gt=0.0)
+    shape: Annotated[ImageShape | None, BeforeValidator(_shape)] = None
+    resize: ResizePolicy = "fit"
     seed: int = Field(default=0, ge=0)
     promote: Literal["auto", "never"] = "never"
 

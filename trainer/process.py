@@ -47,6 +47,8 @@ def _train(settings: Settings) -> None:
         dataset=settings.dataset,
         snapshot=settings.snapshot,
         budget=Budget(epochs=settings.epochs, seconds=settings.seconds),
+        shape=settings.shape,
+        resize=settings.resize,
         seed=settings.seed,
         promote=settings.promote == "auto",
     )

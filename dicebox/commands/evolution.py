@@ -16,6 +16,7 @@ from dicebox.commands.options import (
     as_json,
     given,
     print_json,
+    resize_option,
     seed_option,
     shape_option,
     split_names,
@@ -161,13 +162,7 @@ _goal_options = _options(
 )
 @_budget_options
 @shape_option
-@click.option(
-    "--resize",
-    type=click.Choice(["fit", "pad", "crop"]),
-    default="fit",
-    show_default=True,
-    help="Stretch, pad with black, or cut to the input size.",
-)
+@resize_option
 @click.option(
     "--categories", metavar="A,B,…", help="Only these, separated by commas; default: all."
 )

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import click
 import httpx
@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from commons.messages import DatasetName, RunRequest
+from commons.messages import DatasetName, ResizePolicy, RunRequest
+from commons.training import shape_from_text
 
 _DATASET = TypeAdapter[str](DatasetName)
 
@@ -29,13 +30,10 @@ class ShapeType(click.ParamType[tuple[int, int, int]]):
         if isinstance(value, tuple):
             height, width, channels = value
             return height, width, channels
-        parts = str(value).lower().split("x")
-        if len(parts) != 3 or not all(_is_number(part) for part in parts):  # noqa: PLR2004
-            self.fail(f"expected a shape like 28x28x1, got {value!r}", param, ctx)
-        height, width, channels = map(int, parts)
-        if not (1 <= height <= 1024 and 1 <= width <= 1024 and channels in (1, 3)):  # noqa: PLR2004
-            self.fail(f"expected 1..1024 x 1..1024 x 1 or 3, got {value!r}", param, ctx)
-        return height, width, channels
+        try:
+            return shape_from_text(str(value))
+        except ValueError as error:
+            self.fail(f"{error}, got {value!r}", param, ctx)
 
 
 class DatasetType(click.ParamType[str]):
@@ -83,6 +81,13 @@ shape_option = click.option(
     type=ShapeType(),
     metavar="HxWxC",
     help="Input size, such as 28x28x1; default: the median size of the images, at most 64x64.",
+)
+resize_option = click.option(
+    "--resize",
+    type=click.Choice(get_args(ResizePolicy)),
+    default="fit",
+    show_default=True,
+    help="Stretch, pad with black, or cut to the input size.",
 )
 seed_option = click.option(
     "--seed",
@@ -143,7 +148,3 @@ def given(request: dict[str, Any], null: Sequence[str] = ()) -> RunRequest:
             raise click.UsageError(first["msg"].removeprefix("Value error, ")) from error
         where = str(first["loc"][0]).replace("_", "-")
         raise click.UsageError(f"--{where}: {first['msg']}, got {first['input']!r}") from error
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commons.messages import ImageShape
+from commons.messages import ImageShape, ResizePolicy
 from commons.training import Budget
 from dicebox.client import Client
 from dicebox.commands.options import (
@@ -16,6 +16,7 @@ from dicebox.commands.options import (
     UrlType,
     as_json,
     print_json,
+    resize_option,
     seed_option,
     shape_option,
 )
@@ -57,6 +58,7 @@ from trainer.standalone import Published, TrainingRequest
     help="End earlier after that many seconds.",
 )
 @shape_option
+@resize_option
 @seed_option
 @click.option(
     "--promote",
@@ -77,6 +79,7 @@ def train(
     epochs: int,
     seconds: float | None,
     shape: ImageShape | None,
+    resize: ResizePolicy,
     seed: int,
     promote: str,
     as_json: bool,
@@ -96,6 +99,7 @@ def train(
         snapshot=snapshot,
         budget=Budget(epochs=epochs, seconds=seconds),
         shape=shape,
+        resize=resize,
         seed=seed,
         promote=promote == "auto",
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from commons.genome import Convolution, Dropout, Genome, Pooling, Training
@@ -127,6 +128,27 @@ def test_killed_twice_it_goes_on_where_it_was_and_publishes_from_afar(far: Far) 
     assert classify(far, published["network"]) == published["network"]
     assert checkpoints(folder) == []
     assert list((folder / "work" / "trainings").glob("*.json")) == []
+
+
+def test_shape_and_resize_are_as_asked_and_on_the_card(far: Far, dicebox: Dicebox) -> None:
+    told = far.run(EPOCHS=1, SHAPE="6x10x1", RESIZE="pad", DATA=dicebox.data)
+    assert told.code == 0, told.err
+    arguments = ("--shape", "6x10x1", "--resize", "crop", "--epochs", 1, "--json")
+    typed = dicebox.run(
+        *("train", "--snapshot", far.snapshot.id, "--genome", far.folder / "genome.json"),
+        *("--sensory", far.url, *arguments),
+        DICEBOX_KEY=far.key,
+    )
+    assert typed.code == 0, typed.err
+    with far.client as client:
+        cards = {one["network"]: one["card"] for one in client.gallery.networks("digits")}
+    for end, resize in ((told, "pad"), (typed, "crop")):
+        preprocessing = cards[end.json["network"]]["preprocessing"]
+        assert (preprocessing["shape"], preprocessing["resize"]) == ([6, 10, 1], resize)
+    # Either has examples of its own, of the shape in the order.
+    for resize in ("pad", "crop"):
+        (images,) = dicebox.data.glob(f"work/cache/*-6x10x1-{resize}/train-images.npy")
+        assert np.load(images, mmap_mode="r").shape[1:] == (6, 10, 1)
 
 
 def test_the_command_does_the_same_and_promotes(far: Far, dicebox: Dicebox) -> None:

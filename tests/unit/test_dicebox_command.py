@@ -109,6 +109,8 @@ def test_the_help_keeps_its_examples_in_lines_and_its_commands_in_their_order(sh
         ["train", "--genome", __file__, "--dataset", "a", "--sensory", "nonsense"],
         ["train", "--genome", __file__, "--dataset", "a", "--classification", "http://a"],
         ["train", "--dataset", "a", "--genome", "/nowhere.json"],
+        ["train", "--dataset", "a", "--genome", __file__, "--shape", "28x28"],
+        ["train", "--dataset", "a", "--genome", __file__, "--resize", "stretch"],
         ["import", "/nowhere", "--dataset", "a"],
         ["classify"],
         ["classify", "/nowhere.png"],

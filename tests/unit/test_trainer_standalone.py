@@ -17,12 +17,21 @@ from commons.errors import (
 )
 from commons.genome import Genome
 from commons.jobs import JobEvent, JobResult, JobSpec
-from commons.messages import Category, Snapshot
+from commons.messages import Category, ImageShape, ResizePolicy, Snapshot
 from commons.network_card import NetworkCard, network_id
-from commons.training import Budget, ExportResult, TrainProgress, TrainResult
+from commons.settings import settings_from_env
+from commons.training import (
+    Budget,
+    ExportJob,
+    ExportResult,
+    TrainingData,
+    TrainJob,
+    TrainProgress,
+    TrainResult,
+)
 from tests.onnx_builders import network_card
 from tests.sensory_house import MemoryBlobs
-from trainer.app import _NowAndThen, read_genome
+from trainer.app import Settings, _NowAndThen, read_genome
 from trainer.milestones import MilestoneFile
 from trainer.standalone import StandaloneTrainer, TrainingRequest
 
@@ -49,6 +58,8 @@ class Bench:
         self.fails: dict[str, BaseException] = {}
         self.outcome = "ok"
         self.cards: list[NetworkCard] = []
+        self.jobs: list[TrainJob | ExportJob] = []
+        self.cached: list[TrainingData] = []
 
     def _do(self, what: str) -> None:
         self.did.append(what)
@@ -58,6 +69,8 @@ class Bench:
     def submit(self, spec: JobSpec) -> "Future[JobResult]":
         name = spec.function.partition(":")[2]
         self._do(name)
+        kind: type[TrainJob | ExportJob] = TrainJob if name == "train" else ExportJob
+        self.jobs.append(kind.model_validate(spec.arguments))
         value = self._trained() if name == "train" else self._exported()
         done: Future[JobResult] = Future()
         failed = self.outcome != "ok"
@@ -103,8 +116,9 @@ class Bench:
     def snapshot(self, _: str) -> Snapshot:
         return self.snapshot_here
 
-    def examples(self, *_: object) -> None:
+    def examples(self, data: TrainingData, _report: object) -> None:
         self._do("examples")
+        self.cached.append(data)
 
     def publish(self, card: NetworkCard, _read: object) -> str:
         self._do("publish")
@@ -146,6 +160,50 @@ def test_it_fetches_trains_exports_and_publishes_in_this_order(
     assert bench.said == ["epoch 1", "epoch 1"]
     assert (published.dataset, published.epochs, published.promoted) == ("digits", 2, False)
     assert files(tmp_path) == []
+
+
+def test_shape_and_resize_go_into_examples_training_export_and_checkpoints(
+    bench: Bench, tmp_path: Path
+) -> None:
+    asked: list[tuple[ImageShape, ResizePolicy]] = [
+        ((8, 8, 1), "fit"),
+        ((8, 8, 1), "pad"),
+        ((8, 8, 1), "crop"),
+        ((8, 9, 1), "fit"),
+    ]
+    for shape, resize in asked:
+        trainer(bench, tmp_path).train(replace(REQUEST, shape=shape, resize=resize))
+    wanted = [pair for pair in asked for _ in range(2)]
+    assert [(data.shape, data.resize) for data in bench.cached] == wanted
+    assert [(job.data.shape, job.data.resize) for job in bench.jobs] == wanted
+    words = {job.checkpoint for job in bench.jobs if isinstance(job, TrainJob)}
+    assert len(words) == len(asked)
+
+
+def told(**environ: str) -> Settings:
+    return settings_from_env(Settings, {"GENOME": "genome.json", **environ}, prefix="")
+
+
+def test_the_environment_says_shape_and_resize() -> None:
+    assert (told().shape, told().resize) == (None, "fit")
+    settings = told(SHAPE="28x30x3", RESIZE="crop")
+    assert (settings.shape, settings.resize) == ((28, 30, 3), "crop")
+
+
+@pytest.mark.parametrize(
+    ("environ", "words"),
+    [
+        ({"SHAPE": "28x28"}, "SHAPE: expected a shape like 28x28x1, got '28x28'"),
+        ({"SHAPE": "28x28x2"}, "SHAPE: expected 1..1024 x 1..1024 x 1 or 3, got '28x28x2'"),
+        ({"RESIZE": "stretch"}, "RESIZE: Input should be 'fit', 'pad' or 'crop', got 'stretch'"),
+    ],
+)
+def test_a_shape_or_resize_that_is_none_says_what_would_be(
+    environ: dict[str, str], words: str
+) -> None:
+    with pytest.raises(InvalidInputError) as error:
+        told(**environ)
+    assert str(error.value) == words
 
 
 @pytest.mark.parametrize("fault", ["examples", "train", "export", "publish", "promote"])
@@ -200,10 +258,10 @@ def test_a_failed_training_says_why_and_is_tried_again(bench: Bench, tmp_path: P
 
 def test_two_trainers_are_not_at_the_same_training_at_once(bench: Bench, tmp_path: Path) -> None:
     class Second(Bench):
-        def examples(self, *_: object) -> None:
+        def examples(self, data: TrainingData, report: object) -> None:
             with pytest.raises(ConflictError, match="another trainer is at this very training"):
                 trainer(bench, tmp_path).train(REQUEST)
-            super().examples()
+            super().examples(data, report)
 
     trainer(Second(), tmp_path).train(REQUEST)
     assert bench.did == []
