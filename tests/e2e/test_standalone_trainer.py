@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ GENOME = Genome(
     training=Training(batch_size=16, learning_rate=0.01),
 )
 EACH = 60
+FULL = os.environ.get("DICEBOX_CAMPAIGN") == "full"
+KILLS = 10 if FULL else 2
 
 
 @dataclass(frozen=True)
@@ -104,10 +106,12 @@ def epochs_of(lines: str) -> list[int]:
     return [json.loads(line)["epoch"] for line in lines.splitlines() if "epoch" in line[:9]]
 
 
-def test_killed_twice_it_goes_on_where_it_was_and_publishes_from_afar(far: Far) -> None:
+def test_killed_again_and_again_it_goes_on_where_it_was_and_publishes_from_afar(
+    far: Far, tell: Callable[[str], None]
+) -> None:
     folder = far.folder / "trainer"
-    epochs, kept = 40, 0
-    for _ in range(2):
+    epochs, kept = (200, 0) if FULL else (40, 0)
+    for _ in range(KILLS):
         process = far.start(EPOCHS=epochs)
         # It has trained a while and is at it.
         lines = [process.stdout.readline() for _ in range(3)]
@@ -128,6 +132,7 @@ def test_killed_twice_it_goes_on_where_it_was_and_publishes_from_afar(far: Far) 
     assert classify(far, published["network"]) == published["network"]
     assert checkpoints(folder) == []
     assert list((folder / "work" / "trainings").glob("*.json")) == []
+    tell(f"trainer killed {KILLS} times, each of {epochs} epochs counted once")
 
 
 def test_shape_and_resize_are_as_asked_and_on_the_card(far: Far, dicebox: Dicebox) -> None:

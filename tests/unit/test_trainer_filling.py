@@ -26,6 +26,7 @@ COUNTS: dict[Split, int] = {"train": 23, "validation": 9}
 DATA = TrainingData(sensory_url="http://shelf", snapshot="a" * 64, shape=SHAPE)
 
 
+EACH_ONCE = f"{sum(COUNTS.values())} examples each exactly once, in order"
 # A campaign takes every step.
 STRIDE = 1 if os.environ.get("DICEBOX_CAMPAIGN") == "full" else 7
 
@@ -153,7 +154,7 @@ def _die_at(step: int, shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("keep_every_s", [0.0, 60.0])
 def test_killed_at_any_step_once_it_comes_to_the_same_examples(
-    tmp_path: Path, keep_every_s: float
+    tmp_path: Path, keep_every_s: float, tell: Callable[[str], None]
 ) -> None:
     expected = contents(fill(tmp_path / "whole", Shelf()))
     step = kills = 0
@@ -161,11 +162,13 @@ def test_killed_at_any_step_once_it_comes_to_the_same_examples(
         assert contents(fill(tmp_path / str(step), Shelf(), 60.0)) == expected, step
         kills += 1
         step += STRIDE
-    print(f"killed {kills} times")
     assert step > (60 if keep_every_s == 0.0 else 20)
+    tell(f"killed {kills} times, {EACH_ONCE}")
 
 
-def test_killed_again_and_again_in_one_folder_it_comes_to_its_end(tmp_path: Path) -> None:
+def test_killed_again_and_again_in_one_folder_it_comes_to_its_end(
+    tmp_path: Path, tell: Callable[[str], None]
+) -> None:
     expected = contents(fill(tmp_path / "whole", Shelf()))
     # What one life keeps takes less than this many steps, so it gets forward.
     kills = 0
@@ -173,6 +176,7 @@ def test_killed_again_and_again_in_one_folder_it_comes_to_its_end(tmp_path: Path
         kills += 1
     assert 2 <= kills <= 10
     assert contents(fill(tmp_path / "torn", Shelf())) == expected
+    tell(f"killed {kills} times in one folder, {EACH_ONCE}")
 
 
 class Interrupted(BaseException):
