@@ -100,7 +100,7 @@ class Breeding:
         self._fresh = done
         return done
 
-    def is_time_for_the_soloist(self) -> bool:
+    def is_time_for_the_final_worker(self) -> bool:
         """Say whether who will train the winner alone must start to be ready in time."""
         search_ends = self.plan.last_begin(self._overhead())
         # It is one more process on the cores that the others have too.

@@ -9,6 +9,7 @@ from commons.ports import Engine
 from evolver.breeding import Breeding
 from evolver.budget import Plan
 from evolver.crew import Crew
+from evolver.final_worker import FinalWorker
 from evolver.journal import FINAL_RUNG, trained
 from evolver.keeping import Keeper
 from evolver.latencies import Latencies
@@ -18,7 +19,6 @@ from evolver.progress import Standing, last_failure, measured
 from evolver.publishing import export_best
 from evolver.search import within
 from evolver.selection import evaluated
-from evolver.soloist import Soloist
 
 _POLL_S = 0.02
 _REPORT_S = 0.5
@@ -52,7 +52,7 @@ class Drive:
         self._ledger = ledger
         self._breeding = Breeding(run.request, prepared, plan, crew)
         self._latencies = Latencies(run.request, prepared, crew)
-        self._soloist = Soloist(crew, open_alone, prepared.data)
+        self._final_worker = FinalWorker(crew, open_alone, prepared.data)
         self._keeper = Keeper(crew, run.request.keep_weights)
         self._standing = Standing(run.request, crew)
         self._prepared = prepared
@@ -76,8 +76,8 @@ class Drive:
             if self._search_is_over():
                 break
             self._cancel_late(self._search_deadline(), final=False)
-            if self._breeding.is_time_for_the_soloist():
-                self._soloist.call()
+            if self._breeding.is_time_for_the_final_worker():
+                self._final_worker.start()
             self._wait("searching")
         self._standing.search_ended()
 
@@ -91,9 +91,9 @@ class Drive:
         if self._stopping or not plan.alone:
             self._train_finalists(plan)
             return
-        engine = self._soloist.call()
+        engine = self._final_worker.start()
         while not self._stopping and (
-            self._crew.under_way or self._latencies.busy() or not self._soloist.is_ready()
+            self._crew.under_way or self._latencies.busy() or not self._final_worker.is_ready()
         ):
             self._collect()
             self._cancel_late(plan.search_end + plan.grace_s, final=False)
@@ -104,7 +104,7 @@ class Drive:
         elif self._breeding.next_finalist() is not None:
             with self._crew.working_with(engine):
                 self._train_finalists(plan)
-        self._soloist.close()
+        self._final_worker.close()
 
     def _train_finalists(self, plan: Plan) -> None:
         breeding = self._breeding
@@ -165,7 +165,7 @@ class Drive:
 
     def close(self) -> None:
         """End what only this drive has; safe to call twice."""
-        self._soloist.close()
+        self._final_worker.close()
 
     def _wait(self, phase: str) -> None:
         if self._crew.now() - self._reported >= _REPORT_S:

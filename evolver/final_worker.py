@@ -12,8 +12,8 @@ from evolver.crew import Crew
 _TIMEOUT_S = 300.0
 
 
-class Soloist:
-    """An engine of one worker that is opened, and its worker started, when it is called.
+class FinalWorker:
+    """An engine of one worker that is opened, and its worker started, when it is asked to.
 
     Args:
         crew: The run's.
@@ -34,7 +34,7 @@ class Soloist:
         self._engine: Engine | None = None
         self._starting: Future[JobResult] | None = None
 
-    def call(self) -> Engine:
+    def start(self) -> Engine:
         """Return the engine; the first call starts its worker, which reads the data in.
 
         Raises:
@@ -52,7 +52,7 @@ class Soloist:
         return self._engine
 
     def is_ready(self) -> bool:
-        """Say whether the worker was called and has started, or tried to."""
+        """Say whether the worker was asked for and has started, or tried to."""
         if self._starting is None or not self._starting.done():
             return False
         self._crew.discard_result(self._starting.result().id)
