@@ -43,10 +43,14 @@ def test_the_slowest_filter_is_named() -> None:
     figures = {
         "rows": 1000, "counts_ms": [1.0, 3.0], "pages_ms": {"all": [2.0, 2.0], "who": [9.0, 60.0]},
         "first_freeze_s": 9.0, "second_freeze_s": 11.0, "same_freeze_s": 1.0,
+        "sql_counts_ms": 100.0, "sql_page_ms": 0.5, "sql_copy_s": 3.0,
     }  # fmt: skip
     rows = catalog_rows(figures)
     assert by_measure(rows, "slowest filter, median (who)").ours == pytest.approx(34.5)
     assert by_measure(rows, "slowest page").met is False
+    assert by_measure(rows, "counts of 1,000").ratio == pytest.approx(0.02)
+    assert by_measure(rows, "a page of 100: all").ratio == pytest.approx(4.0)
+    assert by_measure(rows, "first snapshot").ratio == pytest.approx(3.0)
     assert by_measure(rows, "second snapshot").met is False
 
 
