@@ -341,20 +341,26 @@ class SnapshotImages(Message):
 
 
 class OrderRequest(Message):
-    """A batch order: the images of a snapshot's splits, decoded to one shape."""
+    """A batch order: the images of a snapshot's splits, decoded to one shape.
+
+    The splits come as listed, each in the order of the manifest, or permuted by `seed`.
+    """
 
     snapshot: Sha256
     splits: list[Split] = Field(min_length=1)
     shape: ImageShape
     resize: ResizePolicy = "fit"
-    seed: int = Field(default=0, ge=0)
+    seed: int | None = Field(default=None, ge=0)
 
 
 OrderState = Literal["accepted", "running", "complete", "failed", "cancelled", "expired"]
 
 
 class Order(Message):
-    """Where a batch order stands: `ready` of `shards` shards can be had."""
+    """Where a batch order stands: `ready` of `shards` shards can be had.
+
+    `expires` is when its shards are no longer kept for it, in unix seconds.
+    """
 
     id: str
     state: OrderState
@@ -362,6 +368,7 @@ class Order(Message):
     shards: int
     ready: int
     examples: int
+    expires: float | None = None
     reason: str | None = None
 
 
@@ -369,8 +376,9 @@ class ShardDescriptor(Message):
     """One shard of an order; `sequence` counts from 1 without gaps.
 
     The shard `sha256` is an `.npz` without pickle: `images` uint8 (n, height, width, channels),
-    `labels` int64 (n,), all of one `split`. `order_seed` with the sequence seeds the order's
-    permutation of its examples. `last` says that no shard follows.
+    `labels` int64 (n,), all of one `split`. All orders share it: where the order has a `seed`, its
+    examples are taken sorted by the SHA-256 of `seed/sequence/position` (decimal, from position
+    0). `last` says that no shard follows.
     """
 
     order: str
@@ -379,6 +387,7 @@ class ShardDescriptor(Message):
     sha256: Sha256
     examples: int
     last: bool
+    seed: int | None = None
 
 
 Strategy = Literal["evolution", "random", "generational", "seeds"]

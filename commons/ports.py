@@ -87,6 +87,10 @@ class Queue(Protocol):
     A queue exists from its first use. A delivery that is neither acknowledged nor rejected
     comes again; one that came too often goes to the queue named `<queue>.dead`. Any method
     raises `UnavailableError` while the queue cannot be reached.
+
+    Queues whose name has one of the prefixes that an implementation was told expire: what
+    nobody has asked for in their time is gone, with the queue. They have no dead letters: what
+    would go there is dropped.
     """
 
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:

@@ -30,15 +30,18 @@ def create_front(
         data: The data folder.
         settings: Those of the sensory service, which keeps the keys of all; default: nobody is
             asked for one, because whoever calls in this process has the folder anyway.
-        watch: Follow promotions by other processes too, with a thread of its own.
+        watch: Follow promotions and batch processors, which are other processes, with a
+            thread each.
     """
     sensory = settings or sensory_service.app.Settings(data=data)
     keys = sensory_service.app.create_keys(sensory, SystemClock(), is_open=settings is None)
     classification = classification_service.app.create_service(
         classification_service.app.Settings(data=data), keys.guard
     )
+    platform = sensory_service.app.create_platform(sensory, SystemClock())
     if watch:
         classification.start_watching()
+        sensory_service.app.create_collector(sensory, platform).start()
     services: dict[str, WSGIApplication] = {
         EVOLUTION: evolver.app.create_app(evolver.app.Settings(data=data), keys.guard),
         CLASSIFICATION: classification.app,
@@ -46,7 +49,7 @@ def create_front(
     house = ByPath(services, create_page())
     http = httpx.Client(base_url="http://localhost", transport=httpx.WSGITransport(app=house))
     neighbours = dict.fromkeys((SENSORY, EVOLUTION, CLASSIFICATION), http)
-    services[SENSORY] = sensory_service.app.create_app(sensory, keys=keys, services=neighbours)
+    services[SENSORY] = sensory_service.app.create_app(sensory, platform, keys, neighbours)
     services[ADMIN] = services[SENSORY]
     return LocalGuard(house, keys.guard.is_keyless)
 

@@ -49,9 +49,12 @@ from sensory_service.inspection import Inspector
 from sensory_service.label_routes import label_routes
 from sensory_service.labels import LabelDesk
 from sensory_service.orders import OrderDesk
+from sensory_service.outcomes import OutcomeCollector
 from sensory_service.packs import ImageReader, PackMaker
+from sensory_service.retention import Retention
 from sensory_service.routes import image_routes, order_routes, snapshot_routes
-from sensory_service.shard_tasks import SHARD_QUEUE, ShardTasks
+from sensory_service.shard_messages import ORDER_QUEUE_EXPIRES_S, ORDER_QUEUES, SHARD_QUEUE
+from sensory_service.shard_tasks import ShardTasks
 from sensory_service.shards import ShardMaker
 from sensory_service.small_batches import SmallBatches
 from sensory_service.snapshots import SnapshotStore
@@ -62,6 +65,7 @@ from sensory_service.waiting import WaitingRoom
 PREFIX = "/api/sensory/v1"
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("sensory:read", "train"), write=("sensory:write",))
+_EXPIRING = {ORDER_QUEUES: ORDER_QUEUE_EXPIRES_S}
 _HEALTH_S = 3.0
 _OLD_S = 3600.0  # no write takes so long
 
@@ -83,7 +87,8 @@ class Settings(common_settings.Settings):
         longest_wait_s: A client that asks for more waits this long.
         task_lease_s: A shard task without an answer for this long goes to another processor.
         reissue_after_s: A shard without a result for this long gets a new task.
-        reconcile_every_s: A batch processor looks that often for such shards.
+        reconcile_every_s: The service looks that often for such shards, and for what is over.
+        order_lifetime_s: How long an order, and so its shards, are kept.
         decode_threads: Images that a batch processor decodes at once.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_key: An admin key that is good, and so keys required, from the start; from a file,
@@ -109,6 +114,7 @@ class Settings(common_settings.Settings):
     task_lease_s: float = Field(default=60.0, gt=0.0)
     reissue_after_s: float = Field(default=120.0, gt=0.0)
     reconcile_every_s: float = Field(default=15.0, gt=0.0)
+    order_lifetime_s: float = Field(default=7 * 24 * 3600.0, gt=0.0)
     decode_threads: int = Field(default=2, ge=1)
     keys: KeyPolicy = "auto"
     admin_key: str | None = None
@@ -162,9 +168,9 @@ def _create_queue(settings: Settings, clock: Clock) -> Queue:
         # Without a broker nobody needs pika, which is in an extra of its own.
         from commons.adapters.rabbit_queue import RabbitQueue  # noqa: PLC0415
 
-        return RabbitQueue(settings.broker_url, clock)
+        return RabbitQueue(settings.broker_url, clock, expiring=_EXPIRING)
     database = create_database(_tables_url(settings, "queue"))
-    queue = TableQueue(database, clock, lease_s=settings.task_lease_s)
+    queue = TableQueue(database, clock, lease_s=settings.task_lease_s, expiring=_EXPIRING)
     queue.create_tables()
     return queue
 
@@ -221,6 +227,7 @@ def create_app(
         on.blobs,
         on.clock,
         _new_id,
+        settings.order_lifetime_s,
     )
     room = WaitingRoom(on.clock, settings.waiting_slots, settings.longest_wait_s)
     metrics = _metrics(on)
@@ -251,7 +258,7 @@ def create_app(
         settings.max_import_bytes,
     )
     app.register_api(archives)
-    eraser = Eraser(ErasureTables(on.database), on.blobs, on.clock)
+    eraser = Eraser(ErasureTables(on.database), ShardTables(on.database), on.blobs, on.clock)
     inspector = Inspector(BlobTables(on.database), on.blobs, on.clock, lambda: _leftovers(on))
     app.register_api(storage_routes(PREFIX, eraser, inspector))
     admin = create_admin_app(
@@ -279,10 +286,22 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
     return BatchProcessor(
         on.queue,
         maker,
-        _tasks(on, settings),
         on.clock,
         idle=_packer(on).pack_next,
-        reconcile_every_s=settings.reconcile_every_s,
+    )
+
+
+def create_collector(settings: Settings, on: Platform) -> OutcomeCollector:
+    """Return what collects the shards of orders beside the app, one in each of its processes."""
+    shards = ShardTables(on.database)
+    return OutcomeCollector(
+        on.queue,
+        shards,
+        on.blobs,
+        _tasks(on, settings),
+        Retention(OrderTables(on.database), shards, on.blobs, on.queue, on.clock),
+        on.clock,
+        settings.reconcile_every_s,
     )
 
 

@@ -1,13 +1,14 @@
 """Real erasure: the bytes of an image, and every pack and shard that holds them."""
 
 import hashlib
+from functools import partial
 
 from commons.errors import NotFoundError
 from commons.messages import Erasure
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob, shard_blob
 from sensory_service.packs import places_in
-from sensory_service.ports import ErasedMeanwhileError, ErasureCatalog, PackPlace
+from sensory_service.ports import ErasedMeanwhileError, ErasureCatalog, PackPlace, ShardCatalog
 
 
 class Eraser:
@@ -18,12 +19,16 @@ class Eraser:
 
     Args:
         catalog: What holds an image.
+        shards: Which shards are known.
         blobs: Where the bytes are.
         clock: Time of the erasure.
     """
 
-    def __init__(self, catalog: ErasureCatalog, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self, catalog: ErasureCatalog, shards: ShardCatalog, blobs: Blobs, clock: Clock
+    ) -> None:
         self._catalog = catalog
+        self._shards = shards
         self._blobs = blobs
         self._clock = clock
 
@@ -45,6 +50,7 @@ class Eraser:
         snapshots, shards = self._catalog.holders(image)
         for shard in shards:
             self._blobs.delete(shard_blob(shard))
+        self._drop_unknown_shards()
         # An upload that came in between was refused and may have left them again.
         self._blobs.delete(image_blob(image))
         marked = snapshots if is_there else []  # once for each erasure
@@ -79,3 +85,8 @@ class Eraser:
         for name in list(self._blobs.names("packs/")):
             if not self._catalog.is_pack(name.rpartition("/")[2]):
                 self._blobs.delete(name)
+
+    def _drop_unknown_shards(self) -> None:
+        """Delete shards that are not recorded: who records one later finds out and has it made."""
+        for name in list(self._blobs.names("shards/")):
+            self._shards.clear(name.rpartition("/")[2], partial(self._blobs.delete, name))

@@ -7,8 +7,9 @@ from commons.errors import ConflictError, NotFoundError, StorageFullError, Unava
 from commons.messages import Order, OrderRequest, Sha256, ShardDescriptor
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import shard_blob
-from sensory_service.ports import OrderCatalog, SnapshotCatalog
+from sensory_service.ports import NewOrder, OrderCatalog, SnapshotCatalog
 from sensory_service.shard_layout import cut
+from sensory_service.shard_messages import MakeShard
 from sensory_service.shard_tasks import ShardTasks
 
 _LOG = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ class OrderDesk:
         blobs: Where the made shards are.
         clock: Time of the order.
         new_id: Returns the id of a new order.
+        lifetime_s: How long an order is kept.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class OrderDesk:
         blobs: Blobs,
         clock: Clock,
         new_id: Callable[[], str],
+        lifetime_s: float,
     ) -> None:
         self._snapshots = snapshots
         self._catalog = catalog
@@ -41,6 +44,7 @@ class OrderDesk:
         self._blobs = blobs
         self._clock = clock
         self._new_id = new_id
+        self._lifetime_s = lifetime_s
 
     def place(self, request: OrderRequest) -> Order:
         """Return a new order whose shards are on their way, or made already for somebody else.
@@ -56,10 +60,10 @@ class OrderDesk:
                 f"expected images in {', '.join(request.splits)} of the snapshot, there are none",
                 kind="empty-splits",
             )
-        order = self._new_id()
-        unmade = self._catalog.add(order, request, plans, self._clock.now())
+        order, now = self._new_id(), self._clock.now()
+        unmade = self._catalog.add(NewOrder(order, request, now, now + self._lifetime_s), plans)
         try:
-            self._tasks.send(unmade)
+            self._tasks.send([MakeShard(shard=shard, order=order) for shard in unmade])
         except (UnavailableError, StorageFullError):
             # The order stands in the tables; whoever looks for lost tasks sends these.
             _LOG.warning("order %s waits for the queue", order, exc_info=True)

@@ -5,7 +5,7 @@ writes raises `StorageFullError` when no space is left; nothing was changed then
 method has written when it returns survives a crash of the machine.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -24,6 +24,7 @@ from commons.messages import (
     StoredImage,
 )
 from sensory_service.shard_layout import ShardPlan
+from sensory_service.shard_messages import MakeShard
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class Merge:
 class Filter:
     """Which images of a dataset to browse; None does not narrow.
 
-    `who` gave the latest label; `since` and `until` (unix seconds) bound its time, or the
-    upload's where there is none, and order by it.
+    `who` did the latest event of its history: gave it the label it has or took one away, or
+    sent it (again, where it was removed) where nobody labeled it since. `since` and `until`
+    (unix seconds) bound the time of that event, and order by it.
     """
 
     dataset: str
@@ -150,6 +152,16 @@ class PackPlace(NamedTuple):
 
 
 @dataclass(frozen=True)
+class NewOrder:
+    """An order as it is placed; times in unix seconds."""
+
+    id: str
+    request: OrderRequest
+    created: float
+    expires: float
+
+
+@dataclass(frozen=True)
 class ShardTask:
     """What a batch processor needs to know about one shard.
 
@@ -184,7 +196,9 @@ class ImageCatalog(Protocol):
     """Which images are in which datasets, and their labels."""
 
     def record(self, upload: Upload) -> list[StoredImage]:
-        """Add memberships and label events, all or none, and say what each image is now.
+        """Add memberships and events, all or none, and say what each image is now.
+
+        Each image that comes in has an event with who sent it, labeled or not.
 
         Raises:
             ErasedMeanwhileError: Images were erased at other times than the upload knows of:
@@ -385,9 +399,7 @@ class BlobCatalog(Protocol):
 class OrderCatalog(Protocol):
     """Batch orders: views of shards that everybody who asks for the same shares."""
 
-    def add(
-        self, order: str, request: OrderRequest, plans: Sequence[ShardPlan], at: float
-    ) -> list[int]:
+    def add(self, order: NewOrder, plans: Sequence[ShardPlan]) -> list[int]:
         """Store an order with its shards in sequence and return the ids of those not yet made."""
         ...
 
@@ -404,7 +416,7 @@ class OrderCatalog(Protocol):
 
         Raises:
             NotFoundError: No such order, or it has fewer shards.
-            GoneError: The order was cancelled.
+            GoneError: The order was cancelled, or has expired.
             ConflictError: The order failed; the message says why.
         """
         ...
@@ -417,19 +429,33 @@ class OrderCatalog(Protocol):
         """
         ...
 
+    def expire(self, now: float) -> list[str]:
+        """End the open orders whose time is over and return their ids."""
+        ...
+
+    def forget(self, now: float) -> list[str]:
+        """Remove what is over for as long as it was open, and return the ids."""
+        ...
+
 
 class ShardCatalog(Protocol):
-    """Shards as the batch processors see them."""
+    """Shards as the batch processors see them, and what came of them."""
 
     def task(self, shard: int) -> ShardTask | None:
         """Return what a task is about, or nothing if there is no such shard."""
         ...
 
-    def record(self, shard: int, sha256: str) -> None:
-        """Say that a shard was made; its bytes are in the blobs. The first result stays.
+    def record(self, shard: int, sha256: str, is_stored: Callable[[], bool]) -> None:
+        """Say that a shard was made. The first result stays.
+
+        Args:
+            shard: Which one.
+            sha256: Of its bytes.
+            is_stored: Says whether its bytes are in the blobs; nobody clears them meanwhile.
 
         Raises:
             ErasedMeanwhileError: It holds erased images and must go. Nothing was changed.
+            NotFoundError: Its bytes are not there. Nothing was changed.
         """
         ...
 
@@ -441,9 +467,21 @@ class ShardCatalog(Protocol):
         """Say that the tasks of shards did not go out, so that they are overdue at once."""
         ...
 
-    def overdue(self, issued_before: float, now: float) -> list[int]:
-        """Return the wanted shards without a result whose task went out before a time.
+    def overdue(self, issued_before: float, now: float) -> list[MakeShard]:
+        """Return tasks for the wanted shards without a result whose last one is that old.
 
         They count as issued `now`, so that one of several callers gets them.
         """
+        ...
+
+    def awaiting_orders(self) -> list[str]:
+        """Return the open orders with shards that have no result."""
+        ...
+
+    def discard(self) -> list[str]:
+        """Forget the results that no open order holds; return the hashes that may be cleared."""
+        ...
+
+    def clear(self, sha256: str, delete: Callable[[], object]) -> None:
+        """Have the bytes of a shard deleted, unless one has this result; nobody records it then."""
         ...

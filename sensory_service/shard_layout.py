@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from commons.messages import SPLITS, OrderRequest, ResizePolicy, Split
+from commons.order_view import permuted
 
 MOST_EXAMPLES = 4096
 MOST_BYTES = 32 * 1024 * 1024
@@ -34,12 +35,15 @@ def span_of(counts: Mapping[Split, int], split: Split) -> range:
 
 
 def cut(counts: Mapping[Split, int], request: OrderRequest) -> Sequence[ShardPlan]:
-    """Return the shards of an order, split by split as it lists them, each split once."""
+    """Return the shards of an order, split by split as it lists them, each split once.
+
+    A seed permutes the shards of a split, which are the same for every seed.
+    """
     size = examples_per_shard(request.shape)
     plans = []
     for split in dict.fromkeys(request.splits):
         span = span_of(counts, split)
-        for first in span[::size]:
+        for first in permuted(span[::size], request.seed, str):
             plans.append(
                 ShardPlan(
                     snapshot=request.snapshot,

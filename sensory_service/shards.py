@@ -14,8 +14,9 @@ from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.ports import Blobs
 from sensory_service.blob_names import shard_blob
 from sensory_service.packs import ImageReader
-from sensory_service.ports import ErasedMeanwhileError, ManifestLine, ShardCatalog, SnapshotCatalog
+from sensory_service.ports import ManifestLine, ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan
+from sensory_service.shard_messages import ShardOutcome
 
 _AT_ONCE = 256  # images decoded between two looks at whether to stop
 _PIECE = 32  # of these, for one thread
@@ -36,7 +37,7 @@ class ShardMaker:
     twice and processors may die at any point.
 
     Args:
-        catalog: What the shards are, and where results are recorded.
+        catalog: What the shards are.
         snapshots: The rows of a shard.
         reader: The images' bytes come from it.
         blobs: Shards go to it.
@@ -57,8 +58,8 @@ class ShardMaker:
         self._blobs = blobs
         self._threads = threads
 
-    def make(self, shard: int, stopped: Callable[[], bool]) -> None:
-        """Make a shard, if it is not made yet and somebody still waits for it, and record it.
+    def make(self, shard: int, stopped: Callable[[], bool]) -> ShardOutcome | None:
+        """Make a shard, or nothing if it is recorded already or nobody waits for it.
 
         Raises:
             StoppedError: `stopped` said so before it was done.
@@ -67,23 +68,14 @@ class ShardMaker:
         """
         task = self._catalog.task(shard)
         if task is None or task.sha256 is not None or not task.wanted:
-            return
+            return None
         try:
             data = self._shard_bytes(task.plan, stopped)
         except ShardFaultError as error:
-            self._catalog.fail(shard, str(error))
-            return
+            return ShardOutcome(shard=shard, reason=str(error))
         sha256 = hashlib.sha256(data).hexdigest()
         self._blobs.put(shard_blob(sha256), data)
-        try:
-            self._catalog.record(shard, sha256)
-        except ErasedMeanwhileError as error:
-            self._blobs.delete(shard_blob(sha256))
-            self._catalog.fail(shard, f"the bytes of image {min(error.erased)} are gone")
-
-    def give_up(self, shard: int, reason: str) -> None:
-        """Fail the orders that wait for a shard which could not be made time and again."""
-        self._catalog.fail(shard, reason)
+        return ShardOutcome(shard=shard, sha256=sha256)
 
     def _shard_bytes(self, plan: ShardPlan, stopped: Callable[[], bool]) -> bytes:
         rows = self._snapshots.rows(plan.snapshot, plan.first, plan.examples)

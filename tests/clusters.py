@@ -36,6 +36,7 @@ class Cluster:
     settings: Settings
     folder: Path
     started: list[subprocess.Popen[bytes]]
+    stop_collecting: Callable[[], None]
 
     def start_processor(self) -> subprocess.Popen[bytes]:
         return self._start("sensory_service.batch_processor")
@@ -96,10 +97,12 @@ def opened_cluster(folder: Path, broker_url: str, database_url: str) -> Iterator
     platform = create_platform(settings, SystemClock())
     # The house itself keeps its keys in the folder: nobody could close their database else.
     house = build_house(settings.model_copy(update={"database_url": None}), platform)
-    cluster = Cluster(house, settings, folder, [])
+    stopped = house.collector.start()
+    cluster = Cluster(house, settings, folder, [], stopped.set)
     try:
         yield cluster
     finally:
+        stopped.set()
         for process in cluster.started:
             kill_group(process)
         platform.queue.close()  # type: ignore[attr-defined]

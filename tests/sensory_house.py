@@ -20,9 +20,12 @@ from sensory_service.app import (
     Settings,
     create_app,
     create_batch_processor,
+    create_collector,
     create_platform,
 )
 from sensory_service.consumer import BatchProcessor
+from sensory_service.outcomes import OutcomeCollector
+from sensory_service.shard_messages import ORDER_QUEUE_EXPIRES_S, ORDER_QUEUES
 from tests.builders import png_files
 from tests.memory_blobs import MemoryBlobs  # noqa: F401 - many tests know it by this module
 
@@ -82,6 +85,7 @@ class House:
     http: httpx.Client
     client: SensoryClient
     processor: BatchProcessor
+    collector: OutcomeCollector
 
     def fill(self, dataset: str, categories: dict[str, int], **options: Any) -> None:
         """Upload that many new images a category."""
@@ -100,10 +104,17 @@ class House:
 
     def work(self) -> int:
         """Let the batch processor do all there is and return the number of tasks."""
+        self.collector.step()  # which sends lost tasks again
         count = 0
-        while self.processor.step():
+        while self.step():
             count += 1
         return count
+
+    def step(self) -> bool:
+        """Let the batch processor handle a task, if there is one, and record what came of it."""
+        came = self.processor.step()
+        self.collector.step()
+        return came
 
     def with_parts(
         self, blobs: Blobs | None = None, queue: Queue | None = None, **settings: Any
@@ -122,7 +133,8 @@ def open_house(folder: Path, clock: Clock | None = None) -> House:
     for name, empty in _empty_tables().items():
         if not (folder / name).exists():
             (folder / name).write_bytes(empty)
-    queue = TableQueue(create_database(sqlite_url(folder / "queue.sqlite3")), clock)
+    tables = create_database(sqlite_url(folder / "queue.sqlite3"))
+    queue = TableQueue(tables, clock, expiring={ORDER_QUEUES: ORDER_QUEUE_EXPIRES_S})
     database = create_database(sqlite_url(folder / "sensory.sqlite3"))
     return build_house(settings, Platform(database, FileBlobs(folder / "blobs"), queue, clock))
 
@@ -142,4 +154,5 @@ def build_house(settings: Settings, platform: Platform) -> House:
     http = httpx.Client(transport=httpx.WSGITransport(app), base_url="http://localhost")
     # No patience: an error of the service is what these tests are about.
     client = SensoryClient(Caller(http, patience_s=0.01))
-    return House(settings, platform, http, client, create_batch_processor(settings, platform))
+    processor = create_batch_processor(settings, platform)
+    return House(settings, platform, http, client, processor, create_collector(settings, platform))

@@ -100,12 +100,17 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def one_at_a_time(engine: Engine) -> Iterator[Connection]:
-    """Give a connection as `writing` does, to one process after the other; to make tables."""
+def one_at_a_time(engine: Engine, lock: int = _MIGRATION_LOCK) -> Iterator[Connection]:
+    """Give a connection as `writing` does, to one holder of a lock after the other.
+
+    Args:
+        engine: The database.
+        lock: Number of the lock in PostgreSQL; default: that of those who make tables.
+    """
     with writing(engine) as connection:
         if engine.dialect.name == "postgresql":
-            lock = sqlalchemy.func.pg_advisory_xact_lock(_MIGRATION_LOCK)
-            connection.execute(sqlalchemy.select(lock))
+            taken = sqlalchemy.func.pg_advisory_xact_lock(lock)
+            connection.execute(sqlalchemy.select(taken))
         yield connection
 
 

@@ -9,7 +9,7 @@ at first use (so after a fork) and again, with growing pauses, when it is lost.
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import pika
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
+from commons.adapters.rabbit_declarations import Declarations
 from commons.errors import InvalidInputError, UnavailableError
 from commons.ports import Clock, Delivery
 
@@ -30,7 +31,6 @@ _FIRST_POLL_S, _LONGEST_POLL_S = 0.02, 0.25
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 _PERSISTENT = 2
 _NOT_FOUND = 404
-_DEAD = ".dead"
 _CHANNEL_ATTEMPTS = 3
 
 Value = TypeVar("Value")
@@ -49,6 +49,7 @@ class RabbitQueue:
         clock: Says when to ask again.
         attempts: After this many deliveries a message goes to the dead-letter queue. All who use
             a queue must say the same.
+        expiring: Prefixes of queues that expire, with the seconds after which they do. Likewise.
         heartbeat_s: A peer that is silent for twice as long is taken for dead.
 
     Raises:
@@ -56,14 +57,21 @@ class RabbitQueue:
     """
 
     def __init__(
-        self, url: str, clock: Clock, *, attempts: int = 20, heartbeat_s: int = 30
+        self,
+        url: str,
+        clock: Clock,
+        *,
+        attempts: int = 20,
+        expiring: Mapping[str, float] | None = None,
+        heartbeat_s: int = 30,
     ) -> None:
         parameters = _parameters(url, heartbeat_s)
         # It logs a page about every refused connection, which our errors say in a line.
         logging.getLogger("pika").setLevel(logging.CRITICAL)
         self._clock = clock
-        self._publishers = _Line(clock, lambda: _Publisher(parameters, attempts))
-        self._receivers = _Line(clock, lambda: _Receiver(parameters, attempts))
+        queues = Declarations(attempts, expiring or {})
+        self._publishers = _Line(clock, lambda: _Publisher(parameters, queues))
+        self._receivers = _Line(clock, lambda: _Receiver(parameters, queues))
 
     def publish(self, queue: str, bodies: Sequence[bytes]) -> None:
         """Append messages; when this returns, the broker has them on disk."""
@@ -174,10 +182,10 @@ class _Taken:
 class _Receiver:
     """Fetches and answers messages; a channel a queue, so that the end of one disturbs no other."""
 
-    def __init__(self, parameters: pika.URLParameters, attempts: int) -> None:
+    def __init__(self, parameters: pika.URLParameters, queues: Declarations) -> None:
         self.opened: Future[None] = Future()
         self._parameters = parameters
-        self._attempts = attempts
+        self._queues = queues
         self._jobs: SimpleQueue[tuple[Work, Future[Any]]] = SimpleQueue()
         self._connection: Any = None
         self._channels: dict[str, _Taken] = {}
@@ -284,7 +292,7 @@ class _Receiver:
 
     def _open_channel(self, queue: str) -> _Taken:
         channel = self._connection.channel()
-        for name, arguments in _declarations(queue, self._attempts):
+        for name, arguments in self._queues.of(queue):
             channel.queue_declare(name, durable=True, arguments=arguments)
         self._channels[queue] = _Taken(channel)
         return self._channels[queue]
@@ -304,11 +312,13 @@ class _Receiver:
             self._channels.pop(delivery.queue, None)
 
     def _bury(self, delivery: Delivery) -> None:
-        dead = delivery.queue + _DEAD
-        channel = self._connection.channel()
-        # It may have been deleted, and what goes to no queue is lost.
-        channel.queue_declare(dead, durable=True, arguments=_arguments(dead, self._attempts))
-        channel.close()
+        dead = self._queues.dead_letters_of(delivery.queue)
+        if dead is not None:
+            channel = self._connection.channel()
+            # It may have been deleted, and what goes to no queue is lost.
+            for name, arguments in self._queues.of(dead):
+                channel.queue_declare(name, durable=True, arguments=arguments)
+            channel.close()
         self._answer(delivery, lambda on, tag: on.basic_nack(tag, requeue=False))
 
     def _delete(self, queue: str) -> None:
@@ -340,10 +350,10 @@ class _Window:
 class _Publisher:
     """Publishes with confirms; everything but `publish` and `close` runs in its own thread."""
 
-    def __init__(self, parameters: pika.URLParameters, attempts: int) -> None:
+    def __init__(self, parameters: pika.URLParameters, queues: Declarations) -> None:
         self.opened: Future[None] = Future()
         self._parameters = parameters
-        self._attempts = attempts
+        self._queues = queues
         self._lock = threading.Lock()
         self._ended = self._closed = False
         self._connection: Any = None
@@ -423,7 +433,7 @@ class _Publisher:
     def _declare(self, window: _Window) -> None:
         # Each time: the queue may have been deleted, and that it exists costs a round trip only.
         then: Callable[[object], None] = lambda _: self._send(window)  # noqa: E731
-        for name, arguments in reversed(_declarations(window.queue, self._attempts)):
+        for name, arguments in reversed(self._queues.of(window.queue)):
             then = partial(self._declare_one, name, arguments, then)
         then(None)
 
@@ -511,19 +521,3 @@ def _reason(error: BaseException) -> str:
     inner = [*error.args, *getattr(error, "exceptions", ()), getattr(error, "exception", None)]
     wrapped = [one for one in inner if isinstance(one, BaseException)]
     return _reason(wrapped[-1]) if wrapped else str(error) or type(error).__name__
-
-
-def _declarations(queue: str, attempts: int) -> list[tuple[str, dict[str, object]]]:
-    """Return what must exist, so that no message of a queue can go nowhere."""
-    dead = [] if queue.endswith(_DEAD) else [queue + _DEAD]
-    return [(name, _arguments(name, attempts)) for name in [*dead, queue]]
-
-
-def _arguments(queue: str, attempts: int) -> dict[str, object]:
-    arguments: dict[str, object] = {
-        "x-queue-type": "quorum",
-        "x-dead-letter-exchange": "",
-        "x-dead-letter-routing-key": queue + _DEAD,
-    }
-    # Looking at dead letters time and again must not lose them.
-    return arguments if queue.endswith(_DEAD) else arguments | {"x-delivery-limit": attempts - 1}

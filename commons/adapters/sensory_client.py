@@ -45,6 +45,7 @@ from commons.messages import (
     StoredImage,
     UploadReply,
 )
+from commons.order_view import example_order
 
 MessageType = TypeVar("MessageType", bound=BaseModel)
 _PART_BYTES = 1 << 18
@@ -62,6 +63,13 @@ class ImageBatch(NamedTuple):
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
     hashes: list[str]
+
+
+class Examples(NamedTuple):
+    """Some decoded images: `images` uint8 (n, height, width, channels), `labels` int64 (n,)."""
+
+    images: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int64]
 
 
 def _nothing(_: object) -> None:
@@ -144,7 +152,8 @@ class SensoryClient:
     ) -> Iterator[DatasetImage]:
         """Yield the images of a dataset, newest first: all, or those of some label.
 
-        `category` is a name, `who` labeled last, `since` and `until` (unix seconds) bound when.
+        `category` is a name, `who` labeled last, or sent what nobody labeled since; `since` and
+        `until` (unix seconds) bound when.
         """
         which = _given(category=category, labeled=labeled, who=who, since=since, until=until)
         cursor: str | None = None
@@ -302,6 +311,12 @@ class SensoryClient:
     def shard(self, sha256: str) -> bytes:
         """Return the bytes of a shard."""
         return self._caller.call("GET", f"{SENSORY}/shards/{_part(sha256)}").content
+
+    def examples(self, shard: ShardDescriptor) -> Examples:
+        """Return what is in a shard, in the order of the batch order that it was given for."""
+        order = example_order(shard.seed, shard.sequence, shard.examples)
+        with np.load(io.BytesIO(self.shard(shard.sha256)), allow_pickle=False) as arrays:
+            return Examples(arrays["images"][order], arrays["labels"][order])
 
     def _get(self, message: type[MessageType], path: str) -> MessageType:
         return message.model_validate_json(self._caller.call("GET", SENSORY + path).content)

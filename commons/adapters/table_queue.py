@@ -1,12 +1,12 @@
 """The queue without a broker: a table in SQLite or PostgreSQL, for several processes."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy
 from sqlalchemy import Column, Connection, Float, Index, Integer, LargeBinary, String, Table
 
-from commons.adapters.database import one_at_a_time, writing
+from commons.adapters.database import one_at_a_time, reading, writing
 from commons.ports import Clock, Delivery
 
 _POLL_S = 0.05
@@ -34,6 +34,7 @@ class TableQueue:
         database: An engine from `create_database`.
         lease_s: A delivery neither acknowledged nor rejected for this long comes again.
         attempts: After this many deliveries a message goes to the dead-letter queue.
+        expiring: Prefixes of queues that expire, with the seconds after which they do.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class TableQueue:
         *,
         lease_s: float = 60.0,
         attempts: int = 20,
+        expiring: Mapping[str, float] | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._lease_s = lease_s
         self._attempts = attempts
+        self._expiring = expiring or {}
 
     def create_tables(self) -> None:
         """Make the table unless it is there."""
@@ -60,6 +63,7 @@ class TableQueue:
         rows = [{"queue": queue, "body": body, "attempts": 0, "free_at": now} for body in bodies]
         if rows:
             with writing(self._database) as connection:
+                self._expire(connection, queue, now)
                 connection.execute(_MESSAGES.insert(), rows)
 
     def receive(self, queue: str, timeout_s: float) -> Delivery | None:
@@ -80,7 +84,7 @@ class TableQueue:
     def reject(self, delivery: Delivery) -> None:
         """Move a message to the dead-letter queue."""
         with writing(self._database) as connection:
-            self._bury(connection, _MESSAGES.c.tag == delivery.tag)
+            self._bury(connection, delivery.queue, _MESSAGES.c.tag == delivery.tag)
 
     def delete(self, queue: str) -> None:
         """Remove a queue with all its messages."""
@@ -89,18 +93,27 @@ class TableQueue:
 
     def _take(self, queue: str) -> Delivery | None:
         now = self._clock.now()
+        free = (_MESSAGES.c.queue == queue, _MESSAGES.c.free_at <= now)
+        with reading(self._database) as connection:
+            # Most looks find nothing, and need not keep others from writing.
+            if (
+                connection.execute(sqlalchemy.select(_MESSAGES.c.id).where(*free).limit(1)).first()
+                is None
+            ):
+                return None
         oldest = (
             sqlalchemy.select(_MESSAGES)
-            .where(_MESSAGES.c.queue == queue, _MESSAGES.c.free_at <= now)
+            .where(*free)
             .order_by(_MESSAGES.c.id)
             .limit(1)
             # PostgreSQL: receivers pass by a row that another one is taking; SQLite has one writer.
             .with_for_update(skip_locked=True)
         )
         with writing(self._database) as connection:
+            self._expire(connection, queue, now)
             while (row := connection.execute(oldest).first()) is not None:
                 if row.attempts >= self._attempts:
-                    self._bury(connection, _MESSAGES.c.id == row.id)
+                    self._bury(connection, queue, _MESSAGES.c.id == row.id)
                     continue
                 tag, attempt = uuid.uuid4().hex, row.attempts + 1
                 connection.execute(
@@ -111,7 +124,20 @@ class TableQueue:
                 return Delivery(queue, tag, row.body, attempt)
         return None
 
-    def _bury(self, connection: Connection, which: sqlalchemy.ColumnElement[bool]) -> None:
+    def _expire(self, connection: Connection, queue: str, now: float) -> None:
+        """Remove what nobody took in time, from all queues that expire together with this one."""
+        for prefix, seconds in self._expiring.items():
+            if queue.startswith(prefix):
+                old = _MESSAGES.c.queue.startswith(prefix, autoescape=True)
+                late = _MESSAGES.c.free_at <= now - seconds
+                connection.execute(_MESSAGES.delete().where(old, late))
+
+    def _bury(
+        self, connection: Connection, queue: str, which: sqlalchemy.ColumnElement[bool]
+    ) -> None:
+        if queue.startswith(tuple(self._expiring)):
+            connection.execute(_MESSAGES.delete().where(which))
+            return
         connection.execute(
             _MESSAGES.update()
             .where(which)

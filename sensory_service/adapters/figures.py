@@ -3,6 +3,7 @@
 from sqlalchemy import Engine, case, func, select
 
 from commons.adapters.database import reading
+from sensory_service.adapters.shard_tables import wanted
 from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
 
 
@@ -33,6 +34,6 @@ def orders_by_state(database: Engine) -> dict[str, float]:
 
 def waiting_shards(database: Engine) -> dict[str, float]:
     """Return how many shards still have to be made: what the queue is there for."""
-    query = select(func.count()).select_from(SHARD).where(SHARD.c.sha256.is_(None))
+    query = select(func.count()).select_from(SHARD).where(SHARD.c.sha256.is_(None), wanted())
     with reading(database) as connection:
         return {"shards": float(connection.execute(query).scalar_one())}

@@ -12,6 +12,7 @@ from commons.errors import ConflictError, GoneError, NotFoundError
 from commons.messages import Order, OrderRequest, OrderState, ShardDescriptor
 from sensory_service.adapters.dataset_tables import insert_unless_there
 from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
+from sensory_service.ports import NewOrder
 from sensory_service.shard_layout import ShardPlan
 
 _KEY = (
@@ -26,6 +27,10 @@ _KEY = (
     "examples",
 )
 
+_AT_ONCE = 1000  # the others come with the next look
+# Orders of code that knew of no end are open for a week.
+_ENDS = func.coalesce(BATCH_ORDER.c.expires, BATCH_ORDER.c.created + 7 * 24 * 3600.0)
+
 
 class OrderTables:
     """`sensory_service.ports.OrderCatalog` in tables."""
@@ -33,22 +38,21 @@ class OrderTables:
     def __init__(self, database: sqlalchemy.Engine) -> None:
         self._database = database
 
-    def add(
-        self, order: str, request: OrderRequest, plans: Sequence[ShardPlan], at: float
-    ) -> list[int]:
+    def add(self, order: NewOrder, plans: Sequence[ShardPlan]) -> list[int]:
         """Store an order with its shards and return the ids of those not yet made."""
         with writing(self._database) as connection:
             row = {
-                "id": order,
-                "body": request.model_dump(mode="json"),
+                "id": order.id,
+                "body": order.request.model_dump(mode="json"),
                 "shards": len(plans),
                 "examples": sum(plan.examples for plan in plans),
-                "created": at,
+                "created": order.created,
+                "expires": order.expires,
             }
             connection.execute(BATCH_ORDER.insert(), [row])
-            shards = _find_or_make_shards(connection, plans, at)
+            shards = _find_or_make_shards(connection, plans, order.created)
             links = [
-                {"batch_order": order, "sequence": sequence, "shard": shard.id}
+                {"batch_order": order.id, "sequence": sequence, "shard": shard.id}
                 for sequence, shard in enumerate(shards, start=1)
             ]
             connection.execute(ORDER_SHARD.insert(), links)
@@ -70,6 +74,7 @@ class OrderTables:
             shards=row.shards,
             ready=ready,
             examples=row.examples,
+            expires=row.expires,
             reason=row.reason,
         )
 
@@ -92,6 +97,7 @@ class OrderTables:
             sha256=shard.sha256,
             examples=shard.examples,
             last=sequence == row.shards,
+            seed=row.body.get("seed"),
         )
 
     def cancel(self, order: str) -> None:
@@ -104,6 +110,30 @@ class OrderTables:
                 .values(ended="cancelled")
             )
 
+    def expire(self, now: float) -> list[str]:
+        """End the open orders whose time is over and return their ids."""
+        over = (
+            BATCH_ORDER.update()
+            .where(now >= _ENDS, BATCH_ORDER.c.ended.is_(None))
+            .values(ended="expired")
+            .returning(BATCH_ORDER.c.id)
+        )
+        with writing(self._database) as connection:
+            return list(connection.execute(over).scalars())
+
+    def forget(self, now: float) -> list[str]:
+        """Remove what is over for as long as it was open, and return the ids."""
+        old = select(BATCH_ORDER.c.id).where(
+            2 * _ENDS - BATCH_ORDER.c.created <= now, BATCH_ORDER.c.ended.is_not(None)
+        )
+        with writing(self._database) as connection:
+            orders = list(connection.execute(old.limit(_AT_ONCE)).scalars())
+            if orders:
+                links = ORDER_SHARD.delete().where(ORDER_SHARD.c.batch_order.in_(orders))
+                connection.execute(links)
+                connection.execute(BATCH_ORDER.delete().where(BATCH_ORDER.c.id.in_(orders)))
+            return orders
+
 
 def _progress(ready: int, shards: int) -> OrderState:
     if ready == shards:
@@ -114,6 +144,8 @@ def _progress(ready: int, shards: int) -> OrderState:
 def _check_open(row: Row[Any], sequence: int) -> None:
     if row.ended == "cancelled":
         raise GoneError(f"the order {row.id} was cancelled", kind="order-cancelled")
+    if row.ended == "expired":
+        raise GoneError(f"the order {row.id} has expired: place it again", kind="order-expired")
     if row.ended == "failed":
         raise ConflictError(f"the order {row.id} failed: {row.reason}", kind="order-failed")
     if sequence > row.shards:
@@ -135,7 +167,9 @@ def _find_or_make_shards(
 ) -> list[Row[Any]]:
     keys = [_key(plan) for plan in plans]
     insert_unless_there(connection, SHARD, [key | {"issued": at} for key in keys], list(_KEY))
-    return [connection.execute(select(SHARD).where(_has(key))).one() for key in keys]
+    # Locked, so that no result is discarded between this look and the order that holds it.
+    found = select(SHARD).with_for_update(read=True)
+    return [connection.execute(found.where(_has(key))).one() for key in keys]
 
 
 def _key(plan: ShardPlan) -> dict[str, object]:

@@ -1,13 +1,16 @@
 """Shards in tables, as the batch processors see them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import sqlalchemy
-from sqlalchemy import Exists, exists, select
+from sqlalchemy import Exists, exists, func, select
 
-from commons.adapters.database import reading, writing
+from commons.adapters.database import one_at_a_time, reading, writing
+from commons.errors import NotFoundError
+from sensory_service.adapters.dataset_tables import insert_unless_there
 from sensory_service.adapters.tables import (
     BATCH_ORDER,
+    DISCARDED,
     ORDER_SHARD,
     PURGED,
     SHARD,
@@ -16,6 +19,11 @@ from sensory_service.adapters.tables import (
 )
 from sensory_service.ports import ErasedMeanwhileError, ShardTask
 from sensory_service.shard_layout import ShardPlan
+from sensory_service.shard_messages import MakeShard
+
+# Held by whoever records a result and by whoever clears one, in PostgreSQL.
+_RESULTS_LOCK = 0x5A4D
+_AT_ONCE = 1000  # the others come with the next look
 
 
 class ShardTables:
@@ -27,7 +35,7 @@ class ShardTables:
     def task(self, shard: int) -> ShardTask | None:
         """Return what a task is about, or nothing if there is no such shard."""
         with reading(self._database) as connection:
-            query = select(SHARD, _wanted().label("wanted")).where(SHARD.c.id == shard)
+            query = select(SHARD, wanted().label("wanted")).where(SHARD.c.id == shard)
             row = connection.execute(query).first()
         if row is None:
             return None
@@ -41,9 +49,9 @@ class ShardTables:
         )
         return ShardTask(row.id, plan, bool(row.wanted), row.sha256)
 
-    def record(self, shard: int, sha256: str) -> None:
+    def record(self, shard: int, sha256: str, is_stored: Callable[[], bool]) -> None:
         """Say that a shard was made; the first result stays."""
-        with writing(self._database) as connection:
+        with one_at_a_time(self._database, _RESULTS_LOCK) as connection:
             connection.execute(
                 SHARD.update()
                 .where(SHARD.c.id == shard, SHARD.c.sha256.is_(None))
@@ -64,6 +72,8 @@ class ShardTables:
             )
             if marks := {row.image: row.done for row in connection.execute(erased)}:
                 raise ErasedMeanwhileError(marks)
+            if not is_stored():
+                raise NotFoundError(f"there is no shard {sha256}", kind="unknown-shard")
 
     def fail(self, shard: int, reason: str) -> None:
         """Fail the open orders that wait for a shard; a later order tries again."""
@@ -84,19 +94,63 @@ class ShardTables:
         with writing(self._database) as connection:
             connection.execute(SHARD.update().where(SHARD.c.id.in_(shards)).values(issued=0.0))
 
-    def overdue(self, issued_before: float, now: float) -> list[int]:
-        """Return the wanted shards without a result whose task went out before a time."""
-        late = (SHARD.c.sha256.is_(None), SHARD.c.issued < issued_before, _wanted())
+    def overdue(self, issued_before: float, now: float) -> list[MakeShard]:
+        """Return tasks for the wanted shards without a result whose last one is that old."""
+        late = (SHARD.c.sha256.is_(None), SHARD.c.issued < issued_before, wanted())
         with writing(self._database) as connection:
-            query = select(SHARD.c.id).where(*late).order_by(SHARD.c.id).with_for_update()
-            shards = list(connection.execute(query).scalars())
-            if shards:
-                update = SHARD.update().where(SHARD.c.id.in_(shards))
-                connection.execute(update.values(issued=now))
-            return shards
+            query = select(SHARD.c.id).where(*late).order_by(SHARD.c.id).limit(_AT_ONCE)
+            shards = list(connection.execute(query.with_for_update()).scalars())
+            if not shards:
+                return []
+            connection.execute(SHARD.update().where(SHARD.c.id.in_(shards)).values(issued=now))
+            waiting = (
+                select(ORDER_SHARD.c.shard, func.min(ORDER_SHARD.c.batch_order))
+                .join(BATCH_ORDER, BATCH_ORDER.c.id == ORDER_SHARD.c.batch_order)
+                .where(ORDER_SHARD.c.shard.in_(shards), BATCH_ORDER.c.ended.is_(None))
+                .group_by(ORDER_SHARD.c.shard)
+                .order_by(ORDER_SHARD.c.shard)
+            )
+            found = connection.execute(waiting).all()
+        return [MakeShard(shard=shard, order=order) for shard, order in found]
+
+    def awaiting_orders(self) -> list[str]:
+        """Return the open orders with shards that have no result."""
+        query = (
+            select(BATCH_ORDER.c.id)
+            .distinct()
+            .join(ORDER_SHARD, ORDER_SHARD.c.batch_order == BATCH_ORDER.c.id)
+            .join(SHARD, SHARD.c.id == ORDER_SHARD.c.shard)
+            .where(SHARD.c.sha256.is_(None), BATCH_ORDER.c.ended.is_(None))
+        )
+        with reading(self._database) as connection:
+            return list(connection.execute(query).scalars())
+
+    def discard(self) -> list[str]:
+        """Forget the results that no open order holds; return the hashes that may be cleared."""
+        unwanted = select(SHARD.c.id, SHARD.c.sha256).where(SHARD.c.sha256.is_not(None), ~wanted())
+        with writing(self._database) as connection:
+            # Whoever places an order meanwhile waits at these rows, or is seen by the second look.
+            some = unwanted.limit(_AT_ONCE).with_for_update(of=SHARD)
+            locked = connection.execute(some).all()
+            still = unwanted.where(SHARD.c.id.in_([row.id for row in locked]))
+            rows = connection.execute(still).all() if locked else []
+            if rows:
+                lost = [{"sha256": sha256} for sha256 in sorted({row.sha256 for row in rows})]
+                insert_unless_there(connection, DISCARDED, lost, ["sha256"])
+                update = SHARD.update().where(SHARD.c.id.in_([row.id for row in rows]))
+                connection.execute(update.values(sha256=None))
+            return list(connection.execute(select(DISCARDED.c.sha256)).scalars())
+
+    def clear(self, sha256: str, delete: Callable[[], object]) -> None:
+        """Have the bytes of a shard deleted, unless one has this result."""
+        with one_at_a_time(self._database, _RESULTS_LOCK) as connection:
+            held = select(SHARD.c.id).where(SHARD.c.sha256 == sha256).limit(1)
+            if connection.execute(held).first() is None:
+                delete()
+            connection.execute(DISCARDED.delete().where(DISCARDED.c.sha256 == sha256))
 
 
-def _wanted() -> Exists:
+def wanted() -> Exists:
     """Return the condition that some open order waits for a shard."""
     return exists().where(
         ORDER_SHARD.c.shard == SHARD.c.id,

@@ -200,6 +200,20 @@ SHARD = Table(
         "examples",
         name="shard_key",
     ),
+    # Those still to be made, which are few beside those that are.
+    Index(
+        "shard_unmade",
+        "id",
+        sqlite_where=text("sha256 IS NULL"),
+        postgresql_where=text("sha256 IS NULL"),
+    ),
+)
+
+# Blobs of shards to be deleted: written down first, so that a crash leaves none for ever.
+DISCARDED = Table(
+    "discarded",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
 )
 
 BATCH_ORDER = Table(
@@ -209,10 +223,12 @@ BATCH_ORDER = Table(
     Column("body", JSON, nullable=False),
     Column("shards", Integer, nullable=False),
     Column("examples", Integer, nullable=False),
-    # How it ended before it was complete (`cancelled`, `failed`); progress is in the shards.
+    # How it ended (`cancelled`, `failed`, `expired`); progress is in the shards.
     Column("ended", String(16)),
     Column("reason", String),
     Column("created", Float, nullable=False),
+    # Null in an order of code that knew of no end.
+    Column("expires", Float),
 )
 
 ORDER_SHARD = Table(

@@ -1,7 +1,8 @@
 """What the tables of the sensory service promise; on every database of `tests.databases`."""
 
+import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 import sqlalchemy
@@ -20,8 +21,17 @@ from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.adapters.snapshot_tables import SnapshotTables
 from sensory_service.adapters.tables import LABEL_EVENT, METADATA
 from sensory_service.app import MIGRATIONS
-from sensory_service.ports import Filter, ImageRecord, ManifestLine, Merge, Relabel, Upload
+from sensory_service.ports import (
+    Filter,
+    ImageRecord,
+    ManifestLine,
+    Merge,
+    NewOrder,
+    Relabel,
+    Upload,
+)
 from sensory_service.shard_layout import cut
+from sensory_service.shard_messages import MakeShard
 from tests.databases import database_urls, opened_database
 
 
@@ -313,7 +323,11 @@ def place(database: sqlalchemy.Engine, order: str, **options: object) -> list[in
     fields = {"snapshot": sha(99), "splits": ["train", "test"], "shape": (1024, 1024, 3)}
     request = OrderRequest.model_validate(fields | options)
     counts: dict[Split, int] = {"train": 30, "validation": 0, "test": 2}
-    return OrderTables(database).add(order, request, cut(counts, request), 10.0)
+    return OrderTables(database).add(NewOrder(order, request, 10.0, 30.0), cut(counts, request))
+
+
+def stored() -> bool:
+    return True
 
 
 def test_an_order_is_complete_when_all_of_its_shards_are_made(
@@ -324,7 +338,7 @@ def test_an_order_is_complete_when_all_of_its_shards_are_made(
     made = place(database, "a")
     states = [orders.get("a").state]
     for shard in made:
-        shards.record(shard, sha(shard))
+        shards.record(shard, sha(shard), stored)
         states.append(orders.get("a").state)
     assert states == ["accepted", "running", "running", "running", "complete"]
     descriptors = [orders.shard("a", sequence) for sequence in range(1, 5)]
@@ -342,10 +356,10 @@ def test_an_order_is_complete_when_all_of_its_shards_are_made(
 def test_orders_of_the_same_share_their_shards(database: sqlalchemy.Engine) -> None:
     snapshot(database)
     first = place(database, "a")
-    assert place(database, "b", seed=5, splits=["test", "train"]) == [first[3], *first[:3]]
+    assert place(database, "b", splits=["test", "train"]) == [first[3], *first[:3]]
     assert not set(place(database, "c", resize="pad")) & set(first)
     for shard in first:
-        ShardTables(database).record(shard, sha(shard))
+        ShardTables(database).record(shard, sha(shard), stored)
     assert place(database, "d") == []
     assert OrderTables(database).get("d").state == "complete"
 
@@ -353,8 +367,8 @@ def test_orders_of_the_same_share_their_shards(database: sqlalchemy.Engine) -> N
 def test_the_first_result_of_a_shard_stays(database: sqlalchemy.Engine) -> None:
     snapshot(database)
     shard = place(database, "a")[0]
-    ShardTables(database).record(shard, sha(1))
-    ShardTables(database).record(shard, sha(2))
+    ShardTables(database).record(shard, sha(1), stored)
+    ShardTables(database).record(shard, sha(2), stored)
     task = ShardTables(database).task(shard)
     assert task is not None
     assert task.sha256 == sha(1)
@@ -397,7 +411,7 @@ def test_a_shard_that_cannot_be_made_fails_the_orders_that_wait_for_it(
 def test_a_made_shard_fails_nobody(database: sqlalchemy.Engine) -> None:
     snapshot(database)
     shard = place(database, "a")[0]
-    ShardTables(database).record(shard, sha(1))
+    ShardTables(database).record(shard, sha(1), stored)
     ShardTables(database).fail(shard, "a late and wrong word")
     assert OrderTables(database).get("a").state == "running"
 
@@ -410,10 +424,114 @@ def test_overdue_shards_are_those_that_somebody_waits_for_and_come_once(
     first, second, third, fourth = place(database, "a")
     place(database, "b", resize="pad")
     OrderTables(database).cancel("b")
-    shards.record(second, sha(2))
+    shards.record(second, sha(2), stored)
     assert shards.overdue(issued_before=10.0, now=50.0) == []
-    assert shards.overdue(issued_before=11.0, now=50.0) == [first, third, fourth]
+    late = shards.overdue(issued_before=11.0, now=50.0)
+    assert late == [MakeShard(shard=shard, order="a") for shard in (first, third, fourth)]
     assert shards.overdue(issued_before=11.0, now=60.0) == []
+
+
+def test_an_order_waits_for_its_shards_until_it_is_complete_or_ended(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    shards = ShardTables(database)
+    made = place(database, "a", splits=["test"])
+    place(database, "b", resize="pad")
+    place(database, "c", resize="crop")
+    assert sorted(shards.awaiting_orders()) == ["a", "b", "c"]
+    shards.record(made[0], sha(1), stored)
+    OrderTables(database).cancel("b")
+    assert shards.awaiting_orders() == ["c"]
+
+
+def test_an_order_expires_once_and_is_forgotten_after_as_long_again(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    orders = OrderTables(database)
+    place(database, "a")
+    place(database, "b")
+    orders.cancel("b")
+    assert orders.get("a").expires == 30.0
+    assert (orders.expire(29.9), orders.expire(30.0), orders.expire(30.1)) == ([], ["a"], [])
+    assert (orders.get("a").state, orders.get("b").state) == ("expired", "cancelled")
+    with pytest.raises(GoneError, match="place it again") as caught:
+        orders.shard("a", 1)
+    assert caught.value.kind == "order-expired"
+    assert orders.forget(49.9) == []
+    assert sorted(orders.forget(50.0)) == ["a", "b"]
+    with pytest.raises(NotFoundError):
+        orders.get("a")
+    assert len(place(database, "a")) == 4
+
+
+def test_a_shard_is_discarded_when_the_last_order_that_holds_it_ended(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    orders, shards = OrderTables(database), ShardTables(database)
+    made = place(database, "a")
+    place(database, "tests", splits=["test"])
+    for shard in made:
+        shards.record(shard, sha(shard), stored)
+    assert shards.discard() == []
+    orders.cancel("a")
+    kept, lost = sha(made[3]), {sha(shard) for shard in made[:3]}
+    assert set(shards.discard()) == lost
+    assert set(BlobTables(database).hashes("shards", "")) == {kept}
+    assert set(shards.discard()) == lost, "who died before clearing finds them again"
+    cleared: list[str] = []
+    for sha256 in lost:
+        shards.clear(sha256, lambda sha256=sha256: cleared.append(sha256))
+    assert set(cleared) == lost
+    assert shards.discard() == []
+    assert place(database, "again") == made[:3]
+
+
+def test_bytes_that_another_shard_has_too_are_not_cleared(database: sqlalchemy.Engine) -> None:
+    snapshot(database)
+    shards = ShardTables(database)
+    first = place(database, "a")[0]
+    second = place(database, "b", resize="pad")[0]
+    for shard in (first, second):
+        shards.record(shard, sha(1), stored)
+    OrderTables(database).cancel("a")
+    assert shards.discard() == [sha(1)]
+    shards.clear(sha(1), lambda: pytest.fail("the other shard needs them"))
+    assert shards.discard() == []
+
+
+def test_a_shard_whose_bytes_were_cleared_meanwhile_is_not_recorded(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    shards = ShardTables(database)
+    shard = place(database, "a")[0]
+    with pytest.raises(NotFoundError, match=sha(1)):
+        shards.record(shard, sha(1), lambda: False)
+    assert OrderTables(database).get("a").state == "accepted"
+
+
+def test_nobody_clears_the_bytes_of_a_shard_while_it_is_recorded(
+    database: sqlalchemy.Engine,
+) -> None:
+    snapshot(database)
+    shards = ShardTables(database)
+    shard = place(database, "a")[0]
+    cleared: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        clearing: list[Future[None]] = []
+
+        def meanwhile() -> bool:
+            other = ShardTables(database)
+            clearing.append(pool.submit(other.clear, sha(1), lambda: cleared.append(sha(1))))
+            time.sleep(0.2)
+            return not cleared
+
+        shards.record(shard, sha(1), meanwhile)
+        clearing[0].result(timeout=30)
+    assert cleared == []
 
 
 def test_what_fails_in_a_transaction_leaves_no_trace(database: sqlalchemy.Engine) -> None:

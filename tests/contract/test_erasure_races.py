@@ -24,6 +24,7 @@ from commons.messages import FreezeRequest
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.erasure_tables import ErasureTables
 from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.shard_tables import ShardTables
 from sensory_service.app import MIGRATIONS, Platform, Settings
 from sensory_service.blob_names import image_blob
 from sensory_service.erasure import Eraser
@@ -98,7 +99,9 @@ def parts(database: sqlalchemy.Engine) -> Parts:
     datasets = DatasetTables(database)
     ids = partial(next, map(str, count()))
     store = ImageStore(datasets, ImageTables(database), blobs, clock, ids)
-    parts = Parts(store, Eraser(ErasureTables(database), blobs, clock), blobs, datasets)
+    parts = Parts(
+        store, Eraser(ErasureTables(database), ShardTables(database), blobs, clock), blobs, datasets
+    )
     parts.upload()
     return parts
 

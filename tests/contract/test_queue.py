@@ -1,5 +1,6 @@
 """What every queue promises; further queues join `cases`."""
 
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tests.databases import postgres, sqlite
 from tests.sensory_house import ManualClock
 
 ATTEMPTS = 3
+BRIEF = "brief."  # queues of such names expire
 Database = Callable[[pytest.FixtureRequest], str]
 
 
@@ -25,11 +27,12 @@ class Case:
     """A queue whose messages go to the dead letters after `ATTEMPTS` deliveries.
 
     `forget` makes what was delivered and not answered come again, as if its receiver died;
-    within `soon_s` seconds it is there.
+    within `soon_s` seconds it is there. `expire` lets the time pass that `EXPIRING` says.
     """
 
     queue: Queue
     forget: Callable[[], None]
+    expire: Callable[[], None]
     soon_s: float = 0.0
 
     def receive(self, name: str) -> Delivery:
@@ -50,9 +53,9 @@ class Case:
 def table_case(request: pytest.FixtureRequest, url: Database = sqlite) -> Iterator[Case]:
     database = create_database(url(request))
     clock = ManualClock()
-    queue = TableQueue(database, clock, lease_s=60.0, attempts=ATTEMPTS)
+    queue = TableQueue(database, clock, lease_s=60.0, attempts=ATTEMPTS, expiring={BRIEF: 3600.0})
     queue.create_tables()
-    yield Case(queue, lambda: clock.sleep(61.0))
+    yield Case(queue, lambda: clock.sleep(61.0), lambda: clock.sleep(3601.0))
     database.dispose()
 
 
@@ -62,10 +65,11 @@ def postgres_case(request: pytest.FixtureRequest) -> Iterator[Case]:
 
 def rabbit_case(request: pytest.FixtureRequest) -> Iterator[Case]:
     broker = request.getfixturevalue("rabbit")
-    queue = RabbitQueue(broker.url, SystemClock(), attempts=ATTEMPTS)
+    expires_s = 2.0
+    queue = RabbitQueue(broker.url, SystemClock(), attempts=ATTEMPTS, expiring={BRIEF: expires_s})
     for name in ("work", "work.dead", "play"):
         queue.delete(name)
-    yield Case(queue, queue.close, soon_s=5.0)
+    yield Case(queue, queue.close, lambda: time.sleep(2 * expires_s), soon_s=5.0)
     queue.close()
 
 
@@ -198,6 +202,36 @@ def test_deleting_a_queue_removes_its_messages_and_no_others(queue: Queue) -> No
     queue.delete("never used")
     assert bodies(queue, "work") == []
     assert bodies(queue, "play") == [b"2"]
+
+
+def test_an_expiring_queue_delivers_like_any_other(case: Case) -> None:
+    name = f"{BRIEF}like-others"
+    case.queue.publish(name, [b"1", b"2"])
+    first = case.receive(name)
+    case.forget()
+    again = case.receive(name)
+    assert (first.body, again.body) == (b"1", b"1")
+    case.queue.acknowledge(again)
+    assert case.bodies(name, 1) == [b"2"]
+
+
+def test_an_expiring_queue_has_no_dead_letters(case: Case) -> None:
+    name = f"{BRIEF}dropped"
+    case.queue.publish(name, [b"1", b"2"])
+    case.queue.reject(case.receive(name))
+    case.forget()
+    assert case.bodies(name, 1) == [b"2"]
+    assert case.queue.receive(f"{name}.dead", 0.2) is None
+
+
+def test_what_nobody_asked_for_in_time_is_gone_and_the_queue_works_on(case: Case) -> None:
+    name = f"{BRIEF}forgotten"
+    case.queue.publish(name, [b"1"])
+    case.queue.publish("work", [b"2"])
+    case.expire()
+    case.queue.publish(name, [b"3"])
+    assert case.bodies(name, 1) == [b"3"]
+    assert case.bodies("work", 1) == [b"2"], "others keep what they have"
 
 
 def test_many_receivers_share_the_messages_and_none_comes_twice(queue: Queue) -> None:

@@ -22,7 +22,7 @@ from commons.errors import UnavailableError
 from commons.messages import Order
 from commons.ports import Delivery, Queue
 from sensory_service.app import create_batch_processor
-from sensory_service.shard_tasks import SHARD_QUEUE
+from sensory_service.shard_messages import SHARD_QUEUE, order_queue
 from tests.clusters import (
     FULL,
     IMAGES,
@@ -58,18 +58,42 @@ def cluster(rabbit: Rabbit, postgres: Postgres, tmp_path: Path) -> Iterator[Clus
         yield cluster
 
 
-def test_an_order_completes_though_its_queue_is_deleted_time_and_again(
+def test_an_order_completes_though_its_queues_are_deleted_or_emptied_time_and_again(
     cluster: Cluster, tell: Callable[[str], None]
 ) -> None:
     snapshot, order = placed(cluster)
     cluster.start_processor()
     for ready in range(KILLS):
         cluster.wait_for(order, min(ready, order.shards))
-        cluster.house.platform.queue.delete(SHARD_QUEUE)
-        cluster.house.platform.queue.delete(f"{SHARD_QUEUE}.dead")
+        for name in (SHARD_QUEUE, f"{SHARD_QUEUE}.dead", order_queue(order.id)):
+            if ready % 2:
+                empty(cluster.house.platform.queue, name)
+            else:
+                cluster.house.platform.queue.delete(name)
     order = cluster.wait_for(order, order.shards)
     check_every_example_once(cluster.house.client, snapshot, order)
-    tell(f"queues deleted {KILLS} times, {told(order)}")
+    tell(f"queues deleted or emptied {KILLS} times, {told(order)}")
+
+
+def empty(queue: Queue, name: str) -> None:
+    while (delivery := queue.receive(name, 0.0)) is not None:
+        queue.acknowledge(delivery)
+
+
+def test_what_became_of_an_orders_shards_waits_while_nobody_collects(
+    cluster: Cluster, tell: Callable[[str], None]
+) -> None:
+    cluster.stop_collecting()
+    snapshot, order = placed(cluster)
+    cluster.start_processor()
+    until(lambda: len(list(cluster.house.platform.blobs.names("shards/"))) == order.shards)
+    assert cluster.house.client.order_state(order.id).ready == 0
+    port = free_port()
+    cluster.start_service(port)
+    order = cluster.wait_for(order, order.shards)
+    check_every_example_once(cluster.house.client, snapshot, order)
+    until(lambda: cluster.house.platform.queue.receive(order_queue(order.id), 0.0) is None)
+    tell(f"outcomes waited for the service, {told(order)}")
 
 
 def test_an_order_completes_though_processors_are_killed(

@@ -18,11 +18,11 @@ from commons.errors import (
     StorageFullError,
     UnavailableError,
 )
-from commons.messages import OrderRequest, ShardDescriptor
+from commons.messages import SPLITS, OrderRequest, ShardDescriptor
 from sensory_service.app import create_batch_processor
 from sensory_service.blob_names import image_blob
 from sensory_service.consumer import BatchProcessor
-from sensory_service.shard_tasks import SHARD_QUEUE
+from sensory_service.shard_messages import SHARD_QUEUE
 from tests.sensory_house import BASE, House, MemoryBlobs, SilentQueue, open_house
 
 
@@ -98,14 +98,52 @@ def test_a_shard_that_is_polled_twice_is_the_same_shard(house: House) -> None:
 
 def test_a_second_order_of_the_same_is_complete_at_once(house: House) -> None:
     snapshot = house.frozen()
-    first = house.ordered(snapshot, seed=1)
+    first = house.ordered(snapshot)
     house.work()
-    second = house.ordered(snapshot, seed=2)
-    assert (second.state, second.request.seed) == ("complete", 2)
+    second = house.ordered(snapshot)
+    assert second.state == "complete"
     assert house.work() == 0
     assert [s.sha256 for s in shards(house, second.id)] == [
         s.sha256 for s in shards(house, first.id)
     ]
+
+
+def test_orders_with_seeds_are_views_of_the_same_shards(house: House) -> None:
+    snapshot = house.frozen(each=60)
+    plain = house.ordered(snapshot, shape=(1024, 1024, 1))
+    house.work()
+    shared = [shard.sha256 for shard in shards(house, plain.id)]
+    taken = {None: examples(house, plain.id)}
+    for seed in (1, 2):
+        order = house.ordered(snapshot, shape=(1024, 1024, 1), seed=seed)
+        assert (order.state, order.request.seed) == ("complete", seed), "nothing is made again"
+        view = shards(house, order.id)
+        assert sorted(shard.sha256 for shard in view) == sorted(shared)
+        assert [shard.split for shard in view] == [shard.split for shard in shards(house, plain.id)]
+        taken[seed] = examples(house, order.id)
+        again = house.ordered(snapshot, shape=(1024, 1024, 1), seed=seed)
+        assert examples(house, again.id) == taken[seed]
+    assert taken[None] == [
+        (
+            line.category,
+            decode_image(house.client.image(line.image), (1024, 1024, 1), "fit").tobytes(),
+        )
+        for split in SPLITS
+        for line in house.client.snapshot_images(snapshot.id, split)
+    ]
+    assert taken[1] != taken[2] != taken[None]
+    assert sorted(taken[1]) == sorted(taken[2]) == sorted(taken[None]), "every example once"
+
+
+def examples(house: House, order: str) -> list[tuple[int, bytes]]:
+    """Return label and pixels of all examples of an order, in its order."""
+    found = []
+    for shard in shards(house, order):
+        images, labels = house.client.examples(shard)
+        found += [
+            (int(label), image.tobytes()) for image, label in zip(images, labels, strict=True)
+        ]
+    return found
 
 
 def test_the_same_plan_makes_the_same_bytes_in_another_house(tmp_path: Path) -> None:
@@ -123,7 +161,7 @@ def test_a_long_poll_ends_when_the_shard_is_made(tmp_path: Path) -> None:
     order = house.ordered(house.frozen())
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(house.client.next_shard, order.id, 0, 20.0)
-        house.processor.step()
+        house.step()
         shard = waiting.result(timeout=20)
     assert shard is not None
     assert shard.sequence == 1
@@ -139,7 +177,7 @@ def test_with_no_free_slot_a_poll_is_answered_at_once(tmp_path: Path) -> None:
         first = list(islice(as_completed(polls, timeout=20), 3))
         assert [poll.result().status_code for poll in first] == [204, 204, 204]
         assert {poll.result().headers["Retry-After"] for poll in first} == {"1"}
-        house.processor.step()
+        house.step()
         assert sorted(poll.result(timeout=20).status_code for poll in polls)[0] == 200
 
 
@@ -212,7 +250,7 @@ def test_tasks_that_could_not_be_sent_go_out_as_soon_as_the_queue_is_back(house:
     cut_off = house.with_parts(queue=queue)
     order = cut_off.ordered(cut_off.frozen())
     with pytest.raises(UnavailableError):
-        cut_off.processor.step()
+        cut_off.collector.step()
     queue.reachable = True
     house.platform.clock.sleep(16.0)  # until the next look, far from the next issue
     assert cut_off.work() == 3
@@ -230,7 +268,7 @@ def test_a_queue_that_cannot_be_reached_is_named(house: House) -> None:
 
 
 def test_a_task_that_nobody_can_read_goes_to_the_dead_letters(house: House) -> None:
-    bodies = [b"\xff", b"[]", b'{"shard": "1"}', b"{}", b'{"shard": 4711}']
+    bodies = [b"\xff", b"[]", b'{"shard": "1"}', b"{}", b'{"shard": 4711, "order": "x"}']
     house.platform.queue.publish(SHARD_QUEUE, bodies)
     assert house.work() == 5
     dead = 0
@@ -287,6 +325,7 @@ def test_the_processor_goes_on_whatever_fails(house: House) -> None:
         return look > 10
 
     processor.run(stopped)
+    house.collector.step()
     assert house.client.order_state(order.id).state == "complete"
 
 
@@ -296,6 +335,7 @@ def test_a_processor_that_is_asked_to_end_leaves_its_task_to_the_next(house: Hou
     assert house.client.order_state(order.id).state == "accepted"
     # No lease has to run out first.
     assert create_batch_processor(house.settings, house.platform).step()
+    house.collector.step()
     assert house.client.order_state(order.id).state == "complete"
 
 
@@ -305,6 +345,7 @@ def test_several_processors_make_every_shard_of_an_order(tmp_path: Path) -> None
     processors = [create_batch_processor(house.settings, house.platform) for _ in range(3)]
     with ThreadPoolExecutor(3) as pool:
         worked = list(pool.map(_steps, processors))
+    house.collector.step()
     assert sum(worked) == order.shards
     assert house.client.order_state(order.id).state == "complete"
 

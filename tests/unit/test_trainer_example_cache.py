@@ -25,7 +25,7 @@ def working(house: House) -> Iterator[None]:
 
     def work() -> None:
         while not stopped.is_set():
-            house.processor.step()
+            house.step()
 
     thread = threading.Thread(target=work)
     thread.start()
