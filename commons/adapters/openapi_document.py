@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from flask import Response, request
+from flask import Response, has_request_context, request
 from flask_openapi3 import APIBlueprint, OpenAPI
 
 # What flask-openapi3 serves its pages and their files with.
@@ -40,10 +40,19 @@ class DocumentedApp(OpenAPI):
                 if operation is not None and getattr(self.paths[path], method, None) is None:
                     setattr(self.paths[path], method, operation)
 
+    @property
+    def api_doc(self) -> dict[str, Any]:
+        """Return the document, with the address that is asked for it.
+
+        A file knows no address that "/" would be relative to: what is made of one, such as a
+        collection of Postman, could call nobody.
+        """
+        return {**super().api_doc, "servers": [{"url": _own_address()}]}
+
     def generate_spec_json(self) -> None:
         """Write the document, then what the library leaves out."""
         super().generate_spec_json()  # type: ignore[no-untyped-call]
-        self.spec_json["servers"] = [{"url": "/"}]
+        _complete_tuples(self.spec_json)
         for path, item in self.spec_json["paths"].items():
             for method, operation in item.items():
                 if method in _METHODS:
@@ -86,6 +95,30 @@ def content_policy(page: str) -> str:
             "frame-ancestors 'none'",
         )
     )
+
+
+def _own_address() -> str:
+    if not has_request_context():
+        return "/"
+    encrypted = "https" in (request.scheme, request.headers.get("X-Forwarded-Proto"))
+    return f"{'https' if encrypted else 'http'}://{request.host}"
+
+
+def _complete_tuples(node: Any) -> None:
+    """Say what any item of a tuple may be, beside what each is: Postman knows no `prefixItems`."""
+    if isinstance(node, dict):
+        if "prefixItems" in node:
+            kinds = [
+                kind
+                for n, kind in enumerate(node["prefixItems"])
+                if kind not in node["prefixItems"][:n]
+            ]
+            node.setdefault("items", kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+        for value in node.values():
+            _complete_tuples(value)
+    elif isinstance(node, list):
+        for value in node:
+            _complete_tuples(value)
 
 
 def _complete_responses(path: str, operation: dict[str, Any]) -> None:

@@ -66,6 +66,43 @@ def test_every_operation_says_what_it_needs_and_how_it_fails(
             assert operation["requestBody"]["content"], where
 
 
+# What Postman's own converter complains about: it reads the address to call from `servers` and
+# knows no `prefixItems` without `items` beside it.
+@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize(
+    ("headers", "address"),
+    [
+        ({"Host": "127.0.0.1:8000"}, "http://127.0.0.1:8000"),
+        ({"Host": "localhost", "X-Forwarded-Proto": "https"}, "https://localhost"),
+        ({"Host": "[::1]:8000", "X-Forwarded-Proto": "gopher"}, "http://[::1]:8000"),
+    ],
+)
+def test_what_postman_makes_of_the_document_calls_the_address_it_came_from(
+    http: httpx.Client, service: str, headers: dict[str, str], address: str
+) -> None:
+    reply = http.get(f"/api/{service}/v1/openapi.json", headers=headers)
+    assert reply.json()["servers"] == [{"url": address}]
+
+
+def test_postman_can_make_an_example_of_every_tuple(http: httpx.Client) -> None:
+    found = [tuple_ for service in SERVICES for tuple_ in tuples(document(http, service))]
+    assert len(found) >= len(SERVICES)
+    for tuple_ in found:
+        assert tuple_["minItems"] == tuple_["maxItems"] == len(tuple_["prefixItems"]), tuple_
+        kinds = tuple_["items"].get("anyOf", [tuple_["items"]])
+        assert all(kind in kinds for kind in tuple_["prefixItems"]), tuple_
+        assert all(kind in tuple_["prefixItems"] for kind in kinds), tuple_
+
+
+def tuples(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict) and "prefixItems" in node:
+        yield node
+    for child in (
+        node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    ):
+        yield from tuples(child)
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_route_is_in_the_document(http: httpx.Client, service: str, tmp_path: Path) -> None:
     paths = set(document(http, service)["paths"])
