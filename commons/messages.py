@@ -109,7 +109,11 @@ class DatasetList(Message):
 
 
 class DatasetImage(Message):
-    """One image of a dataset as it stands now; `added` is in unix seconds."""
+    """One image of a dataset as it stands now; times in unix seconds.
+
+    `who` and `changed` are those of its latest event: its label, or its upload where nobody
+    labeled it since.
+    """
 
     image: Sha256
     category: Category | None
@@ -118,6 +122,8 @@ class DatasetImage(Message):
     width: int
     channels: int
     added: float
+    who: str | None
+    changed: float
 
 
 class DatasetImages(Message):
@@ -127,13 +133,17 @@ class DatasetImages(Message):
     cursor: str | None
 
 
+EventKind = Literal["added", "labeled", "merged", "removed", "restored"]
+
+
 class ImageEvent(Message):
     """What happened to an image in a dataset; `at` is in unix seconds.
 
-    `category` is the label from then on; `merged` says that it came with the whole category.
+    `category` is the label from then on: an image that came without one was `added`, and
+    `merged` says that it came with the whole category. `who` is the name of a key.
     """
 
-    kind: Literal["labeled", "merged", "removed", "restored"]
+    kind: EventKind
     category: Category | None
     who: str | None
     at: float

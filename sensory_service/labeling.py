@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
-from commons.messages import Split
+from commons.messages import EventKind, Split
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What an image is in a dataset: its latest label (an id), by whom, and its split.
+    """What an image is in a dataset: its latest label (an id), its split, and who said so.
 
-    A removed image is not in the dataset, but what it was is kept for its return.
+    `by` is whoever did the latest of its history: labeled it, took its label away, or sent it
+    where nobody said anything since. A removed image is not in the dataset, but what it was is
+    kept for its return.
     """
 
     category: str | None = None
@@ -28,16 +30,31 @@ def after_upload(
     split that was said or assigned stays, whatever a later import says, since what was once
     trained on must never judge.
     """
+    came = is_out(before)
     before = before or Standing()
     kept = category is None or category == before.category
     return Standing(
         category=before.category if kept else category,
         split=before.split or split,
         said=before.said if before.split else split is not None,
-        by=before.by if kept else who,
+        by=before.by if kept and not came else who,
     )
+
+
+def is_out(before: Standing | None) -> bool:
+    """Say whether an image was not in the dataset: never, or not any more."""
+    return before is None or before.removed
 
 
 def is_relabeled(before: Standing | None, after: Standing) -> bool:
     """Say whether an image that was there has another label now."""
     return before is not None and not before.removed and before.category != after.category
+
+
+def event_of(before: Standing | None, after: Standing) -> EventKind | None:
+    """Return what the history says of a change; a split alone is not in it."""
+    if before is None:
+        return "labeled" if after.category else "added"
+    if before.removed:
+        return "restored"
+    return "labeled" if before.category != after.category else None

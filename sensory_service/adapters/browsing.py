@@ -19,6 +19,7 @@ _COLUMNS = (
     MEMBERSHIP.c.category,
     MEMBERSHIP.c.split,
     MEMBERSHIP.c.added,
+    MEMBERSHIP.c.labeled_by,
     MEMBERSHIP.c.changed,
     CATEGORY.c.name,
     IMAGE.c.height,
@@ -117,4 +118,6 @@ def _dataset_image(row: Row[Any]) -> DatasetImage:
         width=row.width,
         channels=row.channels,
         added=row.added,
+        who=row.labeled_by,
+        changed=row.added if row.changed is None else row.changed,
     )

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import sqlalchemy
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Float, bindparam, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
-from commons.messages import Category, DatasetImages, StoredImage
+from commons.messages import Category, DatasetImages, EventKind, StoredImage
 from sensory_service.adapters.browsing import browse
 from sensory_service.adapters.dataset_tables import (
     find_dataset,
@@ -26,7 +26,7 @@ from sensory_service.adapters.tables import (
     MEMBERSHIP,
     REMOVED,
 )
-from sensory_service.labeling import Standing, after_upload, is_relabeled
+from sensory_service.labeling import Standing, after_upload, event_of, is_out, is_relabeled
 from sensory_service.ports import Filter, ImageRecord, Relabel, Removal, Upload
 
 _AT_ONCE = 1000  # values of one IN list; databases count theirs in ten thousands
@@ -104,7 +104,12 @@ class _Change:
     @property
     def was_out(self) -> bool:
         """Whether the image was not in the dataset."""
-        return self.before is None or self.before.removed
+        return is_out(self.before)
+
+    @property
+    def event(self) -> EventKind | None:
+        """What the history says of it, if anything."""
+        return event_of(self.before, self.after)
 
 
 def _plan(
@@ -136,8 +141,12 @@ def _write(
         update = MEMBERSHIP.update().where(
             MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.image == bindparam("which")
         )
-        rows = [_membership(c) | {"which": c.image, "changed": at} for c in changed]
-        connection.execute(update, rows)
+        # A split alone is no event, and the time is that of the latest one.
+        latest = func.coalesce(bindparam("told", type_=Float), MEMBERSHIP.c.changed)
+        rows = [
+            _membership(c) | {"which": c.image, "told": at if c.event else None} for c in changed
+        ]
+        connection.execute(update.values(changed=latest), rows)
     if restored := [change.image for change in added if change.before is not None]:
         out = REMOVED.delete().where(
             REMOVED.c.dataset == dataset, REMOVED.c.image == bindparam("which")
@@ -196,13 +205,13 @@ def _write_labels(
 ) -> None:
     events, counts = [], Counter[str]()
     for change in changes:
-        back = change.before is not None and change.before.removed
-        old = change.before.category if change.before and not back else None
-        new = change.after.category
-        if old == new and not back:
+        kind = change.event
+        if kind is None:
             continue
+        old = change.before.category if change.before and not change.was_out else None
+        new = change.after.category
         event = {"dataset": dataset, "image": change.image, "category": new, "who": who, "at": at}
-        events.append(event | {"kind": "restored" if back else None})
+        events.append(event | {"kind": None if kind == "labeled" else kind})
         counts.subtract([old] if old else [])
         counts.update([new] if new else [])
     if events:

@@ -75,8 +75,8 @@ MEMBERSHIP = Table(
     # An import said the split; otherwise the first freeze assigned it.
     Column("split_said", Boolean, nullable=False),
     Column("added", Float, nullable=False),
+    # Who did its latest event, and when: a label, or the upload where there was none since.
     Column("labeled_by", String(120)),
-    # Of the latest label, or of the first upload.
     Column("changed", Float),
     # As in `image`: freezing a million rows has no time to look each of them up.
     Column("height", Integer),
@@ -108,7 +108,7 @@ LABEL_EVENT = Table(
     Column("category", String(64), ForeignKey("category.id")),
     Column("who", String(120)),
     Column("at", Float, nullable=False),
-    # `removed`, `restored` or `merged`; null is a label.
+    # `added` (without a label), `removed`, `restored` or `merged`; null is a label.
     Column("kind", String(16)),
     Index("label_event_by_image", "dataset", "image", "id"),
 )

@@ -51,9 +51,9 @@ def sha(number: int) -> str:
     return f"{number:064x}"
 
 
-def new_upload(database: sqlalchemy.Engine, number: int, name: str) -> None:
+def new_upload(database: sqlalchemy.Engine, number: int, name: str | None) -> None:
     image = ImageRecord(sha(number), "PNG", 8, 9, 1, 100)
-    category = Category(id=f"new {name}", name=name)
+    category = Category(id=f"new {name}", name=name) if name else None
     ImageTables(database).record(Upload("pets", [image], category, None, 2.0))
 
 
@@ -92,6 +92,11 @@ def test_old_code_goes_on_on_the_new_tables_beside_the_new_code(
     for number in range(10, 20):
         new_upload(database, number, "eel")
     check_that_both_agree(database)
+    new_upload(database, 19, None)
+    new_upload(database, 20, None)
+    check_that_both_agree(database)
+    old.upload(sha(20), "cat")
+    check_that_both_agree(database)
     tables = ImageTables(database)
     tables.relabel(Relabel("pets", sha(1), Category(id="x", name="dog"), 3.0))
     tables.remove(Removal("pets", sha(2), 3.0))
@@ -104,7 +109,7 @@ def test_old_code_goes_on_on_the_new_tables_beside_the_new_code(
     check_that_both_agree(database)
     assert set(BlobTables(database).hashes("shards", "")) == {sha(1), sha(2)}
     categories = [c.id for c in DatasetTables(database).summary("pets").categories]
-    assert len(SnapshotTables(database).labeled("pets", categories)) == 20
+    assert len(SnapshotTables(database).labeled("pets", categories)) == 21
 
 
 def test_old_code_works_on_while_the_tables_are_migrated(

@@ -48,6 +48,7 @@ def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
         ({"category": "cat", "who": "ada"}, "membership_by_category_labeler"),
         ({"category": "cat", "until": 3.0}, "membership_by_category_change"),
         ({"who": "ada", "until": 3.0}, "membership_by_labeler_change"),
+        ({"who": "ada", "labeled": False}, "membership_by_category_labeler"),
     ],
 )
 def test_a_page_is_a_range_of_the_index_of_its_filter(

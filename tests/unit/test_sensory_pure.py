@@ -9,7 +9,7 @@ import pytest
 from commons.errors import InvalidInputError
 from commons.messages import OrderRequest, Split
 from sensory_service.app import Settings
-from sensory_service.labeling import Standing, after_upload, is_relabeled
+from sensory_service.labeling import Standing, after_upload, event_of, is_relabeled
 from sensory_service.shard_layout import MOST_BYTES, cut, examples_per_shard, span_of
 from sensory_service.waiting import WaitingRoom
 from tests.sensory_house import ManualClock
@@ -61,6 +61,25 @@ def test_a_new_word_about_the_label_counts_and_about_the_split_does_not() -> Non
     assert after == Standing("dog", "train", said=False)
     assert is_relabeled(before, after)
     assert not is_relabeled(None, after)
+
+
+def test_who_sent_an_image_is_who_said_what_it_is_until_somebody_says_more() -> None:
+    assert after_upload(None, None, None, "ada").by == "ada"
+    by_ada = Standing("cat", by="ada")
+    assert after_upload(by_ada, None, None, "bob").by == "ada"
+    assert after_upload(by_ada, "cat", None, "bob").by == "ada"
+    assert after_upload(by_ada, "dog", None, "bob").by == "bob"
+    assert after_upload(Standing("cat", removed=True), None, None, "bob").by == "bob"
+
+
+def test_every_image_that_comes_is_an_event_and_so_is_every_other_label() -> None:
+    cat, none = Standing("cat"), Standing()
+    assert event_of(None, cat) == "labeled"
+    assert event_of(None, none) == "added"
+    assert event_of(Standing("cat", removed=True), cat) == "restored"
+    assert event_of(Standing(removed=True), none) == "restored"
+    assert [event_of(cat, none), event_of(none, cat)] == ["labeled", "labeled"]
+    assert event_of(cat, Standing("cat", "test")) is None
 
 
 def test_a_split_said_by_an_import_is_remembered_as_said() -> None:
