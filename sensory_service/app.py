@@ -256,6 +256,7 @@ def create_app(
         SnapshotExport(snapshots, catalog, ImageReader(packs, on.blobs), BlobTables(on.database)),
         settings.data,
         settings.max_import_bytes,
+        metrics.count,
     )
     app.register_api(archives)
     eraser = Eraser(ErasureTables(on.database), ShardTables(on.database), on.blobs, on.clock)

@@ -21,10 +21,17 @@ from commons.messages import (
 )
 from sensory_service.exports import SnapshotExport
 from sensory_service.imports import ImageImport
-from sensory_service.routes import DatasetPath, SnapshotPath, who_asks
+from sensory_service.routes import Count, DatasetPath, SnapshotPath, who_asks
 
 _LINES = "application/x-ndjson"
 _PART_BYTES = 1 << 20
+# What an upload would be counted as.
+_COUNTED = {
+    "stored": "new",
+    "duplicate": "duplicate",
+    "relabeled": "duplicate",
+    "refused": "refused",
+}
 
 
 class ArchiveBody(RawModel):
@@ -45,7 +52,12 @@ class ExportQuery(Message):
 
 
 def archive_routes(
-    prefix: str, imports: ImageImport, exports: SnapshotExport, folder: Path, most_bytes: int
+    prefix: str,
+    imports: ImageImport,
+    exports: SnapshotExport,
+    folder: Path,
+    most_bytes: int,
+    count: Count,
 ) -> APIBlueprint:
     """Return the routes of imports and exports.
 
@@ -55,6 +67,7 @@ def archive_routes(
         exports: Writes them.
         folder: Where an archive waits while it is read.
         most_bytes: A larger archive is refused.
+        count: Gets what became of every file, as of an upload.
     """
     routes = APIBlueprint("archives", __name__, url_prefix=prefix)
 
@@ -67,7 +80,7 @@ def archive_routes(
         request.max_content_length = most_bytes
         spool, size = _spooled(request.stream, folder)
         results = _begun(imports, path.dataset, spool, size)
-        return Response(_lines(results, spool), content_type=_LINES)
+        return Response(_lines(results, spool, count), content_type=_LINES)
 
     @routes.get(
         "/snapshots/<snapshot>/export",
@@ -117,13 +130,14 @@ def _spooled(stream: IO[bytes], folder: Path) -> tuple[IO[bytes], int]:
     return spool, size
 
 
-def _lines(results: Iterator[ImportedFile], spool: IO[bytes]) -> Iterator[str]:
+def _lines(results: Iterator[ImportedFile], spool: IO[bytes], count: Count) -> Iterator[str]:
     outcomes: Counter[str] = Counter()
     fault: DiceboxError | None = None
     with spool:
         try:
             for result in results:
                 outcomes[result.outcome] += 1
+                count("upload", _COUNTED[result.outcome], 1)
                 yield result.model_dump_json(exclude_none=True) + "\n"
         except DiceboxError as error:
             fault = error

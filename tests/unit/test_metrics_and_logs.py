@@ -15,11 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from commons.adapters.request_log import JsonLines
 from sensory_service.app import Settings, create_app
-from tests.builders import png_bytes
+from tests.archive_builders import tar_bytes
+from tests.builders import png_bytes, png_files
 from tests.dicebox_processes import until
 from tests.servers import free_port
 
 BASE = "/api/sensory/v1"
+_UPLOADS = ("new", "duplicate", "refused")
 
 
 @pytest.fixture
@@ -89,6 +91,17 @@ def test_orders_are_counted_by_state(http: httpx.Client) -> None:
     assert found["dicebox_orders", "accepted"] == 2
     assert found["dicebox_orders", "cancelled"] == 1
     assert found["dicebox_queue_depth", "shards"] > 0
+
+
+def test_the_files_of_an_import_are_counted_as_uploads(http: httpx.Client) -> None:
+    known, other = png_files(2)
+    for folder, files in (("cat", [known]), ("dog", [known, other, ("text.png", b"hello")])):
+        archive = tar_bytes([(f"{folder}/{name}", data) for name, data in files])
+        reply = http.post(f"{BASE}/datasets/pets/imports", content=archive)
+        assert reply.status_code == 200
+    found = figures(http.get(f"{BASE}/metrics").text)
+    counted = {label: found["dicebox_events_total", "upload", label] for label in _UPLOADS}
+    assert counted == {"new": 2, "duplicate": 1, "refused": 1}
 
 
 _COUNTING = """
