@@ -21,21 +21,32 @@ class Climb(NamedTuple):
     rung: int
 
 
-def next_climb(members: Sequence[Member], rungs: int, order: Order) -> Climb | None:
+def next_climb(
+    members: Sequence[Member], rungs: int, order: Order, spared: int = 0
+) -> Climb | None:
     """Return who climbs next, None if nobody may.
 
     A member climbs if it is among the best `1 / ETA` of those that finished its rung, and if
     fewer than that share of them have climbed. Without the second condition a search that
     gets better and better would train nearly every newcomer further.
 
+    The first members may be spared: they climb to the top whatever the others do. A short rung
+    prefers what learns fast, which may end low; Hyperband has brackets against that.
+
     Args:
         members: All members, dead ones too.
         rungs: The highest rung.
         order: Returns members that finished a rung best first.
+        spared: How many of the members, the oldest, are.
 
     Source: Li et al. 2018, A System for Massively Parallel Hyperparameter Tuning (ASHA), section
-    3.2.
+    3.2; Li et al. 2017, Hyperband, section 3.1.
     """
+    for member in members[:spared]:
+        rung = len(member.results)
+        result = member.at(rung)
+        if rung < rungs and result is not None and not result.failed:
+            return Climb(member.number, rung + 1)
     for rung in range(rungs - 1, 0, -1):
         done = finished(members, rung)
         share = len(done) // ETA

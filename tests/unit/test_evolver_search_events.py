@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -162,8 +163,36 @@ def test_rungs_send_about_a_third_up_each() -> None:
     assert len(found.results) == 3
 
 
+def test_the_surest_seed_is_trained_to_the_top_though_others_learn_faster() -> None:
+    state = search(rungs=3)
+    for number, accuracy in ((1, 0.2), (2, 0.9)):
+        birth = ask(state)
+        assert isinstance(birth, Birth)
+        state = born(state, number, birth)
+        assert isinstance(ask(state), Birth), "nobody waits for it"
+        state = told(state, number, 1, Fitness(accuracy, 1.0)) if number > 1 else state
+    state = told(state, 1, 1, Fitness(0.2, 1.0))
+    for rung in (2, 3):
+        assert ask(state) == Climb(1, rung)
+        state = climbs(state, 1, rung)
+        assert isinstance(ask(state), Birth)
+        state = told(state, 1, rung, Fitness(0.2, 1.0))
+    assert isinstance(ask(state), Birth)
+    failed = told(born(search(rungs=3), 1, state.members[0].genome), 1, 1, FAILED)
+    assert isinstance(ask(failed), Birth)
+
+
+@pytest.mark.parametrize("options", [{"start": []}, {"strategy": "random"}])
+def test_where_nothing_is_known_to_be_good_nobody_is_spared(options: dict[str, Any]) -> None:
+    state = search(rungs=3, **options)
+    birth = ask(state)
+    assert isinstance(birth, Birth)
+    state = told(born(state, 1, birth), 1, 1, Fitness(0.2, 1.0))
+    assert isinstance(ask(state), Birth)
+
+
 def test_what_climbed_is_compared_by_where_it_is() -> None:
-    state = search(rungs=2)
+    state = search(rungs=2, start=[])
     for number in range(1, 4):
         birth = ask(state)
         assert isinstance(birth, Birth)
