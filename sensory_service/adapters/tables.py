@@ -97,6 +97,32 @@ MEMBERSHIP = Table(
         sqlite_where=text("category IS NOT NULL"),
         postgresql_where=text("category IS NOT NULL"),
     ),
+    # Of a million images, or of those that one person sent, few may be labeled.
+    Index(
+        "membership_labeled_by_change",
+        "dataset",
+        "changed",
+        "id",
+        sqlite_where=text("category IS NOT NULL"),
+        postgresql_where=text("category IS NOT NULL"),
+    ),
+    Index(
+        "membership_labeled_by_labeler",
+        "dataset",
+        "labeled_by",
+        "id",
+        sqlite_where=text("category IS NOT NULL"),
+        postgresql_where=text("category IS NOT NULL"),
+    ),
+    Index(
+        "membership_labeled_by_labeler_change",
+        "dataset",
+        "labeled_by",
+        "changed",
+        "id",
+        sqlite_where=text("category IS NOT NULL"),
+        postgresql_where=text("category IS NOT NULL"),
+    ),
 )
 
 LABEL_EVENT = Table(

@@ -49,6 +49,9 @@ def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
         ({"category": "cat", "until": 3.0}, "membership_by_category_change"),
         ({"who": "ada", "until": 3.0}, "membership_by_labeler_change"),
         ({"who": "ada", "labeled": False}, "membership_by_category_labeler"),
+        ({"labeled": True, "until": 3.0}, "membership_labeled_by_change"),
+        ({"who": "ada", "labeled": True}, "membership_labeled_by_labeler"),
+        ({"who": "ada", "labeled": True, "since": 1.0}, "membership_labeled_by_labeler_change"),
     ],
 )
 def test_a_page_is_a_range_of_the_index_of_its_filter(
