@@ -92,8 +92,11 @@ class Trainer:
         until(lambda: self._has_lock(process))
         return process
 
+    def log(self) -> str:
+        return (self.folder / "trainer.log").read_text(errors="replace")[-2000:]
+
     def _has_lock(self, process: Process) -> bool:
-        assert process.poll() is None, (self.folder / "trainer.log").read_text()[-2000:]
+        assert process.poll() is None, self.log()
         lock = str(self.examples) + ".lock"
         for link in Path(f"/proc/{process.pid}/fd").iterdir():
             try:
@@ -165,7 +168,7 @@ def test_a_trainer_that_is_killed_in_the_middle_of_an_order_has_every_example_on
 
 def journal_of(trainer: Trainer) -> dict[str, object]:
     journal = trainer.journal()
-    assert journal is not None
+    assert journal is not None, trainer.log()
     return journal
 
 
