@@ -16,6 +16,7 @@ import pytest
 from commons.adapters.services import Caller, SensoryClient
 from commons.messages import FreezeRequest, OrderRequest
 from tests.builders import png_files
+from tests.clusters import kill_group
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -29,9 +30,11 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
         def start(*command: str, **environment: str) -> subprocess.Popen[bytes]:
             environ = os.environ | {"DICEBOX_DATA": str(tmp_path / "data")} | environment
-            process = subprocess.Popen([sys.executable, "-m", *command], env=environ)
-            stack.callback(process.wait)
-            stack.callback(process.kill)
+            process = subprocess.Popen(
+                [sys.executable, "-m", *command], env=environ, start_new_session=True
+            )
+            # With its group: granian's worker would outlive it.
+            stack.callback(kill_group, process)
             return process
 
         yield start
