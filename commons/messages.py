@@ -133,6 +133,18 @@ class DatasetImages(Message):
     cursor: str | None
 
 
+class ImageLookup(Message):
+    """Images that may be in a dataset."""
+
+    images: list[Sha256] = Field(max_length=1000)
+
+
+class FoundImages(Message):
+    """Those of some images that are in a dataset, in no order."""
+
+    images: list[DatasetImage]
+
+
 EventKind = Literal["added", "labeled", "merged", "removed", "restored"]
 
 

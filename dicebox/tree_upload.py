@@ -1,5 +1,10 @@
-"""Uploads the images of a folder or archive, in requests of some files."""
+"""Uploads the images of a folder or archive, in requests of some files.
 
+An import that was interrupted goes on by being run again: while what comes is there already, its
+hashes are asked for first and only the others are sent.
+"""
+
+import hashlib
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,10 +14,10 @@ from typing import Any, Protocol
 
 from commons.adapters.services import SensoryClient
 from commons.archive_tree import ArchiveTree
-from commons.errors import InvalidInputError, TooLargeError
+from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.image_tree import Entry, Place
 from commons.import_results import refused_file, results_of
-from commons.messages import ImportedFile
+from commons.messages import DatasetImage, ImportedFile
 from dicebox.image_folder import FolderTree
 
 _REQUESTS_AT_ONCE = 2
@@ -64,6 +69,7 @@ def upload_tree(
     pool = ThreadPoolExecutor(_REQUESTS_AT_ONCE)
     under_way: deque[Future[list[ImportedFile]]] = deque()
     made: set[str] = set()
+    sender = _Sender(sensory, dataset)
     try:
         for request in _requests(tree):
             if isinstance(request, ImportedFile):
@@ -71,7 +77,7 @@ def upload_tree(
                 continue
             place, files = request
             most = _REQUESTS_AT_ONCE if place.category in made else 0
-            under_way.append(pool.submit(_upload, sensory, dataset, place, files))
+            under_way.append(pool.submit(sender.send, place, files))
             made.add(place.category)
             while len(under_way) > most:
                 yield under_way.popleft().result()
@@ -110,21 +116,64 @@ def _requests(tree: ImageTree) -> Iterator[tuple[Place, Files] | ImportedFile]:
     yield from waiting.items()
 
 
-def _upload(sensory: SensoryClient, dataset: str, place: Place, files: Files) -> list[ImportedFile]:
-    """Upload files of one category; one that is too large for the service is refused alone."""
-    numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
-    try:
-        reply = sensory.upload(dataset, numbered, place.category, place.split)
-    except TooLargeError as error:
-        if len(files) == 1:
-            ((path, data),) = files
-            detail = f"{len(data):,} bytes are more than the service takes"
-            return [refused_file(path, TooLargeError(detail, kind=error.kind))]
-        # One of them is too large, and costs the others nothing.
-        return [one for file in files for one in _upload(sensory, dataset, place, [file])]
-    except InvalidInputError as error:  # the name of the category
-        return [refused_file(path, error) for path, _ in files]
-    return results_of([path for path, _ in files], reply)
+class _Sender:
+    """Sends files of one category, but for those that are there already."""
+
+    def __init__(self, sensory: SensoryClient, dataset: str) -> None:
+        self._sensory = sensory
+        self._dataset = dataset
+        # Asking costs a request, and nothing is there in most imports but those run again.
+        self._ask_first = True
+
+    def send(self, place: Place, files: Files) -> list[ImportedFile]:
+        """Return what became of each file."""
+        there = self._there(place, files) if self._ask_first else {}
+        missing = [file for number, file in enumerate(files) if number not in there]
+        sent = iter(self._upload(place, missing))
+        results = [
+            ImportedFile(file=path, outcome="duplicate", image=there[number])
+            if number in there
+            else next(sent)
+            for number, (path, _) in enumerate(files)
+        ]
+        self._ask_first = any(result.outcome == "duplicate" for result in results)
+        return results
+
+    def _there(self, place: Place, files: Files) -> dict[int, str]:
+        """Return the hashes of the files that an upload would leave as they are, by position."""
+        hashes = [hashlib.sha256(data).hexdigest() for _, data in files]
+        try:
+            found = self._sensory.lookup(self._dataset, sorted(set(hashes)))
+        except NotFoundError:  # no such dataset yet
+            return {}
+        return {
+            number: sha256
+            for number, sha256 in enumerate(hashes)
+            if sha256 in found and _is_as_in(place, found[sha256])
+        }
+
+    def _upload(self, place: Place, files: Files) -> list[ImportedFile]:
+        """Send files; one that is too large for the service is refused alone."""
+        if not files:
+            return []
+        numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
+        try:
+            reply = self._sensory.upload(self._dataset, numbered, place.category, place.split)
+        except TooLargeError as error:
+            if len(files) == 1:
+                ((path, data),) = files
+                detail = f"{len(data):,} bytes are more than the service takes"
+                return [refused_file(path, TooLargeError(detail, kind=error.kind))]
+            # One of them is too large, and costs the others nothing.
+            return [one for file in files for one in self._upload(place, [file])]
+        except InvalidInputError as error:  # the name of the category
+            return [refused_file(path, error) for path, _ in files]
+        return results_of([path for path, _ in files], reply)
+
+
+def _is_as_in(place: Place, image: DatasetImage) -> bool:
+    name = image.category and image.category.name
+    return name == place.category and (place.split is None or image.split is not None)
 
 
 class ImportReport:

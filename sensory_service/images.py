@@ -9,6 +9,7 @@ from commons.adapters.decode import MEDIA_TYPES, inspect_image
 from commons.errors import InvalidInputError, TooLargeError
 from commons.messages import (
     Category,
+    DatasetImage,
     DatasetImages,
     DatasetSummary,
     Split,
@@ -150,6 +151,10 @@ class ImageStore:
     def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
         """Return a page of a dataset, newest first."""
         return self._catalog.browse(which, cursor, limit)
+
+    def lookup(self, dataset: str, images: Sequence[str]) -> list[DatasetImage]:
+        """Return those of some images that are in a dataset, in no order."""
+        return self._catalog.lookup(dataset, images)
 
     def image(self, sha256: str) -> tuple[bytes, str]:
         """Return an image as it was sent, and the media type of what it decoded as.

@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 
 from commons.messages import (
     Category,
+    DatasetImage,
     DatasetImages,
     DatasetSummary,
     ImageHistory,
@@ -229,6 +230,14 @@ class ImageCatalog(Protocol):
         Raises:
             NotFoundError: No such dataset or category.
             InvalidInputError: The cursor is not one of ours.
+        """
+        ...
+
+    def lookup(self, dataset: str, images: Sequence[str]) -> list[DatasetImage]:
+        """Return those of some images that are in a dataset, in no order.
+
+        Raises:
+            NotFoundError: No such dataset.
         """
         ...
 

@@ -11,7 +11,9 @@ from commons.messages import (
     DatasetImages,
     DatasetList,
     DatasetSummary,
+    FoundImages,
     FreezeRequest,
+    ImageLookup,
     LabelRequest,
     Message,
     Order,
@@ -166,6 +168,14 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
             path.dataset, query.category, query.labeled, query.who, query.since, query.until
         )
         return answer(images.browse(which, query.cursor, query.limit))
+
+    @routes.post(
+        "/datasets/<dataset>/images/lookup",
+        summary="Those of some images that are in the dataset: what need not be sent again",
+        responses={200: FoundImages},
+    )
+    def lookup(path: DatasetPath, body: ImageLookup) -> Response:
+        return answer(FoundImages(images=images.lookup(path.dataset, body.images)))
 
     @routes.put(
         "/datasets/<dataset>/images/<sha256>/label",

@@ -24,8 +24,10 @@ from commons.messages import (
     DatasetSummary,
     Erasure,
     ExportFormat,
+    FoundImages,
     FreezeRequest,
     ImageHistory,
+    ImageLookup,
     ImportedFile,
     ImportSummary,
     LabelRequest,
@@ -106,6 +108,13 @@ class SensoryClient:
             files=[("files", (name, data, "application/octet-stream")) for name, data in files],
         )
         return UploadReply.model_validate_json(reply.content)
+
+    def lookup(self, dataset: str, images: list[str]) -> dict[str, DatasetImage]:
+        """Return those of some images (at most 1,000 hashes) that are in a dataset, by hash."""
+        path = f"{SENSORY}/datasets/{_part(dataset)}/images/lookup"
+        reply = self._caller.call("POST", path, **send_json(ImageLookup(images=images)))
+        found = FoundImages.model_validate_json(reply.content).images
+        return {image.image: image for image in found}
 
     def import_archive(
         self,

@@ -43,8 +43,8 @@ def import_images(
 
     A level of train, validation (or val) and test folders is kept as the split; without one, or
     without validation, splits are drawn at the first freeze. Importing again is harmless, and
-    how an import that was interrupted goes on: what is there already stays as it is. Ends with
-    1 if a file was refused; the others are imported all the same.
+    how an import that was interrupted goes on: what is there already is not sent again. Ends
+    with 1 if a file was refused; the others are imported all the same.
     """  # noqa: D301 - click's own mark for lines that are not to be wrapped
     report = ImportReport()
     console = progress_console()

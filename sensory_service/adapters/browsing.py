@@ -1,6 +1,6 @@
 """One page of a dataset: every filter is a range of an index, and so is the cursor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -41,24 +41,30 @@ def browse(connection: Connection, which: Filter, cursor: str | None, limit: int
     )
 
 
+def lookup(connection: Connection, dataset: str, images: Sequence[str]) -> list[DatasetImage]:
+    """Return those of some images that are in a dataset."""
+    number = find_dataset(connection, dataset).id
+    query = _images_of(number).where(MEMBERSHIP.c.image.in_(images))
+    return [_dataset_image(row) for row in connection.execute(query)]
+
+
 def _is_timed(which: Filter) -> bool:
     return which.since is not None or which.until is not None
 
 
 def _page(connection: Connection, which: Filter) -> Select[Any]:
     dataset = find_dataset(connection, which.dataset).id
-    sources = MEMBERSHIP.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
-        CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id
-    )
     newest = [MEMBERSHIP.c.id.desc()]
     if _is_timed(which):
         newest.insert(0, MEMBERSHIP.c.changed.desc())
-    return (
-        select(*_COLUMNS)
-        .select_from(sources)
-        .where(MEMBERSHIP.c.dataset == dataset, *_narrowed(connection, dataset, which))
-        .order_by(*newest)
+    return _images_of(dataset).where(*_narrowed(connection, dataset, which)).order_by(*newest)
+
+
+def _images_of(dataset: int) -> Select[Any]:
+    sources = MEMBERSHIP.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
+        CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id
     )
+    return select(*_COLUMNS).select_from(sources).where(MEMBERSHIP.c.dataset == dataset)
 
 
 def _narrowed(

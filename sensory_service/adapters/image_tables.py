@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Float, bindparam, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
-from commons.messages import Category, DatasetImages, EventKind, StoredImage
-from sensory_service.adapters.browsing import browse
+from commons.messages import Category, DatasetImage, DatasetImages, EventKind, StoredImage
+from sensory_service.adapters.browsing import browse, lookup
 from sensory_service.adapters.dataset_tables import (
     find_dataset,
     find_or_make_category,
@@ -83,6 +83,11 @@ class ImageTables:
         """Return at most `limit` images, newest first."""
         with reading(self._database) as connection:
             return browse(connection, which, cursor, limit)
+
+    def lookup(self, dataset: str, images: Sequence[str]) -> list[DatasetImage]:
+        """Return those of some images that are in a dataset."""
+        with reading(self._database) as connection:
+            return lookup(connection, dataset, images)
 
     def find(self, sha256: str) -> ImageRecord:
         """Return what is known about an image."""

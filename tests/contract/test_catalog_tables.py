@@ -28,6 +28,7 @@ from sensory_service.ports import (
     Merge,
     NewOrder,
     Relabel,
+    Removal,
     Upload,
 )
 from sensory_service.shard_layout import cut
@@ -239,6 +240,20 @@ def test_browsing_narrows_by_category_and_by_label(database: sqlalchemy.Engine) 
     assert found(labeled=False, category="dog") == []
     with pytest.raises(NotFoundError, match="no category 'ant'"):
         found(category="ant")
+
+
+def test_a_lookup_finds_those_that_are_in_the_dataset_now(database: sqlalchemy.Engine) -> None:
+    upload(database, 1, 2, label="cat", split="train")
+    upload(database, 3)
+    upload(database, 4, dataset="birds")
+    tables = ImageTables(database)
+    tables.remove(Removal("pets", sha(2), 2.0))
+    found = tables.lookup("pets", [sha(number) for number in range(1, 9)])
+    known = {image.image: (image.category and image.category.name, image.split) for image in found}
+    assert known == {sha(1): ("cat", "train"), sha(3): (None, None)}
+    assert tables.lookup("pets", []) == []
+    with pytest.raises(NotFoundError, match="nobody's"):
+        tables.lookup("nobody's", [sha(1)])
 
 
 def test_what_was_never_stored_is_not_found(database: sqlalchemy.Engine) -> None:

@@ -1,14 +1,16 @@
 """An ImageFolder tree: which files go where, and what is refused before anything is sent."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from commons.adapters.services import Caller, SensoryClient
 from commons.errors import InvalidInputError
+from commons.messages import UploadReply
 from dicebox.image_folder import FolderTree, read_tree
 from dicebox.tree_upload import ImportReport, upload_tree
 from sensory_service.app import Settings, create_app
@@ -167,6 +169,54 @@ def test_what_is_there_already_is_counted_as_that(sensory: SensoryClient, pets: 
     upload(sensory, fill(pets, png_files(3)))
     _, again = upload(sensory, pets)
     assert (again.stored, again.duplicates, again.relabeled) == (0, 3, 0)
+
+
+def test_an_import_that_was_interrupted_sends_what_is_missing_and_nothing_else(
+    sensory: SensoryClient, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicebox.tree_upload._MOST_FILES", 4)
+    fill(pets, png_files(20))
+    uploading = upload_tree(sensory, "pets", FolderTree(pets))
+    first = next(uploading)
+    uploading.close()
+    there = sensory.dataset("pets").images
+    assert len(first) == 4 <= there < 20
+    sent: list[int] = []
+    monkeypatch.setattr(sensory, "upload", recorded(sensory, sent))
+    counts, report = upload(sensory, pets)
+    assert (sum(counts), report.duplicates, report.stored) == (20, there, 20 - there)
+    assert sum(sent) == 20 - there
+    sent.clear()
+    upload(sensory, pets)
+    assert sent == []
+
+
+def test_what_is_there_with_another_label_or_without_its_split_is_sent_again(
+    sensory: SensoryClient, pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(sensory, fill(pets, png_files(3)))
+    sent: list[int] = []
+    monkeypatch.setattr(sensory, "upload", recorded(sensory, sent))
+    (pets / "cats").rename(pets / "tigers")
+    _, report = upload(sensory, pets)
+    assert (sent, report.relabeled) == ([3], 3)
+    (pets / "train").mkdir()
+    (pets / "tigers").rename(pets / "train" / "tigers")
+    grow(pets, "test/lions/1.png").joinpath("test/lions/1.png").write_bytes(png_bytes(seed=99))
+    for _ in range(2):
+        upload(sensory, pets)
+    assert sorted(sent) == [1, 3, 3], "now their split is known"
+
+
+def recorded(sensory: SensoryClient, sent: list[int]) -> Callable[..., UploadReply]:
+    """Return what uploads as it would, and notes how many files."""
+    upload = sensory.upload
+
+    def recording(dataset: str, files: list[tuple[str, bytes]], *place: Any) -> UploadReply:
+        sent.append(len(files))
+        return upload(dataset, files, *place)
+
+    return recording
 
 
 def test_the_same_image_in_two_categories_is_told_and_the_first_one_counts(

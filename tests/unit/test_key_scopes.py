@@ -29,6 +29,7 @@ POST   /api/sensory/v1/datasets/{dataset}/categories/{category}/merge label sens
 PUT    /api/sensory/v1/datasets/{dataset}/categories/{category}/name  label sensory:write
 GET    /api/sensory/v1/datasets/{dataset}/images                      sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/images                      sensory:write
+POST   /api/sensory/v1/datasets/{dataset}/images/lookup               sensory:write
 DELETE /api/sensory/v1/datasets/{dataset}/images/{sha256}             sensory:write
 GET    /api/sensory/v1/datasets/{dataset}/images/{sha256}/history     sensory:read train
 PUT    /api/sensory/v1/datasets/{dataset}/images/{sha256}/label       label sensory:write
