@@ -4,10 +4,13 @@ import gc
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from statistics import median_low
+
+import numpy as np
+import numpy.typing as npt
 
 from commons.errors import ConflictError, NotFoundError
 from commons.messages import (
@@ -26,7 +29,7 @@ from commons.ports import Clock
 from sensory_service.packs import PackMaker
 from sensory_service.ports import DatasetCatalog, LabeledImage, ManifestLine, SnapshotCatalog
 from sensory_service.shard_layout import span_of
-from sensory_service.splits import Shares, assign_splits
+from sensory_service.splits import Shares, assign_splits, hash_order
 
 _FEWEST_CATEGORIES = 2
 _AT_ONCE = 10_000  # lines hashed in one call
@@ -108,10 +111,12 @@ class SnapshotStore:
         shares = Shares(request.validation_share, request.test_share)
         while True:
             found = self._catalog.labeled(dataset, [category.id for category in categories])
-            assigned = assign_splits(found, shares)
-            lines = _lines(found, assigned, categories)
+            order = hash_order([image.image for image in found])
+            splits = assign_splits(found, order, shares)
+            lines = _lines(found, splits, order, categories)
             _check_splits(lines, categories)
-            new = {image.membership: assigned[image.image] for image in found if not image.split}
+            each = zip(found, splits, strict=True)
+            new = {image.membership: split for image, split in each if image.split is None}
             if self._catalog.assign_splits(new) == len(new):
                 return lines, _median_shape(found)
             # Somebody else froze at the same time and was first; what they assigned counts.
@@ -211,16 +216,21 @@ def _check_splits(lines: Sequence[ManifestLine], categories: Sequence[Category])
 
 
 def _lines(
-    images: Sequence[LabeledImage], assigned: Mapping[str, Split], categories: Sequence[Category]
+    images: Sequence[LabeledImage],
+    splits: Sequence[Split],
+    order: npt.NDArray[np.intp],
+    categories: Sequence[Category],
 ) -> list[ManifestLine]:
     """Return the manifest in its order: by split, then by hash."""
     index = {category.id: number for number, category in enumerate(categories)}
     by_split: dict[Split, list[ManifestLine]] = {split: [] for split in SPLITS}
-    for image in images:
-        split = image.split or assigned[image.image]
-        by_split[split].append(ManifestLine(image.image, index[image.category], split))
-    for lines in by_split.values():
-        lines.sort(key=itemgetter(0))
+    # Made in the order of the images, where they lie one after the other in memory.
+    lines = [
+        ManifestLine(image.image, index[image.category], split)
+        for image, split in zip(images, splits, strict=True)
+    ]
+    for position in order.tolist():
+        by_split[splits[position]].append(lines[position])
     return [line for lines in by_split.values() for line in lines]
 
 

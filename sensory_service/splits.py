@@ -1,9 +1,12 @@
 """Who learns, who selects and who judges: splits assigned once, category by category."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from commons.messages import Split
 
@@ -40,37 +43,60 @@ class Shares:
     test: float
 
 
-def assign_splits(images: Sequence[Candidate], shares: Shares) -> dict[str, Split]:
-    """Return a split for every image that has none, by hash and so the same for any order.
+def hash_order(hashes: Sequence[str]) -> npt.NDArray[np.intp]:
+    """Return the positions of some hashes (64 hexadecimal digits each) in their order."""
+    words = np.frombuffer(bytes.fromhex("".join(hashes)), ">u8").reshape(-1, 4).astype(np.uint64)
+    order = np.argsort(words[:, 0], kind="stable")
+    first = words[order, 0]
+    if (first[1:] == first[:-1]).any():  # hardly ever
+        order = np.lexsort(words.T[::-1])
+    return order
+
+
+def assign_splits(
+    images: Sequence[Candidate], order: npt.NDArray[np.intp], shares: Shares
+) -> list[Split]:
+    """Return the split of every image: its own, or one by hash and so the same for all times.
 
     The counts of a category come as near to the shares as its earlier splits allow. Of one
     image a category trains, of two it also validates, of three it also tests. Where an import
     brought test images of its own, they alone are the test split: a published benchmark's
     figures stay comparable, and no later image slips in.
+
+    Args:
+        images: In any order.
+        order: Their positions in the order of their hashes.
+        shares: What is to validate and to test.
     """
     if any(image.said and image.split == "test" for image in images):
         shares = Shares(shares.validation, 0.0)
-    by_category: dict[str, list[Candidate]] = defaultdict(list)
-    for image in images:
-        by_category[image.category].append(image)
-    assigned: dict[str, Split] = {}
-    for members in by_category.values():
-        assigned |= _assign_category(members, shares)
-    return assigned
+    splits = [image.split for image in images]
+    numbers: dict[str, int] = {}
+    category = np.fromiter(
+        (numbers.setdefault(image.category, len(numbers)) for image in images), int, len(images)
+    )
+    by_category = order[np.argsort(category[order], kind="stable")]
+    ends = np.cumsum(np.bincount(category, minlength=len(numbers)))
+    for members in np.split(by_category, ends[:-1]):
+        _assign_category(splits, members.tolist(), shares)
+    return cast("list[Split]", splits)  # none is left without one
 
 
-def _assign_category(images: Sequence[Candidate], shares: Shares) -> dict[str, Split]:
-    free = sorted(image.image for image in images if image.split is None)
-    has = [image.split for image in images]
-    training, validation, test = (has.count("train"), has.count("validation"), has.count("test"))
-    validate, judge = _targets(len(images), shares)
-    spare = len(free) - (training == 0)
-    more_validation = _between(0, validate - validation, spare)
-    more_test = _between(0, judge - test, spare - more_validation)
-    assigned: dict[str, Split] = dict.fromkeys(free, "train")
-    assigned |= dict.fromkeys(free[:more_validation], "validation")
-    assigned |= dict.fromkeys(free[more_validation : more_validation + more_test], "test")
-    return assigned
+def _assign_category(splits: list[Split | None], members: Sequence[int], shares: Shares) -> None:
+    """Give those members a split that have none, the first of them to validate."""
+    has = Counter([splits[member] for member in members])
+    free = [member for member in members if splits[member] is None]
+    validate, judge = _targets(len(members), shares)
+    spare = len(free) - (has["train"] == 0)
+    more_validation = _between(0, validate - has["validation"], spare)
+    more_test = _between(0, judge - has["test"], spare - more_validation)
+    for number, member in enumerate(free):
+        if number < more_validation:
+            splits[member] = "validation"
+        elif number < more_validation + more_test:
+            splits[member] = "test"
+        else:
+            splits[member] = "train"
 
 
 def _targets(total: int, shares: Shares) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commons.messages import Split
-from sensory_service.splits import Shares, assign_splits
+from sensory_service.splits import Shares, assign_splits, hash_order
 
 SHARES = Shares(validation=0.15, test=0.15)
 
@@ -30,9 +30,26 @@ def rows(count: int, category: str = "cat", split: Split | None = None) -> list[
     ]
 
 
+def all_splits(images: list[Row], shares: Shares = SHARES) -> list[Split]:
+    splits = assign_splits(images, hash_order([image.image for image in images]), shares)
+    assert all(image.split in (None, split) for image, split in zip(images, splits, strict=True))
+    return splits
+
+
+def new_splits(images: list[Row], shares: Shares = SHARES) -> dict[str, Split]:
+    """Return the splits of those that had none, by hash."""
+    pairs = zip(images, all_splits(images, shares), strict=True)
+    return {image.image: split for image, split in pairs if image.split is None}
+
+
 def counts(images: list[Row], shares: Shares = SHARES) -> Counter[str]:
-    assigned = assign_splits(images, shares)
-    return Counter(assigned.get(image.image, image.split) for image in images)
+    return Counter(all_splits(images, shares))
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), max_size=50), st.booleans())
+def test_hashes_are_ordered_as_their_text_is(digests: list[bytes], alike: bool) -> None:
+    hashes = [(b"12345678" * alike + digest)[:32].hex() for digest in digests]
+    assert [hashes[at] for at in hash_order(hashes)] == sorted(hashes)
 
 
 @pytest.mark.parametrize(
@@ -48,19 +65,19 @@ def test_few_images_train_first_then_validate_then_test(
 
 def test_every_category_is_divided_alike() -> None:
     images = rows(200, "cat") + rows(40, "dog")
-    assigned = assign_splits(images, SHARES)
+    assigned = new_splits(images)
     dogs = Counter(assigned[image.image] for image in images if image.category == "dog")
     assert dogs == {"train": 28, "validation": 6, "test": 6}
 
 
 def test_the_order_of_the_images_does_not_matter() -> None:
     images = rows(50, "cat") + rows(50, "dog")
-    assert assign_splits(images, SHARES) == assign_splits(images[::-1], SHARES)
+    assert new_splits(images) == new_splits(images[::-1])
 
 
 def test_images_that_have_a_split_are_not_assigned_another() -> None:
     images = rows(5, split="validation") + rows(15)
-    assigned = assign_splits(images, SHARES)
+    assigned = new_splits(images)
     assert set(assigned) == {image.image for image in images[5:]}
     # Five of twenty validate already, more than the share: nobody joins them.
     assert Counter(assigned.values()) == {"train": 12, "test": 3}
@@ -68,7 +85,7 @@ def test_images_that_have_a_split_are_not_assigned_another() -> None:
 
 def test_new_images_keep_the_shares_of_the_whole() -> None:
     first = rows(100)
-    assigned = assign_splits(first, SHARES)
+    assigned = new_splits(first)
     old = [replace(image, split=assigned[image.image]) for image in first]
     new = [replace(image, image=image.image[::-1]) for image in rows(100)]
     assert counts(old + new) == {"train": 140, "validation": 30, "test": 30}
@@ -102,7 +119,7 @@ def test_whatever_came_before_a_category_with_a_free_image_trains(
         Row(hashlib.sha256(b"%d" % number).hexdigest(), category, split)
         for number, (category, split) in enumerate(drawn)
     ]
-    assigned = assign_splits(images, Shares(validation, test))
+    assigned = new_splits(images, Shares(validation, test))
     free = [image for image in images if image.split is None]
     assert set(assigned) == {image.image for image in free}
     for category in {image.category for image in free}:
