@@ -269,7 +269,7 @@ def _further(rungs: list[RungProgress], *, with_best: bool) -> Iterator[str]:
         yield f"trained further: {', '.join(each)}"
     for rung in rungs:
         if rung.rung == "final":
-            yield f"trained afresh for the end: {rung.ended}{best(rung)}"
+            yield f"trained for the end: {rung.ended}{best(rung)}"
 
 
 def _workers(workers: list[WorkerActivity]) -> RenderableType:

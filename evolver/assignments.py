@@ -77,14 +77,27 @@ def next_training(
 
 
 def final_training(
-    request: RunRequest, prepared: Prepared, genome: Genome, budget: Budget, until: float | None
+    request: RunRequest,
+    prepared: Prepared,
+    individual: Individual,
+    budget: Budget,
+    until: float | None,
 ) -> Assignment:
-    """Return the fresh and longer training of a genome at the end of a run.
+    """Return the longer training of an individual at the end of a run.
 
-    Its steps end at `until`, unix seconds, whenever they begin.
+    It begins with the weights that the individual has, unless nothing is inherited in this run,
+    and with a whole schedule. Its steps end at `until`, unix seconds, whenever they begin.
     """
-    job = _job(request, prepared, genome, budget, FINAL_RUNG).model_copy(update={"until": until})
-    return Assignment(job, Evaluation(rung=FINAL_RUNG, key=_key(request, job)))
+    genome = Genome.model_validate(individual.genome)
+    weights = best_weights(individual) if request.fidelity.inheritance else None
+    inherit = InheritedWeights(genome=genome, weights=weights) if weights else None
+    job = _job(request, prepared, genome, budget, FINAL_RUNG).model_copy(
+        update={"inherit": inherit, "until": until}
+    )
+    inherited = individual.number if inherit else None
+    return Assignment(
+        job, Evaluation(rung=FINAL_RUNG, inherited=inherited, key=_key(request, job))
+    )
 
 
 def training_seed(seed: int, genome: Genome, rung: str) -> int:

@@ -115,7 +115,7 @@ class Breeding:
         return self.plan
 
     def assign_finalist(self) -> bool:
-        """Train the best genome that is no finalist yet afresh and say whether there was one."""
+        """Train the best genome that is no finalist yet longer and say whether there was one."""
         plan, crew = self.plan, self._crew
         overhead_s = cautious_overhead(crew.overheads)
         seconds = plan.finalist(crew.now(), overhead_s)
@@ -127,7 +127,8 @@ class Breeding:
             return False
         steps_end = plan.final_end - min(cautious_overhead(crew.tails or crew.overheads), seconds)
         until = None if math.isinf(steps_end) else crew.clock.now() + steps_end - crew.now()
-        assignment = final_training(self._request, self._prepared, member.genome, budget, until)
+        individual = crew.individuals[member.number]
+        assignment = final_training(self._request, self._prepared, individual, budget, until)
         self._finalists.add(member.number)
         self._start(member.number, assignment)
         return True

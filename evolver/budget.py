@@ -76,7 +76,7 @@ class Plan:
             killed; a killed worker costs its successor the start of TensorFlow.
         search_epochs: The search ends when its trainings had so many epochs; None: never.
         epochs: The same of all trainings, final ones included.
-        finalists: How many genomes are trained afresh at the end; None: one a worker.
+        finalists: How many individuals are trained longer at the end; None: one a worker.
         alone: The one finalist is trained by one worker that has all cores.
     """
 

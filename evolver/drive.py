@@ -82,7 +82,7 @@ class Drive:
         self._standing.search_ended()
 
     def train_finalists(self) -> None:
-        """Train the best genomes afresh and longer: one a free worker, or one on all cores.
+        """Train the best longer: one a free worker, or one on all cores.
 
         Raises:
             DiceboxError: The tables or the engine failed.

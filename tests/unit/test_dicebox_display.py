@@ -119,7 +119,7 @@ def test_the_live_picture_tells_of_rungs_and_of_a_front_where_there_are_some() -
     ]
     seen.print(render_run(a_run(**SEARCHING, rungs=rungs, front=front)))
     assert "trained further: 4 to rung 2 (best 95.00 %)" in text(seen)
-    assert "trained afresh for the end: 1 (best 99.00 %)" in text(seen)
+    assert "trained for the end: 1 (best 99.00 %)" in text(seen)
     assert "front  #3 99.00 % 210 µs   #7 95.00 % 4,000" in text(seen)
 
 
@@ -137,7 +137,7 @@ def test_who_was_trained_further_is_said_in_words_when_it_changes() -> None:
     lines = text(seen).splitlines()
     assert [line for line in lines if line.startswith("  ")] == [
         "  trained further: 500 to rung 2, 333 to rung 3",
-        "  trained further: 500 to rung 2, 333 to rung 3; trained afresh for the end: 1",
+        "  trained further: 500 to rung 2, 333 to rung 3; trained for the end: 1",
     ]
     assert len(lines) == 5
     live = console()

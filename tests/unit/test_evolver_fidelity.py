@@ -60,13 +60,34 @@ def test_children_start_from_the_weights_of_a_parent_that_still_has_some() -> No
         number, rung = name.split("/")
         if job.inherit is None:
             continue
-        heirs += 1
         parent = int(job.inherit.weights.split("/")[2])
+        if rung == "final":
+            assert parent == int(number), "it goes on with what it has"
+            continue
+        heirs += 1
         assert rung == "1"
         assert parent in found[int(number)].parents
         assert job.inherit.genome.model_dump(mode="json") == found[parent].genome
         assert evaluation_of(found[int(number)], "1").inherited == parent  # type: ignore[union-attr]
     assert heirs > 5
+
+
+def test_a_final_training_begins_with_the_best_weights_of_its_individual() -> None:
+    stage = Stage()
+    stage.evolve(seconds=120)
+    found = {each.number: each for each in stage.tables.individuals("r1", histories=False)}
+    finals = {name: job for name, job in jobs(stage).items() if name.endswith("/final")}
+    assert finals
+    for name, job in finals.items():
+        individual = found[int(name.split("/")[0])]
+        searched = [one for one in individual.evaluations if one.rung != "final"]
+        trained = [one for one in searched if one.outcome == "ok"]
+        highest = max(trained, key=lambda one: int(one.rung))
+        assert job.inherit is not None
+        assert f"/{highest.rung}" in job.inherit.weights
+        final = evaluation_of(individual, "final")
+        assert final is not None
+        assert final.inherited == individual.number
 
 
 def test_without_any_of_it_everybody_is_trained_once_and_afresh() -> None:
