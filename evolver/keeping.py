@@ -10,6 +10,7 @@ from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
 from evolver.search import Search, parents
+from evolver.selection import evaluated, ranked
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
 # nevertheless starts afresh.
@@ -76,11 +77,16 @@ class Keeper:
         return set(list(best_of_each.values())[: self._best])
 
     def _parents(self, search: Search) -> set[str]:
-        """Return the weights that children start from: of those who live, or have a child now."""
+        """Return the weights that others start from: children, and the trainings at the end.
+
+        They are those of who lives, or has a child now, and of the best by whom is chosen who is
+        trained longer.
+        """
         if not search.inheritance:
             return set()
         individuals = self._crew.individuals
         living = {member.number for member in parents(search)}
+        living |= {member.number for member in ranked(evaluated(search.members))[: self._best]}
         living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
         return {
             known.weights
