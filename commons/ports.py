@@ -109,6 +109,10 @@ class Queue(Protocol):
         """Remove a message for good; a delivery that was handed out again meanwhile is no error."""
         ...
 
+    def release(self, delivery: Delivery) -> None:
+        """Give a message back that cannot be handled now: it comes again at once."""
+        ...
+
     def reject(self, delivery: Delivery) -> None:
         """Move a message that can never be handled to `<queue>.dead`."""
         ...

@@ -59,9 +59,11 @@ def opened_tree(source: Path) -> Iterator[ImageTree]:
 
 
 def upload_tree(
-    sensory: SensoryClient, dataset: str, tree: ImageTree
+    sensory: SensoryClient, dataset: str, tree: ImageTree, *, send_all: bool = False
 ) -> Iterator[list[ImportedFile]]:
-    """Upload all images of a tree; yield what became of the files of each request.
+    """Upload the images of a tree; yield what became of the files of each request.
+
+    What is there already is not sent, but for `send_all`: it puts bytes back that were lost.
 
     Some requests are under way at once: while one is read here, others are written there. The
     first one of a category goes alone, so that categories are made in the order of the tree.
@@ -69,7 +71,7 @@ def upload_tree(
     pool = ThreadPoolExecutor(_REQUESTS_AT_ONCE)
     under_way: deque[Future[list[ImportedFile]]] = deque()
     made: set[str] = set()
-    sender = _Sender(sensory, dataset)
+    sender = _Sender(sensory, dataset, send_all=send_all)
     try:
         for request in _requests(tree):
             if isinstance(request, ImportedFile):
@@ -119,11 +121,12 @@ def _requests(tree: ImageTree) -> Iterator[tuple[Place, Files] | ImportedFile]:
 class _Sender:
     """Sends files of one category, but for those that are there already."""
 
-    def __init__(self, sensory: SensoryClient, dataset: str) -> None:
+    def __init__(self, sensory: SensoryClient, dataset: str, *, send_all: bool) -> None:
         self._sensory = sensory
         self._dataset = dataset
         # Asking costs a request, and nothing is there in most imports but those run again.
-        self._ask_first = True
+        self._ask_first = not send_all
+        self._send_all = send_all
 
     def send(self, place: Place, files: Files) -> list[ImportedFile]:
         """Return what became of each file."""
@@ -136,7 +139,8 @@ class _Sender:
             else next(sent)
             for number, (path, _) in enumerate(files)
         ]
-        self._ask_first = any(result.outcome == "duplicate" for result in results)
+        if not self._send_all:
+            self._ask_first = any(result.outcome == "duplicate" for result in results)
         return results
 
     def _there(self, place: Place, files: Files) -> dict[int, str]:

@@ -95,9 +95,7 @@ def final_training(
         update={"inherit": inherit, "until": until}
     )
     inherited = individual.number if inherit else None
-    return Assignment(
-        job, Evaluation(rung=FINAL_RUNG, inherited=inherited, key=_key(request, job))
-    )
+    return Assignment(job, Evaluation(rung=FINAL_RUNG, inherited=inherited, key=_key(request, job)))
 
 
 def training_seed(seed: int, genome: Genome, rung: str) -> int:

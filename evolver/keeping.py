@@ -4,13 +4,12 @@ import logging
 from collections.abc import Iterable
 
 from commons.errors import DiceboxError
-from commons.messages import Evaluation, Individual
+from commons.messages import Evaluation, Individual, RunRequest
 from evolver.crew import Crew
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
-from evolver.search import Search, parents
-from evolver.selection import evaluated, ranked
+from evolver.search import Search, parents, spared, within
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
 # nevertheless starts afresh.
@@ -28,12 +27,14 @@ class Keeper:
 
     Args:
         crew: Has the individuals, the journal and the blobs.
-        best: The weights of so many of the best stay.
+        request: Says of how many of the best the weights stay, and who may be among them.
     """
 
-    def __init__(self, crew: Crew, best: int) -> None:
+    def __init__(self, crew: Crew, request: RunRequest) -> None:
         self._crew = crew
-        self._best = best
+        self._best = request.keep_weights
+        self._max_latency_us = request.max_latency_us
+        self._max_parameters = request.max_parameters
 
     def clear(self, search: Search) -> None:
         """Delete what neither the search nor a later look at the best will need.
@@ -86,7 +87,9 @@ class Keeper:
             return set()
         individuals = self._crew.individuals
         living = {member.number for member in parents(search)}
-        living |= {member.number for member in ranked(evaluated(search.members))[: self._best]}
+        able = within(search.members, self._max_latency_us, self._max_parameters)
+        finalists = able[: max(self._best, self._crew.engine.capacity())]
+        living |= {member.number for member in finalists}
         living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
         return {
             known.weights
@@ -98,6 +101,7 @@ class Keeper:
     def _climbers(self, search: Search) -> set[tuple[int, str]]:
         """Return the trainings that somebody may go on from."""
         kept: set[tuple[int, str]] = set()
+        always = {member.number for member in spared(search)}
         for rung in range(1, search.rungs):
             order = sorted(
                 (member for member in finished(search.members, rung)),
@@ -107,8 +111,8 @@ class Keeper:
             share = max(_LEAST_CLIMBERS, round(_CLIMBERS_SHARE * len(order)))
             kept |= {
                 (member.number, str(rung))
-                for member in order[:share]
-                if len(member.results) == rung
+                for place, member in enumerate(order)
+                if len(member.results) == rung and (place < share or member.number in always)
             }
         return kept
 

@@ -51,6 +51,7 @@ __all__ = [
     "climbs",
     "front",
     "parents",
+    "spared",
     "start_search",
     "timed",
     "told",
@@ -149,8 +150,7 @@ def start_search(
 
 def ask(search: Search) -> Birth | Climb | None:
     """Return what to train next; None if there is nothing, or nothing yet (see `waiting`)."""
-    spared = min(_SPARED, len(search.seeds))
-    climb = next_climb(search.members, search.rungs, _order(search), spared)
+    climb = next_climb(search.members, search.rungs, _order(search), len(spared(search)))
     if climb is not None:
         return climb
     for genome in search.seeds[len(search.members) :]:
@@ -199,6 +199,11 @@ def timed(search: Search, number: int, latency_us: float) -> Search:
 def best(search: Search) -> Member | None:
     """Return the fittest member, dead ones too, or None before any was trained."""
     return next(iter(ranked(evaluated(search.members))), None)
+
+
+def spared(search: Search) -> tuple[Member, ...]:
+    """Return the members that are trained to the highest rung whatever the others do."""
+    return search.members[: min(_SPARED, len(search.seeds))]
 
 
 def _own_start(taxonomy: Taxonomy, problem: Problem) -> list[Genome]:

@@ -15,6 +15,7 @@ from sensory_service.shard_messages import (
 from sensory_service.shards import ShardMaker, StoppedError
 
 _RECEIVE_S = 0.5
+_PAUSE_S = 2.0  # while something cannot be reached, or is full
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,7 +52,7 @@ class BatchProcessor:
                 self.step(stopped)
             except DiceboxError as error:
                 _LOG.warning("cannot work at the moment: %s", error)
-                self._clock.sleep(_RECEIVE_S)
+                self._clock.sleep(_PAUSE_S)
             except Exception:
                 _LOG.exception("a shard task failed; it comes again")
 
@@ -71,13 +72,24 @@ class BatchProcessor:
             return
         try:
             outcome = self._outcome(task.shard, delivery.attempt, stopped)
-        except StoppedError:
-            # Somebody else, or the next start, takes it at once instead of after the lease.
-            self._queue.publish(SHARD_QUEUE, [delivery.body])
-        else:
             if outcome is not None:
                 body = outcome.model_dump_json().encode()
                 self._queue.publish(order_queue(task.order), [body])
+        except StoppedError:
+            # Somebody else, or the next start, takes it at once instead of after the lease.
+            self._publish_again(delivery)
+        except DiceboxError:
+            # No fault of the shard: this attempt does not count.
+            self._publish_again(delivery)
+            raise
+        except Exception:
+            self._queue.release(delivery)
+            raise
+        else:
+            self._queue.acknowledge(delivery)
+
+    def _publish_again(self, delivery: Delivery) -> None:
+        self._queue.publish(SHARD_QUEUE, [delivery.body])
         self._queue.acknowledge(delivery)
 
     def _outcome(

@@ -9,6 +9,7 @@ from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob, shard_blob
 from sensory_service.packs import places_in
 from sensory_service.ports import ErasedMeanwhileError, ErasureCatalog, PackPlace, ShardCatalog
+from sensory_service.retention import unrecorded
 
 
 class Eraser:
@@ -88,5 +89,5 @@ class Eraser:
 
     def _drop_unknown_shards(self) -> None:
         """Delete shards that are not recorded: who records one later finds out and has it made."""
-        for name in list(self._blobs.names("shards/")):
+        for name in unrecorded(self._shards, self._blobs):
             self._shards.clear(name.rpartition("/")[2], partial(self._blobs.delete, name))

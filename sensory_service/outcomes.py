@@ -89,7 +89,11 @@ class OutcomeCollector:
     def _collect(self, order: str) -> int:
         count = 0
         while (delivery := self._queue.receive(order_queue(order), 0.0)) is not None:
-            self._handle(delivery)
+            try:
+                self._handle(delivery)
+            except Exception:
+                self._queue.release(delivery)
+                raise
             count += 1
         return count
 

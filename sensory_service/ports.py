@@ -484,7 +484,11 @@ class ShardCatalog(Protocol):
         ...
 
     def awaiting_orders(self) -> list[str]:
-        """Return the open orders with shards that have no result."""
+        """Return the open orders with shards that have no result, the oldest, some hundreds."""
+        ...
+
+    def results(self) -> set[str]:
+        """Return the hashes of all shards that are recorded."""
         ...
 
     def discard(self) -> list[str]:

@@ -64,6 +64,9 @@ class SilentQueue:
     def acknowledge(self, delivery: Delivery) -> None:
         self._reach().acknowledge(delivery)
 
+    def release(self, delivery: Delivery) -> None:
+        self._reach().release(delivery)
+
     def reject(self, delivery: Delivery) -> None:
         self._reach().reject(delivery)
 

@@ -95,6 +95,10 @@ class RabbitQueue:
         """Remove a message for good; one of a lost connection comes again instead."""
         self._receivers.session().acknowledge(delivery)
 
+    def release(self, delivery: Delivery) -> None:
+        """Give a message back: it comes again at once."""
+        self._receivers.session().release(delivery)
+
     def reject(self, delivery: Delivery) -> None:
         """Move a message to the dead-letter queue."""
         self._receivers.session().reject(delivery)
@@ -209,6 +213,9 @@ class _Receiver:
 
     def acknowledge(self, delivery: Delivery) -> None:
         self._do(lambda: self._answer(delivery, lambda on, tag: on.basic_ack(tag)))
+
+    def release(self, delivery: Delivery) -> None:
+        self._do(lambda: self._answer(delivery, lambda on, tag: on.basic_nack(tag, requeue=True)))
 
     def reject(self, delivery: Delivery) -> None:
         self._do(lambda: self._bury(delivery))

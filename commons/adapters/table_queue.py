@@ -81,6 +81,15 @@ class TableQueue:
         with writing(self._database) as connection:
             connection.execute(_MESSAGES.delete().where(_MESSAGES.c.tag == delivery.tag))
 
+    def release(self, delivery: Delivery) -> None:
+        """Give a message back: it comes again at once."""
+        with writing(self._database) as connection:
+            connection.execute(
+                _MESSAGES.update()
+                .where(_MESSAGES.c.tag == delivery.tag)
+                .values(tag=None, free_at=self._clock.now())
+            )
+
     def reject(self, delivery: Delivery) -> None:
         """Move a message to the dead-letter queue."""
         with writing(self._database) as connection:
@@ -128,7 +137,8 @@ class TableQueue:
         """Remove what nobody took in time, from all queues that expire together with this one."""
         for prefix, seconds in self._expiring.items():
             if queue.startswith(prefix):
-                old = _MESSAGES.c.queue.startswith(prefix, autoescape=True)
+                # A range, which is one of the index in every database.
+                old = _MESSAGES.c.queue.between(prefix, prefix + "\uffff")
                 late = _MESSAGES.c.free_at <= now - seconds
                 connection.execute(_MESSAGES.delete().where(old, late))
 

@@ -27,10 +27,15 @@ _SHOWN_REFUSALS = 20
     metavar="FILE",
     help="Write a line of JSON for every file there: what became of it, and why.",
 )
+@click.option(
+    "--send-all",
+    is_flag=True,
+    help="Send what is there already too: that puts back bytes which the storage lost.",
+)
 @as_json
 @click.pass_obj
 def import_images(
-    place: Place, source: Path, dataset: str, results: Path | None, as_json: bool
+    place: Place, source: Path, dataset: str, results: Path | None, send_all: bool, as_json: bool
 ) -> None:
     """Import an ImageFolder tree, a folder or a zip, tar or tar.gz of one.
 
@@ -56,7 +61,7 @@ def import_images(
         Progress(*columns, console=console, disable=not console.is_terminal) as bar,
     ):
         task = bar.add_task("", total=tree.files)
-        for files in upload_tree(client.sensory, dataset, tree):
+        for files in upload_tree(client.sensory, dataset, tree, send_all=send_all):
             report.add(files)
             write(files)
             bar.advance(task, len(files))

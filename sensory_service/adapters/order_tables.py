@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, select
 from commons.adapters.database import reading, writing
 from commons.adapters.decode import DECODER
 from commons.errors import ConflictError, GoneError, NotFoundError
-from commons.messages import Order, OrderRequest, OrderState, ShardDescriptor
+from commons.messages import SPLITS, Order, OrderRequest, OrderState, ShardDescriptor
 from sensory_service.adapters.dataset_tables import insert_unless_there
 from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
 from sensory_service.ports import NewOrder
@@ -165,11 +165,18 @@ def _find(connection: Connection, order: str) -> Row[Any]:
 def _find_or_make_shards(
     connection: Connection, plans: Sequence[ShardPlan], at: float
 ) -> list[Row[Any]]:
-    keys = [_key(plan) for plan in plans]
-    insert_unless_there(connection, SHARD, [key | {"issued": at} for key in keys], list(_KEY))
+    # In one order for all who place one, so that none waits for a shard of who waits for it.
+    ordered = sorted(plans, key=lambda plan: (SPLITS.index(plan.split), plan.first))
+    rows = [_key(plan) | {"issued": at} for plan in ordered]
+    insert_unless_there(connection, SHARD, rows, list(_KEY))
     # Locked, so that no result is discarded between this look and the order that holds it.
-    found = select(SHARD).with_for_update(read=True)
-    return [connection.execute(found.where(_has(key))).one() for key in keys]
+    look = select(SHARD).with_for_update()
+    found = {plan: connection.execute(look.where(_has(_key(plan)))).one() for plan in ordered}
+    asked = [row.id for row in found.values() if row.sha256 is None and row.issued < 0]
+    for start in range(0, len(asked), _AT_ONCE):
+        some = SHARD.c.id.in_(asked[start : start + _AT_ONCE])
+        connection.execute(SHARD.update().where(some).values(issued=at))
+    return [found[plan] for plan in plans]
 
 
 def _key(plan: ShardPlan) -> dict[str, object]:

@@ -24,6 +24,8 @@ from sensory_service.shard_messages import MakeShard
 # Held by whoever records a result and by whoever clears one, in PostgreSQL.
 _RESULTS_LOCK = 0x5A4D
 _AT_ONCE = 1000  # the others come with the next look
+_UNMADE = (SHARD.c.sha256.is_(None), SHARD.c.issued >= 0)
+_UNASKED = -1.0
 
 
 class ShardTables:
@@ -96,7 +98,7 @@ class ShardTables:
 
     def overdue(self, issued_before: float, now: float) -> list[MakeShard]:
         """Return tasks for the wanted shards without a result whose last one is that old."""
-        late = (SHARD.c.sha256.is_(None), SHARD.c.issued < issued_before, wanted())
+        late = (*_UNMADE, SHARD.c.issued < issued_before, wanted())
         with writing(self._database) as connection:
             query = select(SHARD.c.id).where(*late).order_by(SHARD.c.id).limit(_AT_ONCE)
             shards = list(connection.execute(query.with_for_update()).scalars())
@@ -114,31 +116,45 @@ class ShardTables:
         return [MakeShard(shard=shard, order=order) for shard, order in found]
 
     def awaiting_orders(self) -> list[str]:
-        """Return the open orders with shards that have no result."""
+        """Return the open orders with shards that have no result, the oldest."""
+        waiting = (
+            select(ORDER_SHARD.c.batch_order)
+            .join(SHARD, SHARD.c.id == ORDER_SHARD.c.shard)
+            .where(*_UNMADE)
+        )
+        # Tasks are made in their order too, so newer orders wait for these anyway. Each has a
+        # channel of its own at the broker, which has 2,047.
         query = (
             select(BATCH_ORDER.c.id)
-            .distinct()
-            .join(ORDER_SHARD, ORDER_SHARD.c.batch_order == BATCH_ORDER.c.id)
-            .join(SHARD, SHARD.c.id == ORDER_SHARD.c.shard)
-            .where(SHARD.c.sha256.is_(None), BATCH_ORDER.c.ended.is_(None))
+            .where(BATCH_ORDER.c.id.in_(waiting), BATCH_ORDER.c.ended.is_(None))
+            .order_by(BATCH_ORDER.c.created, BATCH_ORDER.c.id)
+            .limit(_AT_ONCE // 2)
         )
         with reading(self._database) as connection:
             return list(connection.execute(query).scalars())
 
+    def results(self) -> set[str]:
+        """Return the hashes of all shards that are recorded."""
+        query = select(SHARD.c.sha256).where(SHARD.c.sha256.is_not(None))
+        with reading(self._database) as connection:
+            return set(connection.execute(query).scalars())
+
     def discard(self) -> list[str]:
         """Forget the results that no open order holds; return the hashes that may be cleared."""
-        unwanted = select(SHARD.c.id, SHARD.c.sha256).where(SHARD.c.sha256.is_not(None), ~wanted())
-        with writing(self._database) as connection:
+        held = SHARD.c.sha256.is_not(None) | (SHARD.c.issued >= 0)
+        unwanted = select(SHARD.c.id, SHARD.c.sha256).where(held, ~wanted())
+        with one_at_a_time(self._database, _RESULTS_LOCK) as connection:
             # Whoever places an order meanwhile waits at these rows, or is seen by the second look.
             some = unwanted.limit(_AT_ONCE).with_for_update(of=SHARD)
             locked = connection.execute(some).all()
             still = unwanted.where(SHARD.c.id.in_([row.id for row in locked]))
             rows = connection.execute(still).all() if locked else []
             if rows:
-                lost = [{"sha256": sha256} for sha256 in sorted({row.sha256 for row in rows})]
-                insert_unless_there(connection, DISCARDED, lost, ["sha256"])
+                lost = sorted({row.sha256 for row in rows if row.sha256 is not None})
+                marks: list[dict[str, object]] = [{"sha256": sha256} for sha256 in lost]
+                insert_unless_there(connection, DISCARDED, marks, ["sha256"])
                 update = SHARD.update().where(SHARD.c.id.in_([row.id for row in rows]))
-                connection.execute(update.values(sha256=None))
+                connection.execute(update.values(sha256=None, issued=_UNASKED))
             return list(connection.execute(select(DISCARDED.c.sha256)).scalars())
 
     def clear(self, sha256: str, delete: Callable[[], object]) -> None:

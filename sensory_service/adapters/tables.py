@@ -213,6 +213,7 @@ SHARD = Table(
     Column("first", Integer, nullable=False),
     Column("examples", Integer, nullable=False),
     Column("sha256", String(64)),
+    # When its latest task went out, 0 if that failed; below that nobody asks for it any more.
     Column("issued", Float, nullable=False),
     UniqueConstraint(
         "snapshot",
@@ -226,12 +227,12 @@ SHARD = Table(
         "examples",
         name="shard_key",
     ),
-    # Those still to be made, which are few beside those that are.
+    # Those still to be made, which are few beside the others.
     Index(
         "shard_unmade",
         "id",
-        sqlite_where=text("sha256 IS NULL"),
-        postgresql_where=text("sha256 IS NULL"),
+        sqlite_where=text("sha256 IS NULL AND issued >= 0"),
+        postgresql_where=text("sha256 IS NULL AND issued >= 0"),
     ),
 )
 

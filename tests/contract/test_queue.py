@@ -181,6 +181,16 @@ def test_a_message_that_came_too_often_goes_to_the_dead_letters(case: Case) -> N
     assert case.bodies("work.dead", 1) == [b"poison"]
 
 
+def test_a_released_message_comes_again_at_once_and_was_an_attempt(case: Case) -> None:
+    case.queue.publish("work", [b"1"])
+    case.queue.release(case.receive("work"))
+    again = case.receive("work")
+    assert (again.body, again.attempt) == (b"1", 2)
+    case.queue.acknowledge(again)
+    case.queue.release(again)
+    assert case.queue.receive("work", 0.2) is None
+
+
 def test_a_rejected_message_goes_to_the_dead_letters_at_once(case: Case) -> None:
     case.queue.publish("work", [b"1"])
     case.queue.reject(case.receive("work"))
@@ -209,8 +219,10 @@ def test_an_expiring_queue_delivers_like_any_other(case: Case) -> None:
     case.queue.publish(name, [b"1", b"2"])
     first = case.receive(name)
     case.forget()
+    second = case.receive(name)
+    case.queue.release(second)
     again = case.receive(name)
-    assert (first.body, again.body) == (b"1", b"1")
+    assert (first.body, second.body, again.body) == (b"1", b"1", b"1")
     case.queue.acknowledge(again)
     assert case.bodies(name, 1) == [b"2"]
 

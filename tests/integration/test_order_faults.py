@@ -250,6 +250,9 @@ class DoublingQueue:
     def acknowledge(self, delivery: Delivery) -> None:
         self._queue.acknowledge(delivery)
 
+    def release(self, delivery: Delivery) -> None:
+        self._queue.release(delivery)
+
     def reject(self, delivery: Delivery) -> None:
         self._queue.reject(delivery)
 

@@ -9,7 +9,7 @@ from commons.adapters.clock import SystemClock
 from commons.errors import GoneError, NotFoundError, StorageFullError, UnavailableError
 from commons.messages import Order
 from commons.ports import Delivery, Queue
-from sensory_service.shard_messages import ShardOutcome, order_queue
+from sensory_service.shard_messages import SHARD_QUEUE, ShardOutcome, order_queue
 from tests.sensory_house import BASE, House, MemoryBlobs, open_house
 
 WEEK_S = 7 * 24 * 3600.0
@@ -50,7 +50,7 @@ class LosingQueue:
         self._queue = queue
         self.loses = True
         self.publish, self.receive = queue.publish, queue.receive
-        self.reject, self.delete = queue.reject, queue.delete
+        self.reject, self.delete, self.release = queue.reject, queue.delete, queue.release
 
     def acknowledge(self, delivery: Delivery) -> None:
         if self.loses:
@@ -66,10 +66,8 @@ def test_an_outcome_that_was_recorded_and_not_acknowledged_comes_again(house: Ho
     with pytest.raises(UnavailableError):
         collector.step()
     assert state(house, order) == "running"
-    assert collector.step() == 0, "it is in the hands of somebody who may be alive"
     queue.loses = False
-    house.platform.clock.sleep(61.0)
-    assert collector.step() == 1
+    assert collector.step() == 1, "it was given back"
     house.work()
     assert state(house, order) == "complete"
 
@@ -247,6 +245,44 @@ def test_an_erasure_takes_shards_with_it_that_wait_to_be_recorded(house: House) 
     assert (failed.state, line.image in str(failed.reason)) == ("failed", True)
 
 
+def test_shards_that_nobody_recorded_are_swept_up_when_they_are_old(house: House) -> None:
+    blobs = MemoryBlobs()
+    lost = house.with_parts(blobs)
+    order = lost.ordered(lost.frozen())
+    lost.processor.step()
+    (name,) = stored(lost)
+    lost.client.cancel_order(order.id)
+    blobs.stored[name] = lost.platform.clock.now()
+    lost.collector.step()
+    assert stored(lost) == [name], "somebody may be about to record it"
+    kept = lost.ordered(lost.client.snapshot(order.request.snapshot), splits=["train"])
+    lost.work()
+    cancelled = lost.ordered(lost.client.snapshot(order.request.snapshot), splits=["test"])
+    lost.processor.step()
+    lost.client.cancel_order(cancelled.id)
+    for one in stored(lost):
+        blobs.stored[one] = lost.platform.clock.now()
+    assert len(stored(lost)) == 2
+    pass_time(lost, 3601.0)
+    shard = lost.client.next_shard(kept.id, 0, 0.0)
+    assert shard is not None
+    assert stored(lost) == [f"shards/{shard.sha256[:2]}/{shard.sha256}"]
+
+
+def test_who_orders_again_what_was_given_up_gets_it(house: House) -> None:
+    snapshot = house.frozen()
+    first = house.ordered(snapshot)
+    house.client.cancel_order(first.id)
+    pass_time(house, 15.0)
+    house.platform.queue.delete(SHARD_QUEUE)
+    again = house.ordered(snapshot)
+    house.platform.queue.delete(SHARD_QUEUE)
+    house.collector.step()
+    house.platform.clock.sleep(121.0)
+    assert house.work() == 3
+    assert state(house, again) == "complete"
+
+
 def test_a_full_disk_keeps_the_outcome_for_later(house: House) -> None:
     order = house.ordered(house.frozen(), splits=["train"])
     house.processor.step()
@@ -259,7 +295,6 @@ def test_a_full_disk_keeps_the_outcome_for_later(house: House) -> None:
     with pytest.raises(StorageFullError):
         house.collector.step()
     set_record(house, record)
-    house.platform.clock.sleep(61.0)
     house.collector.step()
     assert state(house, order) == "complete"
 

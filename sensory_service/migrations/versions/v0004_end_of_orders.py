@@ -16,5 +16,5 @@ def upgrade() -> None:
     """Add the column, the table and the index."""
     op.add_column("batch_order", sa.Column("expires", sa.Float))
     op.create_table("discarded", sa.Column("sha256", sa.String(64), primary_key=True))
-    unmade = sa.text("sha256 IS NULL")
+    unmade = sa.text("sha256 IS NULL AND issued >= 0")
     op.create_index("shard_unmade", "shard", ["id"], sqlite_where=unmade, postgresql_where=unmade)
