@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from commons.errors import NotFoundError
 from commons.ports import Blobs, Clock, Queue
 from sensory_service.blob_names import shard_blob
 from sensory_service.ports import OrderCatalog, ShardCatalog
@@ -52,7 +53,11 @@ class Retention:
     def _sweep(self, now: float) -> None:
         """Delete shards that nobody recorded: their processor, or their order, ended before."""
         for name in unrecorded(self._shards, self._blobs):
-            if now - self._blobs.stored_at(name) > _OLD_S:
+            try:
+                age_s = now - self._blobs.stored_at(name)
+            except NotFoundError:  # another process of the service was faster
+                continue
+            if age_s > _OLD_S:
                 self._shards.clear(name.rpartition("/")[2], partial(self._blobs.delete, name))
 
 

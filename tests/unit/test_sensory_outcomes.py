@@ -269,6 +269,20 @@ def test_shards_that_nobody_recorded_are_swept_up_when_they_are_old(house: House
     assert stored(lost) == [f"shards/{shard.sha256[:2]}/{shard.sha256}"]
 
 
+def test_a_sweep_goes_on_where_another_process_was_faster(house: House) -> None:
+    blobs = MemoryBlobs()
+    swept = house.with_parts(blobs)
+    for number in range(4):
+        name = f"shards/00/{number:064x}"
+        blobs.put(name, b"nobody's")
+        blobs.stored[name] = 0.0
+    listed = [*stored(swept), "shards/00/" + "f" * 64]
+    blobs.names = lambda _prefix="": iter(listed[::-1])  # type: ignore[method-assign]
+    blobs.stored.pop(listed[-1], None)
+    swept.collector.step()
+    assert blobs.held == {}
+
+
 def test_who_orders_again_what_was_given_up_gets_it(house: House) -> None:
     snapshot = house.frozen()
     first = house.ordered(snapshot)
