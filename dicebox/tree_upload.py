@@ -125,8 +125,8 @@ class _Sender:
         self._sensory = sensory
         self._dataset = dataset
         # Asking costs a request, and nothing is there in most imports but those run again.
-        self._ask_first = not send_all
         self._send_all = send_all
+        self._ask_first = not send_all
 
     def send(self, place: Place, files: Files) -> list[ImportedFile]:
         """Return what became of each file."""
@@ -139,8 +139,8 @@ class _Sender:
             else next(sent)
             for number, (path, _) in enumerate(files)
         ]
-        if not self._send_all:
-            self._ask_first = any(result.outcome == "duplicate" for result in results)
+        again = any(result.outcome == "duplicate" for result in results)
+        self._ask_first = again and not self._send_all
         return results
 
     def _there(self, place: Place, files: Files) -> dict[int, str]:

@@ -105,10 +105,8 @@ class TableQueue:
         free = (_MESSAGES.c.queue == queue, _MESSAGES.c.free_at <= now)
         with reading(self._database) as connection:
             # Most looks find nothing, and need not keep others from writing.
-            if (
-                connection.execute(sqlalchemy.select(_MESSAGES.c.id).where(*free).limit(1)).first()
-                is None
-            ):
+            look = sqlalchemy.select(_MESSAGES.c.id).where(*free).limit(1)
+            if connection.execute(look).first() is None:
                 return None
         oldest = (
             sqlalchemy.select(_MESSAGES)
