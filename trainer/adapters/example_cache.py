@@ -5,7 +5,7 @@ import io
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
@@ -110,7 +110,7 @@ class ExampleCache:
         kept_at = self._clock.monotonic()
         try:
             report(filling.examples, every)
-            for came in _one_ahead(source.come()):
+            for came in _one_ahead(source.come(), filling.keep, self._keep_every_s):
                 if isinstance(came, Order):
                     filling.follow(came)
                 else:
@@ -217,12 +217,19 @@ class _Source:
             return Part(arrays["images"], arrays["labels"])
 
 
-def _one_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """Yield items, and have the next one come meanwhile: one is fetched while one is written."""
+def _one_ahead(items: Iterator[Item], idle: Callable[[], None], idle_s: float) -> Iterator[Item]:
+    """Yield items, and have the next one come meanwhile: one is fetched while one is written.
+
+    `idle` is called where it has not come for `idle_s`.
+    """
     end = object()
     with ThreadPoolExecutor(1) as pool:
         coming = pool.submit(next, items, end)
-        while (came := coming.result()) is not end:
+        while True:
+            if not wait([coming], idle_s).done:
+                idle()
+            if (came := coming.result()) is end:
+                return
             coming = pool.submit(next, items, end)
             yield cast(Item, came)
 

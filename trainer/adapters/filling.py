@@ -58,6 +58,7 @@ class Filling:
             for split, count in counts.items()
         }
         self._unsynced: set[_Column] = set()
+        self._kept: _Journal | None = None
         self._journal = self._taken_up() or self._begun()
 
     @property
@@ -111,10 +112,13 @@ class Filling:
 
     def keep(self) -> None:
         """Make what is in survive a crash."""
+        if self._journal == self._kept:
+            return
         with _room(self._folder):
             while self._unsynced:
                 self._unsynced.pop().sync()
         write_durably(self._folder / _JOURNAL, self._journal.model_dump_json())
+        self._kept = self._journal.model_copy(deep=True)
 
     def images(self, split: Split) -> npt.NDArray[np.uint8]:
         """Return the images of a split."""
