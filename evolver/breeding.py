@@ -9,6 +9,7 @@ from evolver.assignments import Assignment, final_training, first_training, next
 from evolver.budget import Plan, cautious_overhead, expected_overhead, start_overhead
 from evolver.crew import Crew
 from evolver.curves import Curves, kind_to_be
+from evolver.finalists import finalists
 from evolver.journal import (
     FINAL_RUNG,
     FIRST_RUNG,
@@ -115,7 +116,7 @@ class Breeding:
         return self.plan
 
     def assign_finalist(self) -> bool:
-        """Train the best genome that is no finalist yet longer and say whether there was one."""
+        """Train who should be trained longer next and say whether there was anybody."""
         plan, crew = self.plan, self._crew
         overhead_s = cautious_overhead(crew.overheads)
         seconds = plan.finalist(crew.now(), overhead_s)
@@ -134,13 +135,18 @@ class Breeding:
         return True
 
     def next_finalist(self) -> Member | None:
-        """Return the best genome that may be published and is no finalist yet, or None."""
+        """Return who should be trained longer next and is no finalist yet, or None."""
         most = self.plan.finalists or self._crew.engine.capacity()
         if len(self._finalists) >= most:
             return None
+        return next((each for each in self.finalists() if each.number not in self._finalists), None)
+
+    def finalists(self) -> list[Member]:
+        """Return the members that may be published, in the order of their final trainings."""
         request = self._request
         able = within(self.search.members, request.max_latency_us, request.max_parameters)
-        return next((each for each in able if each.number not in self._finalists), None)
+        images = self._prepared.snapshot.counts["validation"]
+        return finalists(able, self.plan.further, images)
 
     def is_over(self) -> bool:
         """Say whether no candidate can come any more."""

@@ -78,6 +78,7 @@ class Plan:
         epochs: The same of all trainings, final ones included.
         finalists: How many individuals are trained longer at the end; None: one a worker.
         alone: The one finalist is trained by one worker that has all cores.
+        workers: How many train at once in the search.
     """
 
     search_end: float
@@ -92,6 +93,7 @@ class Plan:
     epochs: int | None = None
     finalists: int | None = None
     alone: bool = False
+    workers: int = 1
 
     @property
     def final_grace_s(self) -> float:
@@ -102,7 +104,7 @@ class Plan:
 
     def shared_by(self, workers: int) -> "Plan":
         """Return the plan for so many workers: the only one has all cores already."""
-        return self if workers > 1 else replace(self, alone=False)
+        return replace(self, workers=workers, alone=self.alone and workers > 1)
 
     def ended_early(self, now: float, overhead_s: float) -> "Plan":
         """Return the plan of a run whose search is already over.
@@ -133,6 +135,17 @@ class Plan:
     def rung_s(self, rung: int) -> float:
         """Return the training time up to the end of a rung."""
         return self.candidate_s * float(ETA ** (rung - 1))
+
+    @property
+    def further(self) -> float:
+        """Return how many rungs the final training is, beyond the highest one.
+
+        Where one winner is trained alone, it has the cores of all workers.
+        """
+        if math.isinf(self.end):
+            return math.log(1.0 + _FINAL_TIMES, ETA)
+        cores = self.workers if self.alone else 1
+        return math.log(1.0 + self.final_s * cores / self.rung_s(self.rungs), ETA)
 
     def rung_epochs(self, rung: int) -> int:
         """Return the most epochs up to the end of a rung."""

@@ -53,7 +53,7 @@ class Drive:
         self._breeding = Breeding(run.request, prepared, plan, crew)
         self._latencies = Latencies(run.request, prepared, crew)
         self._final_worker = FinalWorker(crew, open_alone, prepared.data)
-        self._keeper = Keeper(crew, run.request)
+        self._keeper = Keeper(crew, run.request.keep_weights)
         self._standing = Standing(run.request, crew)
         self._prepared = prepared
         self._reported = -_REPORT_S
@@ -180,7 +180,7 @@ class Drive:
             self._breeding.take(training.number, evaluation)
         self._breeding.search = self._latencies.collect(self._breeding.search)
         if ended:
-            self._keeper.clear(self._breeding.search)
+            self._keeper.clear(self._breeding.search, self._breeding.finalists())
         return bool(ended)
 
     def _search_is_over(self) -> bool:

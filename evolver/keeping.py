@@ -1,15 +1,16 @@
 """What a run leaves in the blobs: the weights of its best, and nothing else for long."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from commons.errors import DiceboxError
-from commons.messages import Evaluation, Individual, RunRequest
+from commons.messages import Evaluation, Individual
 from evolver.crew import Crew
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
-from evolver.search import Search, parents, spared, within
+from evolver.search import Search, parents, spared
+from evolver.selection import Member
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
 # nevertheless starts afresh.
@@ -27,22 +28,26 @@ class Keeper:
 
     Args:
         crew: Has the individuals, the journal and the blobs.
-        request: Says of how many of the best the weights stay, and who may be among them.
+        keep_weights: Of how many of the best the weights stay.
     """
 
-    def __init__(self, crew: Crew, request: RunRequest) -> None:
+    def __init__(self, crew: Crew, keep_weights: int) -> None:
         self._crew = crew
-        self._best = request.keep_weights
-        self._max_latency_us = request.max_latency_us
-        self._max_parameters = request.max_parameters
+        self._best = keep_weights
 
-    def clear(self, search: Search) -> None:
+    def clear(self, search: Search, finalists: Sequence[Member]) -> None:
         """Delete what neither the search nor a later look at the best will need.
+
+        Args:
+            search: As it stands.
+            finalists: Who would be trained longer if it ended now, the first first.
 
         Raises:
             DiceboxError: The tables failed, or the run is in other hands.
         """
-        self._keep(self._best_weights() | self._parents(search), self._climbers(search))
+        first = finalists[: max(self._best, self._crew.engine.capacity())]
+        parents = self._parents(search, {member.number for member in first})
+        self._keep(self._best_weights() | parents, self._climbers(search))
 
     def clear_all(self) -> None:
         """Delete all but the best weights, also what no journal knows of; errors as above."""
@@ -77,19 +82,15 @@ class Keeper:
             best_of_each.setdefault(found.number, found.weights)
         return set(list(best_of_each.values())[: self._best])
 
-    def _parents(self, search: Search) -> set[str]:
+    def _parents(self, search: Search, finalists: set[int]) -> set[str]:
         """Return the weights that others start from: children, and the trainings at the end.
 
-        They are those of who lives, or has a child now, and of the best by whom is chosen who is
-        trained longer.
+        They are those of who lives, or has a child now, and of the finalists.
         """
         if not search.inheritance:
             return set()
         individuals = self._crew.individuals
-        living = {member.number for member in parents(search)}
-        able = within(search.members, self._max_latency_us, self._max_parameters)
-        finalists = able[: max(self._best, self._crew.engine.capacity())]
-        living |= {member.number for member in finalists}
+        living = {member.number for member in parents(search)} | finalists
         living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
         return {
             known.weights

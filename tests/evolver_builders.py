@@ -214,6 +214,7 @@ class FakeEngine:
 
     Args:
         fate: May return another result than the good one, or "hang".
+        accuracy: May say how good a training is in the end, in place of `synthetic_fitness`.
         start_s: What a worker needs before its first job, and again after a kill.
     """
 
@@ -221,6 +222,7 @@ class FakeEngine:
     blobs: Blobs = field(default_factory=MemoryBlobs)
     size: int = 2
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
+    accuracy: Callable[[JobSpec], float | None] = lambda _: None
     start_s: float = 6.0
     overhead_s: float = 1.0
     export_s: float = 1.2
@@ -350,6 +352,7 @@ class FakeEngine:
             return 0.5, JobResult(id=spec.id, outcome="ok", value={})
         job = TrainJob.model_validate(spec.arguments)
         accuracy, loss = synthetic_fitness(job.genome)
+        accuracy = self.accuracy(spec) or accuracy
         before = self._before(job)
         epochs = job.budget.epochs
         seconds_in_all = job.budget.seconds
@@ -578,6 +581,7 @@ class Stage:
     sensory: FakeSensory = field(default_factory=FakeSensory)
     gallery: FakeGallery = field(default_factory=FakeGallery)
     fate: Callable[[JobSpec], JobResult | str | None] = lambda _: None
+    accuracy: Callable[[JobSpec], float | None] = lambda _: None
     start_s: float = 6.0
     engines: list[FakeEngine] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
@@ -591,7 +595,7 @@ class Stage:
 
     @contextmanager
     def open_engine(self, workers: int) -> Iterator[FakeEngine]:
-        engine = FakeEngine(self.clock, self.blobs, workers, self.fate, self.start_s)
+        engine = FakeEngine(self.clock, self.blobs, workers, self.fate, self.accuracy, self.start_s)
         self.engines.append(engine)
         try:
             yield engine

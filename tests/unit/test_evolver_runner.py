@@ -74,6 +74,23 @@ def test_the_winner_of_a_long_run_is_trained_alone_by_a_worker_with_all_cores(
     assert not [name for name in stage.blobs.names() if name.endswith("/ready.json")]
 
 
+def test_the_winner_is_who_would_end_best_though_others_are_ahead() -> None:
+    def accuracy(spec: JobSpec) -> float | None:
+        _, number, rung = spec.id.split("/")
+        late = {"1": 0.5, "2": 0.7, "3": 0.8}
+        return late.get(rung) if number == "1" else {"1": 0.75, "2": 0.8, "3": 0.81}.get(rung)
+
+    stage = Stage(sensory=FakeSensory(snapshot(train=20_000, validation=5_000)), accuracy=accuracy)
+    assert stage.evolve(seconds=600).state == "complete"
+    individuals = stage.tables.individuals("r1")
+    assert sum(_standing(each)[0] == 3 for each in individuals) > 1
+    final = next(spec for spec in stage.engines[-1].specs if spec.id.endswith("/final"))
+    assert final.id == "r1/1/final"
+    # What it begins with was kept, though it never was among the best.
+    assert TrainJob.model_validate(final.arguments).inherit is not None
+    assert stage.blobs.exists("weights/r1/1/final/x.npz")
+
+
 def test_finalists_are_the_best_of_the_search_with_more_time() -> None:
     stage = Stage()
     stage.evolve(seconds=60)
