@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from commons.errors import ConflictError, DiceboxError
 from commons.messages import Run, RunCard, RunRequest
@@ -73,18 +73,27 @@ class Runner:
 
     def run(self) -> None:
         """Drive runs for ever; a KeyboardInterrupt ends it, and its run as `interrupted`."""
+        try:
+            while True:
+                try:
+                    self._run_all()
+                except DiceboxError:
+                    _LOG.exception("the tables failed")
+                    self._clock.sleep(_BROKEN_S)
+        except KeyboardInterrupt:
+            # It may have come when a run was claimed and not begun, where nobody else marks it.
+            with suppress(DiceboxError):  # without tables the next runner does
+                self.recover()
+            raise
+
+    def _run_all(self) -> None:
+        looked = -_RECOVER_EVERY_S
         while True:
-            try:
-                looked = -_RECOVER_EVERY_S
-                while True:
-                    if self._clock.monotonic() - looked >= _RECOVER_EVERY_S:
-                        self.recover()
-                        looked = self._clock.monotonic()
-                    if not self.run_next():
-                        self._clock.sleep(_IDLE_S)
-            except DiceboxError:
-                _LOG.exception("the tables failed")
-                self._clock.sleep(_BROKEN_S)
+            if self._clock.monotonic() - looked >= _RECOVER_EVERY_S:
+                self.recover()
+                looked = self._clock.monotonic()
+            if not self.run_next():
+                self._clock.sleep(_IDLE_S)
 
     def recover(self) -> None:
         """Mark the runs that a runner left behind as interrupted; somebody may resume them."""

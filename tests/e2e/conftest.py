@@ -13,7 +13,7 @@ from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, Ended
 
 # Two workers must import TensorFlow and train one candidate each, also where others work too.
-DEMO_SECONDS = 40
+DEMO_SECONDS = 30
 # What the browser saw is left here to be looked at.
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

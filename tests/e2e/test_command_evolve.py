@@ -11,7 +11,7 @@ from tests.dicebox_processes import Dicebox, ended, is_ready, until
 from tests.e2e.test_demo import read_until
 
 pytestmark = pytest.mark.e2e
-SMALL = ("--seconds", 40, "--evaluations", 1, "--workers", 1)
+SMALL = ("--seconds", 30, "--evaluations", 1, "--workers", 1)
 
 
 def test_evolving_without_a_server_runs_the_services_as_long_as_it_takes(box: Dicebox) -> None:

@@ -268,6 +268,19 @@ def test_an_interrupted_run_is_marked_and_keeps_what_is_finished() -> None:
     assert states.count("submitted") == 2
 
 
+def test_a_signal_between_claim_and_begin_leaves_no_run_that_seems_to_go_on() -> None:
+    class Interrupted(MemoryRuns):
+        def claim(self, runner: str):
+            super().claim(runner)
+            raise KeyboardInterrupt
+
+    stage = Stage(tables=Interrupted())
+    stage.tables.add(queued_run("r1"))
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner().run()
+    assert stage.tables.get("r1").state == "interrupted"
+
+
 def test_runs_that_a_dead_runner_left_are_marked_and_out_of_its_hands() -> None:
     stage = Stage()
     stage.tables.add(queued_run("r1"))
