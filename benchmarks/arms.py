@@ -13,7 +13,7 @@ from commons.messages import Fidelity, RunRequest
 
 OURS, RANDOM = "ours", "random"
 Strategy = Literal["evolution", "random", "generational", "seeds"]
-# Dicebox's own searches, all with the same space and the same fidelity.
+# Dicebox's own searches, all over the same space.
 STRATEGIES: dict[str, Strategy] = {
     OURS: "evolution",
     RANDOM: "random",
@@ -21,8 +21,11 @@ STRATEGIES: dict[str, Strategy] = {
     "generational": "generational",
 }
 # The evolution without one of the things that make a fitness cheap.
-SWITCHES = ("rungs", "inheritance", "curve_stop", "cache")
-ABLATIONS = {f"without {switch}": switch for switch in SWITCHES}
+SWITCHES = ("rungs", "inheritance", "curve_stop", "warm_final")
+# What earlier runs trained counts in the second of two equal ones alone: those two arms tell
+# what the cache is worth.
+AGAIN = {"again": True, "again without cache": False}
+ABLATIONS = (*(f"without {switch}" for switch in SWITCHES), *AGAIN)
 ABLATION_S = 120.0
 BUDGETS_S = {"digits": 60.0, "mnist": 600.0, "cifar10": 600.0}
 # As they are called beside a figure: compression cost CIFAR-10 some accuracy.
@@ -124,9 +127,13 @@ def _hashed(*parts: bytes) -> str:
 
 def request_of(arm: str, dataset: str, snapshot: str, seconds: float, seed: int) -> RunRequest:
     """Return what an arm of ours, a key of `STRATEGIES` or `ABLATIONS`, is asked to do."""
-    fidelity = Fidelity()
-    if arm in ABLATIONS:
-        fidelity = fidelity.model_copy(update={ABLATIONS[arm]: False})
+    off: tuple[str, ...] = ()
+    if arm == "generational":
+        off = tuple(Fidelity.model_fields)  # as plain as the algorithm is known
+    elif arm in ABLATIONS:
+        off = tuple(switch for switch in SWITCHES if arm == f"without {switch}")
+        off += () if AGAIN.get(arm, True) else ("cache",)
+    fidelity = Fidelity.model_validate(dict.fromkeys(off, False))
     return RunRequest(
         dataset=dataset,
         snapshot=snapshot,

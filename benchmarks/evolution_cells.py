@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.arms import FLIPPED, PEER_EPOCHS, Contestant, contestants, request_of
+from benchmarks.arms import AGAIN, FLIPPED, PEER_EPOCHS, Contestant, contestants, request_of
 from benchmarks.cells import Cell
 from benchmarks.frame import Options
 from benchmarks.frozen import frozen_dicebox
@@ -32,6 +32,9 @@ def measure_ours(cell: Cell, options: Options) -> dict[str, Any]:
     ):
         client, snapshot = frozen.client, frozen.snapshot
         request = request_of(cell.arm, cell.data, snapshot.id, cell.settings["seconds"], cell.seed)
+        if cell.arm in AGAIN:
+            drive_run(client, request, seen, lambda _: None)
+            seen.samples.clear()
         started = time.monotonic()
         run = drive_run(client, request, seen, lambda _: None)
         figures = {

@@ -424,12 +424,14 @@ class Fidelity(Message):
         inheritance: A child starts from the weights of its parent where they match.
         curve_stop: A training whose learning curve is hopeless ends early.
         cache: A training that was done before in any run is not done again.
+        warm_final: The final training begins with the weights that its network has by then.
     """
 
     rungs: bool = True
     inheritance: bool = True
     curve_stop: bool = True
     cache: bool = True
+    warm_final: bool = True
 
 
 class Generational(Message):
@@ -468,7 +470,7 @@ class RunRequest(Message):
         max_latency_us: The published network answers within so many microseconds, on one thread.
         max_parameters: The published network has no more parameters.
         deterministic: Give up speed so that the same request gives the same journal: with one
-            worker, and without `seconds`.
+            worker, and without `seconds`, latencies and a limit of them.
         start: Genomes that start the population, instead of the seeds.
         keep_weights: The weights of so many of the best stay in the blobs.
         taxonomy: The search space; default: the evolver's own.
@@ -512,6 +514,11 @@ class RunRequest(Message):
             )
         if self.deterministic and self.workers not in (None, 1):
             raise ValueError("a deterministic run has one worker: several end in any order")
+        if self.deterministic and ("latency" in self.objectives or self.max_latency_us is not None):
+            raise ValueError(
+                "no two measurements of a latency are the same: a deterministic run leaves out"
+                " latency among its objectives, and max_latency_us"
+            )
         if "accuracy" not in self.objectives or len(set(self.objectives)) != len(self.objectives):
             raise ValueError("objectives are accuracy and others, each once")
         return self

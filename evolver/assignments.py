@@ -85,11 +85,11 @@ def final_training(
 ) -> Assignment:
     """Return the longer training of an individual at the end of a run.
 
-    It begins with the weights that the individual has, unless nothing is inherited in this run,
-    and with a whole schedule. Its steps end at `until`, unix seconds, whenever they begin.
+    It begins with the weights that the individual has, unless this run has `warm_final` off, and
+    with a whole schedule. Its steps end at `until`, unix seconds, whenever they begin.
     """
     genome = Genome.model_validate(individual.genome)
-    weights = best_weights(individual) if request.fidelity.inheritance else None
+    weights = best_weights(individual) if request.fidelity.warm_final else None
     inherit = InheritedWeights(genome=genome, weights=weights) if weights else None
     job = _job(request, prepared, genome, budget, FINAL_RUNG).model_copy(
         update={"inherit": inherit, "until": until}

@@ -110,8 +110,15 @@ class Breeding:
         return self.plan.alone and self._crew.now() >= search_ends - start_s
 
     def end_search(self) -> Plan:
-        """Return the plan for what comes after the search, which is over."""
-        plan = self.plan.ended_early(self._crew.now(), self._overhead())
+        """Return the plan for what comes after the search, which is over.
+
+        Where evaluations, epochs or generations ended it, the run ends early. Else it keeps its
+        seconds, and the winner gets what the search had no use for.
+        """
+        plan = self.plan
+        all_bred = not self._may_bear() or self._request.strategy == "generational"
+        if (all_bred and self._exhausted) or self._epochs_left(plan.search_epochs) < 1:
+            plan = plan.ended_early(self._crew.now())
         self.plan = plan.with_publishing(self._overhead())
         return self.plan
 
@@ -145,8 +152,8 @@ class Breeding:
         """Return the members that may be published, in the order of their final trainings."""
         request = self._request
         able = within(self.search.members, request.max_latency_us, request.max_parameters)
-        images = self._prepared.snapshot.counts["validation"]
-        return finalists(able, self.plan.further, images)
+        further = self.plan.further(warm=request.fidelity.warm_final)
+        return finalists(able, further, self._prepared.snapshot.counts["validation"])
 
     def is_over(self) -> bool:
         """Say whether no candidate can come any more."""

@@ -22,7 +22,7 @@ _LEAST_PUBLISHING_S = 0.5
 _FINAL_SHARE = 0.22
 # A final training may see the data many more times; its seconds end it first: where its epochs
 # did (1,080 of small data in ten minutes), the run ended early.
-_FINAL_EPOCHS = 100
+_FINAL_EPOCHS = 1000
 # The most epochs of a candidate, where seconds end it first and where none do.
 _EPOCHS = {False: 40, True: 5}
 # Where no seconds are given the winner gets so many times the epochs of the highest rung.
@@ -106,16 +106,13 @@ class Plan:
         """Return the plan for so many workers: the only one has all cores already."""
         return replace(self, workers=workers, alone=self.alone and workers > 1)
 
-    def ended_early(self, now: float, overhead_s: float) -> "Plan":
-        """Return the plan of a run whose search is already over.
+    def ended_early(self, now: float) -> "Plan":
+        """Return the plan of a run whose search is over before its time.
 
-        Where it is over because nobody has the time to begin any more, what is left of it goes
-        to the winner. Else the final phase keeps its length, and the run ends early.
+        The final phase keeps its length, and the run ends early.
         """
         if math.isinf(self.end):
             return replace(self, search_end=now)
-        if self.search_end - now <= self.candidate_s + overhead_s:
-            return self
         final_end = min(self.final_end, now + self.final_s)
         end = final_end + (self.end - self.final_end)
         return replace(self, search_end=min(self.search_end, now), final_end=final_end, end=end)
@@ -136,16 +133,18 @@ class Plan:
         """Return the training time up to the end of a rung."""
         return self.candidate_s * float(ETA ** (rung - 1))
 
-    @property
-    def further(self) -> float:
+    def further(self, *, warm: bool) -> float:
         """Return how many rungs the final training is, beyond the highest one.
 
         Where one winner is trained alone, it has the cores of all workers.
+
+        Args:
+            warm: Whether it goes on with weights that had the highest rung already.
         """
-        if math.isinf(self.end):
-            return math.log(1.0 + _FINAL_TIMES, ETA)
         cores = self.workers if self.alone else 1
-        return math.log(1.0 + self.final_s * cores / self.rung_s(self.rungs), ETA)
+        infinite = math.isinf(self.end)
+        times = _FINAL_TIMES if infinite else self.final_s * cores / self.rung_s(self.rungs)
+        return math.log(max(times + warm, 1.0), ETA)
 
     def rung_epochs(self, rung: int) -> int:
         """Return the most epochs up to the end of a rung."""

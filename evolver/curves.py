@@ -4,6 +4,7 @@ Who starts with a parent's weights starts high, and who goes on from a rung belo
 that one ended: beside them a training from scratch would look hopeless.
 """
 
+import math
 from typing import NamedTuple
 
 from commons.learning_curve import Curve, bar_of, curve_of
@@ -44,8 +45,15 @@ class Curves:
         enough_s = (evaluation.trained_s or 0.0) >= _NEARLY_ALL * self._plan.rung_s(rung)
         if enough_s or (evaluation.epochs or 0) >= self._plan.rung_epochs(rung):
             curves = self._known.setdefault(kind_of(individual, evaluation), [])
-            curves.append(_curve(evaluation))
+            curves.append(self._curve(evaluation))
             del curves[:-_KEPT]
+
+    def _curve(self, evaluation: Evaluation) -> Curve:
+        history = evaluation.history
+        # Where epochs are the budget nothing may depend on how long they took.
+        by_epochs = math.isinf(self._plan.candidate_s)
+        spent = [each.epoch if by_epochs else each.seconds for each in history]
+        return curve_of(spent, [each.accuracy for each in history])
 
     def bar(self, kind: Kind) -> Curve | None:
         """Return what a training of a kind must pass, None while too few are known."""
@@ -80,8 +88,3 @@ def kind_to_be(
 def _inherited(individual: Individual) -> bool:
     first = evaluation_of(individual, FIRST_RUNG)
     return first is not None and first.inherited is not None
-
-
-def _curve(evaluation: Evaluation) -> Curve:
-    history = evaluation.history
-    return curve_of([each.seconds for each in history], [each.accuracy for each in history])

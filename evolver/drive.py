@@ -53,7 +53,7 @@ class Drive:
         self._breeding = Breeding(run.request, prepared, plan, crew)
         self._latencies = Latencies(run.request, prepared, crew)
         self._final_worker = FinalWorker(crew, open_alone, prepared.data)
-        self._keeper = Keeper(crew, run.request.keep_weights)
+        self._keeper = Keeper(crew, run.request)
         self._standing = Standing(run.request, crew)
         self._prepared = prepared
         self._reported = -_REPORT_S
@@ -91,10 +91,10 @@ class Drive:
         if self._stopping or not plan.alone:
             self._train_finalists(plan)
             return
+        if self._idle() and self._breeding.next_finalist() is None:
+            return  # of a run that was taken up after its final training
         engine = self._final_worker.start()
-        while not self._stopping and (
-            self._crew.under_way or self._latencies.busy() or not self._final_worker.is_ready()
-        ):
+        while not self._stopping and not (self._idle() and self._final_worker.is_ready()):
             self._collect()
             self._cancel_late(plan.search_end + plan.grace_s, final=False)
             self._wait("final training")
@@ -115,8 +115,7 @@ class Drive:
                 self._latencies.assign() or breeding.assign_finalist()
             ):
                 pass
-            idle = not self._crew.under_way and not self._latencies.busy()
-            if idle or (self._crew.now() > late and self._crew.free() > 0):
+            if self._idle() or (self._crew.now() > late and self._crew.free() > 0):
                 break
             self._cancel_late(plan.search_end + plan.grace_s, final=False)
             self._cancel_late(late, final=True)
@@ -154,7 +153,7 @@ class Drive:
         self._crew.give_up()
         if state != "failed":
             # One that failed may be taken up again, and needs what it has.
-            self._keeper.clear_all()
+            self._keeper.clear_all(self._breeding.search)
         progress = self._standing.progress("done").model_copy(
             update={"seconds_left": 0.0, "workers": []}
         )
@@ -188,7 +187,11 @@ class Drive:
         if not self._breeding.is_over():
             return False
         may_go_on = self._crew.free() > 0 and self._breeding.next_finalist() is not None
-        return may_go_on or not (self._crew.under_way or self._latencies.busy())
+        return may_go_on or self._idle()
+
+    def _idle(self) -> bool:
+        """Say whether nothing is under way."""
+        return not self._crew.under_way and not self._latencies.busy()
 
     def _search_deadline(self) -> float:
         """Return when candidates are killed: while there is no network yet, as late as can be."""

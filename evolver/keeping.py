@@ -4,12 +4,12 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from commons.errors import DiceboxError
-from commons.messages import Evaluation, Individual
+from commons.messages import Evaluation, Individual, RunRequest
 from evolver.crew import Crew
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
-from evolver.search import Search, parents, spared
+from evolver.search import Search, order_of, parents, spared, within
 from evolver.selection import Member
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
@@ -28,12 +28,12 @@ class Keeper:
 
     Args:
         crew: Has the individuals, the journal and the blobs.
-        keep_weights: Of how many of the best the weights stay.
+        request: Says of how many of the best the weights stay, and who may be among them.
     """
 
-    def __init__(self, crew: Crew, keep_weights: int) -> None:
+    def __init__(self, crew: Crew, request: RunRequest) -> None:
         self._crew = crew
-        self._best = keep_weights
+        self._request = request
 
     def clear(self, search: Search, finalists: Sequence[Member]) -> None:
         """Delete what neither the search nor a later look at the best will need.
@@ -45,13 +45,12 @@ class Keeper:
         Raises:
             DiceboxError: The tables failed, or the run is in other hands.
         """
-        first = finalists[: max(self._best, self._crew.engine.capacity())]
-        parents = self._parents(search, {member.number for member in first})
-        self._keep(self._best_weights() | parents, self._climbers(search))
+        weights = self._best_weights(search) | self._best_of(self._not_measured_yet(search))
+        self._keep(weights | self._beginnings(search, finalists), self._climbers(search))
 
-    def clear_all(self) -> None:
+    def clear_all(self, search: Search) -> None:
         """Delete all but the best weights, also what no journal knows of; errors as above."""
-        self._keep(self._best_weights(), set())
+        self._keep(self._best_weights(search), set())
         for kind in _KINDS:
             try:
                 # A worker that was killed may have left what it never told anybody about.
@@ -76,25 +75,41 @@ class Keeper:
                 if gone:
                     self._crew.forget(individual.number, known.rung, gone)
 
-    def _best_weights(self) -> set[str]:
-        best_of_each: dict[int, str] = {}
-        for found in trained(self._crew.individuals.values()):
-            best_of_each.setdefault(found.number, found.weights)
-        return set(list(best_of_each.values())[: self._best])
+    def _best_weights(self, search: Search) -> set[str]:
+        """Return the weights of the best that may be published."""
+        request = self._request
+        able = within(search.members, request.max_latency_us, request.max_parameters)
+        return self._best_of(able)
 
-    def _parents(self, search: Search, finalists: set[int]) -> set[str]:
+    def _best_of(self, members: Iterable[Member]) -> set[str]:
+        individuals = self._crew.individuals
+        best_of_each: dict[int, str] = {}
+        for found in trained(individuals[member.number] for member in members):
+            best_of_each.setdefault(found.number, found.weights)
+        return set(list(best_of_each.values())[: self._request.keep_weights])
+
+    def _not_measured_yet(self, search: Search) -> list[Member]:
+        """Return who may turn out to be fast enough, where that counts."""
+        if self._request.max_latency_us is None:
+            return []
+        return [member for member in search.members if member.latency_us is None]
+
+    def _beginnings(self, search: Search, finalists: Sequence[Member]) -> set[str]:
         """Return the weights that others start from: children, and the trainings at the end.
 
-        They are those of who lives, or has a child now, and of the finalists.
+        Parents are those who live, or have a child now.
         """
-        if not search.inheritance:
-            return set()
         individuals = self._crew.individuals
-        living = {member.number for member in parents(search)} | finalists
-        living |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
+        wanted: set[int] = set()
+        if search.inheritance:
+            wanted |= {member.number for member in parents(search)}
+            wanted |= {training.evaluation.inherited or 0 for training in self._crew.under_way}
+        if self._request.fidelity.warm_final:
+            most = max(self._request.keep_weights, self._crew.engine.capacity())
+            wanted |= {member.number for member in finalists[:most]}
         return {
             known.weights
-            for number in living & individuals.keys()
+            for number in wanted & individuals.keys()
             for known in _searched(individuals[number])
             if known.weights is not None
         }
@@ -102,13 +117,10 @@ class Keeper:
     def _climbers(self, search: Search) -> set[tuple[int, str]]:
         """Return the trainings that somebody may go on from."""
         kept: set[tuple[int, str]] = set()
+        best_first = order_of(search)
         always = {member.number for member in spared(search)}
         for rung in range(1, search.rungs):
-            order = sorted(
-                (member for member in finished(search.members, rung)),
-                key=lambda member: member.results[rung - 1].rank,  # type: ignore[union-attr]
-                reverse=True,
-            )
+            order = best_first(finished(search.members, rung), rung)
             share = max(_LEAST_CLIMBERS, round(_CLIMBERS_SHARE * len(order)))
             kept |= {
                 (member.number, str(rung))

@@ -50,6 +50,7 @@ __all__ = [
     "choose",
     "climbs",
     "front",
+    "order_of",
     "parents",
     "spared",
     "start_search",
@@ -150,7 +151,7 @@ def start_search(
 
 def ask(search: Search) -> Birth | Climb | None:
     """Return what to train next; None if there is nothing, or nothing yet (see `waiting`)."""
-    climb = next_climb(search.members, search.rungs, _order(search), len(spared(search)))
+    climb = next_climb(search.members, search.rungs, order_of(search), len(spared(search)))
     if climb is not None:
         return climb
     for genome in search.seeds[len(search.members) :]:
@@ -219,7 +220,7 @@ def _changed(search: Search, number: int, change: Callable[[Member], Member]) ->
     return replace(search, members=members)
 
 
-def _order(search: Search) -> Order:
+def order_of(search: Search) -> Order:
     """Return how members that finished a rung are put in order, the best first."""
     if len(search.objectives) > 1:
         return lambda members, rung: by_objectives_at(members, rung, search.objectives)

@@ -29,7 +29,7 @@ from dicebox.run_display import progress_console, resumed_run, started_run, watc
 
 _INTERRUPTED = 130
 _DEFAULT_S = 60.0
-_SWITCHES = {"curve-stop" if name == "curve_stop" else name: name for name in Fidelity.model_fields}
+_SWITCHES = {name.replace("_", "-"): name for name in Fidelity.model_fields}
 _GENERATIONAL = ("generations", "retain", "random_select", "mutate_chance")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,11 +76,15 @@ _search_options = _options(
     click.option(
         "--strategy",
         type=click.Choice(["evolution", "random", "generational", "seeds"]),
-        default="evolution",
-        show_default=True,
+        show_default="evolution",
         help="Generational is the classic; random search and the seeds alone are to compare with.",
     ),
-    click.option("--generations", type=click.IntRange(1), metavar="N", help="Of the classic."),
+    click.option(
+        "--generations",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Of the classic, which this and the next three choose: so many are bred.",
+    ),
     click.option(
         "--retain",
         type=click.FloatRange(0.0, 1.0, min_open=True),
@@ -171,7 +175,7 @@ _goal_options = _options(
 @click.option(
     "--deterministic",
     is_flag=True,
-    help="Be slower, and the same every time: with one worker, and without --seconds.",
+    help="Be slower, and the same every time: with one worker, without --seconds and latencies.",
 )
 @_search_options
 @_goal_options
@@ -222,9 +226,11 @@ def _request(options: dict[str, Any]) -> RunRequest:
         options["seconds"] = _DEFAULT_S
     classic = {name: options.pop(name) for name in _GENERATIONAL}
     asked = {name: value for name, value in classic.items() if value is not None}
-    if asked and options["strategy"] != "generational":
-        name = next(iter(asked)).replace("_", "-")
-        raise click.UsageError(f"--{name} is for --strategy generational")
+    if asked:
+        options["strategy"] = options["strategy"] or "generational"
+        if options["strategy"] != "generational":
+            name = next(iter(asked)).replace("_", "-")
+            raise click.UsageError(f"--{name} is for --strategy generational")
     options["generational"] = asked or None
     without = split_names(options.pop("without")) or []
     unknown = [name for name in without if name not in _SWITCHES]

@@ -181,7 +181,7 @@ def test_the_grids_say_what_each_arm_and_cell_reached() -> None:
     assert (lines[-1][2], lines[-1][-1]) == ("-", "it broke")
 
 
-@pytest.mark.parametrize("switch", ["rungs", "inheritance", "curve_stop", "cache"])
+@pytest.mark.parametrize("switch", ["rungs", "inheritance", "curve_stop", "warm_final"])
 def test_an_ablation_is_the_evolution_without_one_thing(switch: str) -> None:
     request = request_of(f"without {switch}", "digits", "0" * 64, 120.0, 2)
     assert request.strategy == "evolution"
@@ -189,12 +189,25 @@ def test_an_ablation_is_the_evolution_without_one_thing(switch: str) -> None:
     assert (request.seconds, request.seed) == (120.0, 2)
 
 
+def test_a_second_run_is_the_same_with_and_without_the_cache() -> None:
+    first, again, without = (
+        request_of(arm, "digits", "0" * 64, 120.0, 2)
+        for arm in (OURS, "again", "again without cache")
+    )
+    assert again == first
+    assert [name for name, on in without.fidelity if not on] == ["cache"]
+    assert without.model_copy(update={"fidelity": again.fidelity}) == again
+
+
 @pytest.mark.parametrize("arm", list(STRATEGIES))
 def test_the_arms_of_ours_differ_in_their_strategy_alone(arm: str) -> None:
     request = request_of(arm, "digits", "0" * 64, 60.0, 0)
     assert request.strategy == STRATEGIES[arm]
     ours = request_of(OURS, "digits", "0" * 64, 60.0, 0)
-    assert request.model_copy(update={"strategy": "evolution"}) == ours
+    same = {"strategy": "evolution", "fidelity": ours.fidelity}
+    assert request.model_copy(update=same) == ours
+    # The classic one is as plain as it is known.
+    assert any(on for _, on in request.fidelity) is (arm != "generational")
 
 
 def test_every_peer_is_pinned_whole_and_has_its_script() -> None:

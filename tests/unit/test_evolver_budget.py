@@ -65,7 +65,7 @@ def test_a_run_without_seconds_has_no_end_but_its_epochs() -> None:
     plan = plan_of(request(seconds=None, epochs_total=100))
     assert plan.candidate(1e9, 2.0) == math.inf
     assert plan.finalist(1e9, 2.0) == math.inf
-    assert plan.ended_early(50.0, 1.0).finalist(1e9, 2.0) == math.inf
+    assert plan.ended_early(50.0).finalist(1e9, 2.0) == math.inf
     assert (plan.search_epochs, plan.epochs, plan.finalists) == (78, 100, 1)
     assert [plan.rung_epochs(rung) for rung in (1, 2, 3)] == [5, 15, 45]
     assert plan.budget(1, math.inf, 78) == Budget(epochs=5)
@@ -81,22 +81,31 @@ def test_a_final_training_gets_all_that_is_left_of_its_phase() -> None:
 
 
 def test_a_search_that_ends_early_leaves_the_final_phase_its_length() -> None:
-    plan = plan_of(request(seconds=600)).ended_early(30.0, 1.0)
+    plan = plan_of(request(seconds=600)).ended_early(30.0)
     assert plan.final_end == pytest.approx(30.0 + 0.22 * 600)
     assert plan.end == pytest.approx(plan.final_end + 4.0)
 
 
-@settings(max_examples=200, deadline=None)
-@given(seconds=st.floats(5, 7200), left=st.floats(-10, 1), overhead_s=st.floats(0.1, 20))
-def test_a_search_that_nobody_fits_into_any_more_leaves_its_rest_to_the_winner(
-    seconds: float, left: float, overhead_s: float
-) -> None:
-    plan = plan_of(request(seconds=seconds))
-    now = plan.search_end - left * plan.candidate_s
-    over = plan.ended_early(now, overhead_s)
-    assert (over.search_end, over.final_end, over.end) == (plan.search_end, plan.final_end, seconds)
-    wanted = over.finalist(now, overhead_s)
-    assert wanted is None or now + overhead_s + wanted == pytest.approx(plan.final_end)
+@pytest.mark.parametrize(
+    ("workers", "warm", "times"),
+    [
+        # 132 s of all cores after 135 s of one, and without those.
+        (2, True, 1 + 2 * 132 / 135),
+        (2, False, 2 * 132 / 135),
+        # The only worker trains the winner on its own.
+        (1, True, 1 + 132 / 135),
+        (1, False, 1.0),
+    ],
+)
+def test_how_much_further_the_final_training_goes(workers: int, warm: bool, times: float) -> None:
+    plan = plan_of(request(seconds=600)).shared_by(workers)
+    assert plan.rungs == 3
+    assert 3.0 ** plan.further(warm=warm) == pytest.approx(times)
+
+
+def test_without_seconds_the_final_training_is_one_rung_more() -> None:
+    plan = plan_of(request(seconds=None, evaluations=9))
+    assert plan.further(warm=True) == pytest.approx(1.0)
 
 
 @settings(max_examples=200, deadline=None)

@@ -88,6 +88,22 @@ def test_heirs_that_start_high_stop_nobody_who_learns_from_scratch(
     assert any(hopeless(running[:length], curves.bar(KINDS[1])) for length in range(1, 11))
 
 
+def test_without_seconds_a_bar_does_not_depend_on_how_long_epochs_took() -> None:
+    curves = Curves(plan_of(request(seconds=None, evaluations=9)))
+    heights = [0.1, 0.3, 0.4, 0.5, 0.6]
+    for unevenness in range(8):
+        history = [
+            EpochReport(epoch=epoch, seconds=epoch + unevenness / epoch, accuracy=height, loss=1.0)
+            for epoch, height in enumerate(heights, 1)
+        ]
+        training = ended("1", heights).model_copy(update={"history": history, "epochs": 5})
+        curves.remember(with_evaluation(individual(), training), training)
+    bar = curves.bar(KINDS[0])
+    expected = bar_of([tuple((epoch / 5, height) for epoch, height in enumerate(heights, 1))] * 8)
+    assert bar is not None
+    assert bar == expected
+
+
 def test_what_kind_a_training_will_be_is_known_before_it_begins() -> None:
     parent = with_evaluation(individual(1), ended("1", [0.5] * 10))
     cleared = with_evaluation(parent, ended("1", [0.5] * 10, weights=None))

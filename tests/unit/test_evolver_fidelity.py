@@ -6,12 +6,13 @@ import pytest
 
 from commons.jobs import JobResult, JobSpec
 from commons.messages import Individual
+from commons.shapes import infer_shape
 from commons.training import TRAIN_FUNCTION, LatencyResult, TrainJob
 from evolver.journal import evaluation_of
 from evolver.runs import Runs
 from tests.evolver_builders import FakeSensory, Stage, nobody_is_dead, queued_run, snapshot
 
-BARE = {"rungs": False, "inheritance": False, "curve_stop": False, "cache": False}
+BARE = dict.fromkeys(("rungs", "inheritance", "curve_stop", "cache", "warm_final"), False)
 
 
 def jobs(stage: Stage, run: str = "r1") -> dict[str, TrainJob]:
@@ -87,6 +88,15 @@ def test_a_final_training_begins_with_the_weights_that_its_individual_has() -> N
         assert final.inherited == individual.number
 
 
+def test_without_a_warm_final_it_begins_afresh_and_children_still_inherit() -> None:
+    stage = Stage()
+    stage.evolve(seconds=120, fidelity={"warm_final": False})
+    trainings = jobs(stage)
+    finals = [job for name, job in trainings.items() if name.endswith("/final")]
+    assert [job.inherit for job in finals] == [None] * len(finals)
+    assert any(job.inherit for job in trainings.values())
+
+
 def test_without_any_of_it_everybody_is_trained_once_and_afresh() -> None:
     stage = Stage()
     stage.evolve(seconds=120, fidelity=BARE)
@@ -108,27 +118,6 @@ def test_a_bar_is_sent_along_once_enough_curves_are_known() -> None:
     assert bars[0] is None
     assert bars[-1] is not None
     assert all(job.curve is None for name, job in jobs(stage).items() if name.endswith("final"))
-
-
-def test_what_was_trained_in_one_run_is_not_trained_again_in_another() -> None:
-    stage = Stage()
-    # Weights to inherit may be cleared away: then it is another training.
-    fidelity = {"inheritance": False}
-    same = {"seconds": None, "evaluations": 12, "workers": 1, "fidelity": fidelity}
-    stage.evolve(**same)
-    trained = len(jobs(stage))
-    stage.tables.add(queued_run("r2", **same))
-    stage.runner().run_next()
-    assert jobs(stage, "r2") == {}
-    first, second = (stage.tables.individuals(run, histories=True) for run in ("r1", "r2"))
-    assert trained == sum(len(each.evaluations) for each in first)
-    assert [each.genome_hash for each in second] == [each.genome_hash for each in first]
-    for before, after in zip(first, second, strict=True):
-        for known, again in zip(before.evaluations, after.evaluations, strict=True):
-            assert (again.cached, again.seconds, again.checkpoint) == (True, 0.0, None)
-            assert (again.accuracy, again.history) == (known.accuracy, known.history)
-    ended = stage.tables.get("r2")
-    assert (ended.state, ended.progress.epochs) == ("complete", 0)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"fidelity": {"cache": False}}])
@@ -178,11 +167,18 @@ def test_generations_wait_for_each_other_and_end_the_run() -> None:
     assert stage.clock.time < 1000 + 400
 
 
-def test_the_seeds_alone_are_trained_and_nothing_else() -> None:
+@pytest.mark.parametrize("seconds", [60, 600])
+def test_the_seeds_alone_are_trained_and_their_winner_has_the_rest_of_the_time(
+    seconds: int,
+) -> None:
     stage = Stage()
-    run = stage.evolve(seconds=60, strategy="seeds")
-    assert {each.operator for each in stage.tables.individuals("r1")} == {"seed"}
+    run = stage.evolve(seconds=seconds, strategy="seeds")
+    individuals = stage.tables.individuals("r1")
+    assert {each.operator for each in individuals} == {"seed"}
     assert run.state == "complete"
+    assert 0.95 * seconds < stage.clock.time - 1000 < 1.05 * seconds
+    finals = [final for each in individuals if (final := evaluation_of(each, "final"))]
+    assert max(final.trained_s or 0.0 for final in finals) > 0.4 * seconds
 
 
 def test_a_run_starts_with_the_genomes_it_is_given() -> None:
@@ -234,6 +230,39 @@ def test_only_a_network_that_is_fast_enough_is_published() -> None:
     assert run.state == "complete"
     assert latency is not None
     assert latency <= limit
+
+
+@pytest.mark.parametrize("fidelity", [{}, {"inheritance": False, "warm_final": False}])
+def test_the_final_weights_are_published_though_slower_networks_are_better(
+    fidelity: dict,
+) -> None:
+    limit_us = 100.0
+
+    def accuracy(spec: JobSpec) -> float:
+        genome = TrainJob.model_validate(spec.arguments).genome
+        slow = infer_shape(genome, (8, 8, 1), 10).parameters / 100.0 > limit_us
+        return 0.99 if slow else 0.7 if spec.id.endswith("/final") else 0.6
+
+    stage = Stage(accuracy=accuracy)
+    run = stage.evolve(
+        seconds=120, objectives=["accuracy", "latency"], max_latency_us=limit_us, fidelity=fidelity
+    )
+    assert run.state == "complete", run.reason
+    slow = [each for each in stage.tables.individuals("r1") if (each.latency_us or 0.0) > limit_us]
+    assert len(slow) > run.request.keep_weights
+    (export,) = stage.engines[0].jobs("export")
+    assert str(export.arguments["weights"]).endswith("/final/x.npz")
+    assert stage.blobs.exists(str(export.arguments["weights"]))
+
+
+@pytest.mark.parametrize("objectives", [["accuracy"], ["accuracy", "parameters"]])
+def test_who_climbs_still_has_the_checkpoint_of_the_rung_below(objectives: list[str]) -> None:
+    stage = Stage()
+    stage.evolve(seconds=240, objectives=objectives)
+    climbs = {name: job for name, job in jobs(stage).items() if name.endswith(("/2", "/3"))}
+    afresh = [name for name, job in climbs.items() if job.start is None]
+    # Who was outside the better half of a rung for a while may climb after all.
+    assert len(afresh) <= len(climbs) // 10
 
 
 def test_a_latency_that_nothing_reaches_is_said() -> None:

@@ -240,3 +240,21 @@ def test_a_run_that_failed_for_its_surroundings_can_be_taken_up() -> None:
     run = stage.go_on()
     assert (run.state, run.reason, run.promoted) == ("complete", None, True)
     assert {name: stage.ended()[name] for name in trained} == trained
+
+
+def test_who_was_killed_after_the_final_training_starts_no_worker_for_it_again() -> None:
+    stage = Killing()
+
+    def kill(_: float) -> None:
+        if any(name.endswith("/final") for name in stage.ended()):
+            stage.clock.alarms.remove(kill)
+            raise Killed
+
+    stage.clock.alarms.insert(0, kill)
+    stage.tables.add(queued_run("r1", seconds=600, workers=2))
+    assert stage.go_on_until_killed()
+    opened = len(stage.engines)
+    before = stage.ended()
+    assert stage.go_on().state == "complete"
+    assert [engine.size for engine in stage.engines[opened:]] == [2]
+    assert stage.ended() == before
