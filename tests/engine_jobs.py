@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from commons.errors import JobFailedError
-from commons.jobs import JobContext
+from commons.jobs import JobContext, JobResult, result_blob
 
 PROCESS_STARTED = time.time()
 
@@ -53,6 +53,25 @@ def run_out_of_memory(_arguments: dict[str, Any], _context: JobContext) -> dict[
 def die(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+
+def store_and_die(_arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    _store(context)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def store_and_sleep(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    _store(context)
+    context.report({"process": os.getpid()})
+    time.sleep(arguments["seconds"])
+    return {}
+
+
+def _store(context: JobContext) -> None:
+    """Store what the worker does when a job has ended, before it answers."""
+    result = JobResult(id=context.job_id, outcome="ok", value={"number": 42}, seconds=1.5)
+    context.blobs.put(result_blob(context.job_id), result.model_dump_json().encode())
 
 
 def litter_and_die(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:

@@ -21,11 +21,12 @@ from pathlib import Path
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from commons.adapters import job_process
+from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.job_process import WorkerPlace
 from commons.adapters.scratch_folder import ScratchFolder
-from commons.errors import UnavailableError
-from commons.jobs import JobEvent, JobResult, JobSpec, Outcome, WorkerInfo
+from commons.errors import DiceboxError, UnavailableError
+from commons.jobs import JobEvent, JobResult, JobSpec, Outcome, WorkerInfo, stored_result
 from commons.ports import Clock
 
 _KEPT_EVENTS = 10_000
@@ -249,7 +250,18 @@ class _Slot:
             with self._lock:
                 self._running = None
                 self._done += 1
-        return _failed(spec, outcome, reason, self._clock.monotonic() - started, self.place.name)
+        # It may have ended between the storing of its result and the telling.
+        known = self._stored(spec)
+        seconds = self._clock.monotonic() - started
+        return known or _failed(spec, outcome, reason, seconds, self.place.name)
+
+    def _stored(self, spec: JobSpec) -> JobResult | None:
+        """Return the result that the worker stored before it ended, if it came to that."""
+        try:
+            return stored_result(open_blobs(self.place.blobs_url), spec.id)
+        except DiceboxError as error:
+            _LOG.warning("%s: nobody knows if %s has a result: %s", self.place.name, spec.id, error)
+            return None
 
     def stop_job(self, job_id: str) -> None:
         """Kill the worker if it runs that job."""

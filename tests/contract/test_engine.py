@@ -159,6 +159,21 @@ def test_the_result_is_in_the_blobs_before_the_future_is_done(
     assert stored == result.model_dump_json().encode()
 
 
+@pytest.mark.parametrize("end", ["killed", "timed out", "cancelled"])
+def test_what_a_worker_had_stored_when_it_ended_is_the_result(engine: Engine, end: str) -> None:
+    if end == "killed":
+        future = engine.submit(job("store_and_die"))
+    else:
+        timeout_s = 2.0 if end == "timed out" else None
+        future = engine.submit(job("store_and_sleep", seconds=60, timeout_s=timeout_s))
+        process_of(engine)
+    if end == "cancelled":
+        assert engine.kill("run/1/search")
+    result = future.result(WAIT_S)
+    assert (result.outcome, result.value, result.seconds) == ("ok", {"number": 42}, 1.5)
+    assert engine.submit(job("double", job_id="after", number=1)).result(WAIT_S).outcome == "ok"
+
+
 def test_progress_is_reported_while_the_job_runs(engine: Engine) -> None:
     engine.submit(job("sleep", seconds=60))
     event = eventually(lambda: engine.events(0))[0]
