@@ -134,7 +134,8 @@ class Journal(Protocol):
     def same_training(self, key: str) -> Evaluation | None:
         """Return a training of any run that ended well under a key, with its history.
 
-        One that was stopped early is left out: it depends on what others had reached.
+        One that was stopped early is left out: it depends on what others had reached. So is one
+        whose weights were cleared away: nobody could inherit from it, and it cannot be published.
         """
         ...
 

@@ -542,12 +542,10 @@ class MemoryRuns:
         return [summarised(each if histories else _without_histories(each)) for each in found]
 
     def same_training(self, key: str) -> Evaluation | None:
-        found = [
-            known
-            for known in self._evaluations()
-            if known.key == key and known.outcome == "ok" and not known.stopped
-        ]
-        return max(found, key=lambda known: known.weights is not None, default=None)
+        for known in self._evaluations():
+            if known.key == key and known.outcome == "ok" and known.weights and not known.stopped:
+                return known
+        return None
 
     def users_of(self, weights: str) -> int:
         return sum(known.weights == weights for known in self._evaluations())

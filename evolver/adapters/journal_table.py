@@ -98,15 +98,14 @@ class SqlJournal:
         ]
 
     def same_training(self, key: str) -> Evaluation | None:
-        """Return a training of any run that ended well under a key, with its history."""
+        """Return a training of any run that ended well under a key and still has its weights."""
         query = sqlalchemy.select(EVALUATIONS.c.value, EVALUATIONS.c.history).where(
-            EVALUATIONS.c.training_key == key
+            EVALUATIONS.c.training_key == key, EVALUATIONS.c.weights.is_not(None)
         )
         with reading(self._database) as connection:
             rows = connection.execute(query).all()
         found = [_evaluation(row.value, row.history) for row in rows]
-        good = [known for known in found if known.outcome == "ok" and not known.stopped]
-        return max(good, key=lambda known: known.weights is not None, default=None)
+        return next((known for known in found if known.outcome == "ok" and not known.stopped), None)
 
     def users_of(self, weights: str) -> int:
         """Return how many trainings of all runs have these weights."""

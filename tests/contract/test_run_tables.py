@@ -316,6 +316,16 @@ def test_a_training_is_found_by_its_key_in_every_run(journal: Any) -> None:
     assert journal.same_training("k") == finished(key="k", history=history)
 
 
+def test_a_training_whose_weights_are_gone_is_found_no_more(journal: Any) -> None:
+    journal.put_evaluation("a", 1, finished(key="k"), "one")
+    journal.add_individual("a", individual(2), "one")
+    journal.put_evaluation("a", 2, finished(key="k", attempt=2), "one")
+    journal.forget_blobs("a", 1, "1", ["weights"], "one")
+    assert journal.same_training("k") == finished(key="k", attempt=2)
+    journal.forget_blobs("a", 2, "1", ["weights"], "one")
+    assert journal.same_training("k") is None
+
+
 def test_blobs_that_are_gone_are_forgotten_one_by_one(journal: Any) -> None:
     history = [EpochReport(epoch=1, seconds=0.5, accuracy=0.25, loss=2.0)]
     journal.put_evaluation("a", 1, finished(checkpoint="c", history=history), "one")
