@@ -92,11 +92,13 @@ def breed(
 
     The number of layers is either parent's, and so is each layer at its place.
     """
-    mixed = Genome(
-        features=_mixed_row(rng, mother.features, father.features),
-        head=choose(rng, (mother.head, father.head)),
-        classifier=_mixed_row(rng, mother.classifier, father.classifier),
-        training=_mixed_training(rng, mother.training, father.training),
+    leave = ("features", "classifier", "training")
+    mixed = _mixed_gene(rng, mother, father, leave).model_copy(
+        update={
+            "features": _mixed_row(rng, mother.features, father.features),
+            "classifier": _mixed_row(rng, mother.classifier, father.classifier),
+            "training": _mixed_training(rng, mother.training, father.training),
+        }
     )
     return repair(_redrawn(rng, mixed, taxonomy, mutate_chance), taxonomy, problem)
 
@@ -134,7 +136,7 @@ def _mixed_gene(
 
 
 def _redrawn(rng: Generator, genome: Genome, taxonomy: Taxonomy, chance: float) -> Genome:
-    """Return the genome with each gene, and each field of the recipe, redrawn with a chance."""
+    """Return the genome with each gene, and each single value, redrawn with a chance."""
 
     def drawn(old: Item, new: Any) -> Item:
         return new() if rng.random() < chance else old
@@ -143,10 +145,9 @@ def _redrawn(rng: Generator, genome: Genome, taxonomy: Taxonomy, chance: float) 
     classifier = tuple(
         drawn(gene, lambda: random_classifier_gene(rng, taxonomy)) for gene in genome.classifier
     )
-    return genome.model_copy(
+    return _redrawn_fields(rng, genome, taxonomy, chance).model_copy(
         update={
             "features": features,
-            "head": drawn(genome.head, lambda: choose(rng, taxonomy.heads)),
             "classifier": classifier,
             "training": _redrawn_training(rng, genome.training, taxonomy, chance),
         }

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from commons.genome import Genome, genome_hash
+from commons.genome import Convolution, Dense, Genome, Training, genome_hash
 from commons.messages import Generational
 from evolver.generational import breed, survivors
 from evolver.operators import create
@@ -177,3 +177,41 @@ def test_without_mutation_a_child_has_genes_of_its_parents_alone() -> None:
                     getattr(mother.training, name),
                     getattr(father.training, name),
                 )
+
+
+# Parents that have no part in common.
+MOTHER = Genome(
+    features=(Convolution(filters=16, kernel=3),),
+    head="average",
+    classifier=(Dense(units=32),),
+    mirror=False,
+    training=Training(batch_size=32),
+)
+FATHER = Genome(
+    features=(Convolution(filters=32, kernel=3),),
+    head="max",
+    classifier=(Dense(units=64),),
+    mirror=True,
+    training=Training(batch_size=64),
+)
+
+
+PARTS = sorted({*Genome.model_fields} - {"version"})
+
+
+def parts_of_children(name: str, father: Genome, mutate_chance: float) -> set[object]:
+    rng, given = np.random.default_rng(4), (Taxonomy(), problem(), mutate_chance)
+    return {getattr(breed(rng, MOTHER, father, *given), name) for _ in range(40)}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_of_a_genome_is_of_either_parent(name: str) -> None:
+    parts = {getattr(MOTHER, name), getattr(FATHER, name)}
+    assert len(parts) == 2, "a new part belongs into the parents above"
+    assert parts_of_children(name, FATHER, mutate_chance=0.0) == parts
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_every_part_of_a_genome_is_drawn_anew_with_a_chance(name: str) -> None:
+    assert parts_of_children(name, MOTHER, mutate_chance=0.0) == {getattr(MOTHER, name)}
+    assert len(parts_of_children(name, MOTHER, mutate_chance=1.0)) > 1
