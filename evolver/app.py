@@ -1,6 +1,5 @@
 """The composition root: settings in, a web app or a runner out."""
 
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.local_tables import tables_url
-from commons.adapters.machine import machine, versions
+from commons.adapters.machine import machine, usable_cores, versions
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
@@ -109,7 +108,7 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
 def create_runner(settings: Settings, clock: Clock) -> Runner:
     """Return the runner over the same tables, not yet running; errors as in `create_app`."""
     database = _database(settings)
-    cores = os.cpu_count() or 1
+    cores = usable_cores()
     name, ledger, locks = _new_id(), SqlRuns(database, clock), _locks(settings)
     locks.hold(name)
 

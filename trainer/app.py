@@ -1,6 +1,5 @@
 """Puts the stand-alone trainer together: settings in, a trainer out."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import commons.settings
 from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.local_engine import LocalEngine
+from commons.adapters.machine import usable_cores
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import authorization
 from commons.errors import InvalidInputError, UnavailableError
@@ -86,7 +86,7 @@ def open_trainer(
     """Give a trainer with one worker process on all cores; it ends with the block."""
     work = data.absolute() / "work"
     blobs_url = blobs_url or str(data.absolute() / "blobs")
-    engine = LocalEngine(workers=1, blobs_url=blobs_url, folder=work, threads=os.cpu_count() or 1)
+    engine = LocalEngine(workers=1, blobs_url=blobs_url, folder=work, threads=usable_cores())
     try:
         yield StandaloneTrainer(
             engine,

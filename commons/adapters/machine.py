@@ -21,6 +21,13 @@ def cpu_model() -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
+def usable_cores() -> int:
+    """Return how many processor cores this process may use: a pinned one has not all of them."""
+    if hasattr(os, "sched_getaffinity"):  # not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def machine() -> dict[str, str]:
     """Return the processor, its cores, the memory in bytes and the system."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
