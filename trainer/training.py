@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import keras
@@ -27,6 +28,8 @@ _GLIMPSE = 2000
 # A training that is late takes a few steps and is over.
 _LEAST_S = 1e-3
 _AFRESH = Beginning()
+# What TensorFlow calls such an error, and what XLA says in errors of other names.
+_NO_MEMORY = ("ResourceExhausted", "RESOURCE_EXHAUSTED")
 
 
 @dataclass(frozen=True)
@@ -89,21 +92,18 @@ def train(
     """
     started = time.monotonic()
     keras.utils.set_random_seed(seed)
-    network = network_of(genome, examples, categories, training_precision(genome), training_norm())
-    parent = beginning.parent
-    share = take_over(network, genome, parent, examples.shape) if parent else 0.0
-    compile_network(network, genome.training)
-    loop = Loop(network, genome, examples.train, categories, seed)
-    keeper = _Keeper(loop, checkpoints, budget, beginning.rung)
-    course = _Course(loop, budget, beginning.rung, bar, until)
-    try:
+    with _lack_of_memory_named():
+        precision, norm = training_precision(genome), training_norm()
+        network = network_of(genome, examples, categories, precision, norm)
+        parent = beginning.parent
+        share = take_over(network, genome, parent, examples.shape) if parent else 0.0
+        compile_network(network, genome.training)
+        loop = Loop(network, genome, examples.train, categories, seed)
+        keeper = _Keeper(loop, checkpoints, budget, beginning.rung)
+        course = _Course(loop, budget, beginning.rung, bar, until)
         # Traced before the clock of the budget starts, like the first training step.
         predict(network, examples.validation.images[:PREDICT_BATCH], mirror=genome.mirror)
         _epochs(loop, keeper, course, examples.validation, report)
-    except Exception as error:
-        if "ResourceExhausted" in type(error).__name__:
-            raise JobFailedError("out-of-memory", str(error).splitlines()[0]) from error
-        raise
     return Trained(
         network=network,
         accuracy=keeper.history[-1].accuracy,
@@ -116,6 +116,19 @@ def train(
         inherited_share=share,
         loop=loop,
     )
+
+
+@contextmanager
+def _lack_of_memory_named() -> Iterator[None]:
+    """Raise a JobFailedError for what a library raises when it finds no memory."""
+    try:
+        yield
+    except Exception as error:
+        lines = f"{type(error).__name__}: {error}".splitlines()
+        said = [line for line in lines if any(word in line for word in _NO_MEMORY)]
+        if not said:
+            raise
+        raise JobFailedError("out-of-memory", said[0]) from error
 
 
 class _Keeper:
