@@ -86,8 +86,9 @@ class Watching:
         return sorted(found, key=lambda end: end.evaluation.ended or 0.0)
 
 
-def _ends(run: Run) -> tuple[int, ...]:
-    """Return numbers that change whenever a training ends."""
+def _ends(run: Run) -> tuple[int | str, ...]:
+    """Return what changes whenever a training ends."""
     progress = run.progress
     rungs = (rung.ended for rung in progress.rungs)
-    return (progress.births, progress.evaluated, progress.failed, *rungs, len(run.state))
+    # The end of a run cancels trainings, which nothing else counts.
+    return (progress.births, progress.evaluated, progress.failed, *rungs, run.state)
