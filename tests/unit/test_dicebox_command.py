@@ -22,6 +22,7 @@ from tests.evolver_builders import individual
 from tests.onnx_builders import always, network_card
 
 COMMANDS = list(dicebox.commands)
+DETERMINISTIC = ["evolve", "--dataset", "a", "--deterministic", "--evaluations", "6"]
 
 
 class Shell:
@@ -98,11 +99,13 @@ def test_the_help_keeps_its_examples_in_lines_and_its_commands_in_their_order(sh
         ["evolve", "--dataset", "a", "--population", "1"],
         ["evolve", "--dataset", "a", "--taxonomy", "/nowhere.toml"],
         ["evolve", "--dataset", "a", "--without", "rungs,patience"],
-        ["evolve", "--dataset", "a", "--generations", "3"],
+        ["evolve", "--dataset", "a", "--generations", "3", "--strategy", "evolution"],
         ["evolve", "--dataset", "a", "--objectives", "latency"],
         ["evolve", "--dataset", "a", "--objectives", "accuracy,beauty"],
         ["evolve", "--dataset", "a", "--deterministic", "--seconds", "60"],
         ["evolve", "--dataset", "a", "--deterministic", "--evaluations", "6", "--workers", "2"],
+        [*DETERMINISTIC, "--objectives", "accuracy,latency"],
+        [*DETERMINISTIC, "--max-latency-us", "500"],
         ["evolve", "--resume", "a", "--seconds", "60"],
         ["train", "--dataset", "a"],
         ["train", "--genome", __file__],
