@@ -9,6 +9,8 @@ _PACKAGES = (
     *("dicebox", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch"),
     *("numpy", "onnx", "onnxruntime"),
 )
+# "200000 100000" are two cores: microseconds of processor time in so many of the clock.
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cpu_model() -> str:
@@ -21,11 +23,23 @@ def cpu_model() -> str:
     return next(names, "") or platform.processor() or platform.machine()
 
 
-def usable_cores() -> int:
-    """Return how many processor cores this process may use: a pinned one has not all of them."""
+def usable_cores(quota: Path = _QUOTA) -> int:
+    """Return how many processor cores this process may use.
+
+    One that is pinned has not all of them, nor has one in a container with a limit.
+
+    Args:
+        quota: Where the kernel says what the container has (control groups, version 2).
+    """
     if hasattr(os, "sched_getaffinity"):  # not on every system
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    try:
+        allowed, period = quota.read_text(encoding="ascii").split()
+        return max(1, min(cores, int(allowed) // int(period)))
+    except (OSError, ValueError):  # there is no limit: no file, or the word "max"
+        return cores
 
 
 def machine() -> dict[str, str]:

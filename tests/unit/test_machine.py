@@ -53,6 +53,27 @@ def test_where_nobody_says_which_cores_a_process_has_it_has_all(
     assert usable_cores() == 1
 
 
+@pytest.mark.parametrize(
+    ("quota", "expected"),
+    [
+        ("200000 100000", 2),
+        ("350000 100000", 3),
+        ("50000 100000", 1),
+        ("9900000 100000", 7),
+        ("max 100000", 7),
+        ("", 7),
+    ],
+)
+def test_a_container_with_a_limit_has_no_more_cores_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, expected: int
+) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    file = tmp_path / "cpu.max"
+    file.write_text(quota)
+    assert usable_cores(file) == expected
+
+
 def test_a_runner_divides_the_cores_that_it_may_use(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
