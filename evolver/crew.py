@@ -71,6 +71,7 @@ class Crew:
     warm: set[str | None] = field(default_factory=set)
     cancelled: set[str] = field(default_factory=set)
     others: int = 0
+    _settled: list[str] = field(default_factory=list)
 
     def now(self) -> float:
         """Return the seconds that the run has spent."""
@@ -222,6 +223,11 @@ class Crew:
             }
         )
 
+    def tidy(self) -> None:
+        """Delete the stored results of the trainings that `collect` has written down."""
+        while self._settled:
+            self.discard_result(self._settled.pop())
+
     def discard_result(self, job: str) -> None:
         """Delete the stored result of a job that the journal has; that it stays does no harm."""
         try:
@@ -239,7 +245,7 @@ class Crew:
             evaluation = evaluation.model_copy(update={"outcome": "cancelled", "reason": reason})
         evaluation = evaluation.model_copy(update={"ended": self.clock.now(), "at": self.now()})
         self.put(training.number, evaluation)
-        self.discard_result(training.job)
+        self._settled.append(training.job)
         return evaluation
 
     def _measure(self, training: Training, ended: Evaluation, result: JobResult) -> None:

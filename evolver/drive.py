@@ -59,6 +59,7 @@ class Drive:
         self._reported = -_REPORT_S
         self._stopping = False
         self._trained = False
+        self._untidy = False
 
     def search(self) -> None:
         """Train candidates until the budget of the search, or the space, is used up.
@@ -151,6 +152,7 @@ class Drive:
         """
         self._crew.cancel()
         self._crew.give_up()
+        self._crew.tidy()
         if state != "failed":
             # One that failed may be taken up again, and needs what it has.
             self._keeper.clear_all(self._breeding.search)
@@ -167,6 +169,7 @@ class Drive:
         self._final_worker.close()
 
     def _wait(self, phase: str) -> None:
+        self._tidy()
         if self._crew.now() - self._reported >= _REPORT_S:
             self._report(phase)
             self._stopping = self._stopping or self._ledger.stop_requested(self.run.id)
@@ -178,9 +181,15 @@ class Drive:
         for training, evaluation in ended:
             self._breeding.take(training.number, evaluation)
         self._breeding.search = self._latencies.collect(self._breeding.search)
-        if ended:
-            self._keeper.clear(self._breeding.search, self._breeding.finalists())
+        self._untidy = self._untidy or bool(ended)
         return bool(ended)
+
+    def _tidy(self) -> None:
+        """Delete what nobody needs any more, once the workers have something to do again."""
+        if self._untidy:
+            self._untidy = False
+            self._crew.tidy()
+            self._keeper.clear(self._breeding.search, self._breeding.finalists())
 
     def _search_is_over(self) -> bool:
         """Say whether no candidate can come any more and there is something else to do."""
