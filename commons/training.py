@@ -21,7 +21,7 @@ READY_FUNCTION = "trainer.job:be_ready"
 _LARGEST_SIDE = 64
 _SHAPE = TypeAdapter[ImageShape](ImageShape)
 # Another one where the same job would train otherwise: nothing of the old is gone on from.
-_TRAINER_VERSION = 3
+_TRAINER_VERSION = 4
 
 
 class TrainingData(JobValue):

@@ -73,7 +73,9 @@ def trained(box: Dicebox) -> dict[str, tuple[float, float]]:
 
 
 def test_what_was_killed_with_all_its_processes_goes_on_where_it_was(box: Dicebox) -> None:
-    process = box.start("evolve", "--dataset", "photos", "--seconds", 40, "--workers", 1)
+    process = box.start(
+        "evolve", "--dataset", "photos", "--seconds", 40, "--evaluations", 5, "--workers", 1
+    )
     until(lambda: len(trained(box)) >= 2, timeout_s=60)
     os.killpg(process.pid, signal.SIGKILL)
     ended(process)
@@ -96,7 +98,9 @@ def test_what_was_killed_with_all_its_processes_goes_on_where_it_was(box: Dicebo
 
 def test_killing_the_runner_or_a_worker_of_a_house_costs_little(box: Dicebox) -> None:
     _, url = box.up()
-    process = box.start("evolve", "--dataset", "photos", "--seconds", 35, "--workers", 1)
+    process = box.start(
+        "evolve", "--dataset", "photos", "--seconds", 40, "--evaluations", 4, "--workers", 1
+    )
     until(lambda: trained(box), timeout_s=60)
     os.kill(box.process("spawn_main"), signal.SIGKILL)
     os.kill(box.process("dicebox.child", " evolver"), signal.SIGKILL)
