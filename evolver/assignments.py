@@ -137,7 +137,8 @@ def _key(request: RunRequest, job: TrainJob, before: str | None = None) -> str:
     """Return the same key for trainings that give the same; the bar of a curve changes nothing."""
     parts = (
         training_id(job, job.budget),
-        job.inherit.weights if job.inherit else "",
+        # The folder is that of a run, the file bears the hash of what is in it.
+        job.inherit.weights.rpartition("/")[2] if job.inherit else "",
         before or "",
         str(request.deterministic),
     )

@@ -19,7 +19,9 @@ _PUBLISHING_S = 4.0
 _PUBLISHING_SHARE = 0.2
 _PUBLISHING_TIMES = 1.5
 _LEAST_PUBLISHING_S = 0.5
-_FINAL_SHARE = 0.22
+# Of the time that is left when the workers have started: in a short run that is most of it.
+_FINAL_SHARE = 0.35
+_LEAST_LEFT = 0.6
 # A final training may see the data many more times; its seconds end it first: where its epochs
 # did (1,080 of small data in ten minutes), the run ended early.
 _FINAL_EPOCHS = 1000
@@ -32,7 +34,7 @@ _CANDIDATES = {False: 20, True: 40}
 _CANDIDATE_S = (1.0, 120.0)
 _MOST_RUNGS = 3
 # The highest rung takes no more than this share of the search.
-_HIGHEST_SHARE = 1 / 3
+_HIGHEST_SHARE = 0.4
 # From this length of the final phase on, the winner alone is trained, with all cores: that
 # needs a worker of its own, which takes a few seconds to start.
 _ALONE_FROM_S = 60.0
@@ -196,7 +198,7 @@ def plan_of(request: RunRequest) -> Plan:
     """Return the plan for the seconds, or the epochs, that were asked for."""
     end = math.inf if request.seconds is None else request.seconds
     candidate_s = candidate_seconds(request)
-    final_s = _FINAL_SHARE * end
+    final_s = _FINAL_SHARE * max(end - _FIRST_START_S, _LEAST_LEFT * end)
     final_end = end - min(_PUBLISHING_S, _PUBLISHING_SHARE * end)
     search_end = end if math.isinf(end) else final_end - final_s
     total = request.epochs_total
