@@ -57,7 +57,8 @@ def test_a_house_that_requires_keys_breeds_with_one_of_its_own(dicebox: Dicebox)
             picture = png_bytes(seed=first + number)
             (folder / category / f"{number}.png").write_bytes(picture)
     assert dicebox.run("import", folder, "--dataset", "shades").code == 0
-    bred = dicebox.run("evolve", "--dataset", "shades", "--seconds", 10, "--workers", 1, "--json")
+    brief = ("--seconds", 30, "--evaluations", 1, "--workers", 1)
+    bred = dicebox.run("evolve", "--dataset", "shades", *brief, "--json")
     assert bred.code == 0, bred.err
     assert bred.json["network"]
 
