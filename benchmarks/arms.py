@@ -20,12 +20,15 @@ STRATEGIES: dict[str, Strategy] = {
     "seeds": "seeds",
     "generational": "generational",
 }
-# The evolution without one of the things that make a fitness cheap.
-SWITCHES = ("rungs", "inheritance", "curve_stop", "warm_final")
-# What earlier runs trained counts in the second of two equal ones alone: those two arms tell
-# what the cache is worth.
-AGAIN = {"again": True, "again without cache": False}
-ABLATIONS = (*(f"without {switch}" for switch in SWITCHES), *AGAIN)
+# The second of two equal runs in one folder: what earlier ones trained counts in it alone.
+AGAIN = ("again", "again without cache")
+# The evolution without some of the things that make a fitness cheap.
+ABLATIONS = {
+    **{f"without {name}": (name,) for name in ("rungs", "inheritance", "curve_stop", "warm_final")},
+    **dict(zip(AGAIN, ((), ("cache",)), strict=True)),
+}
+# The classic algorithm is as plain as it is known.
+_OFF = {"generational": tuple(Fidelity.model_fields), **ABLATIONS}
 ABLATION_S = 120.0
 BUDGETS_S = {"digits": 60.0, "mnist": 600.0, "cifar10": 600.0}
 # As they are called beside a figure: compression cost CIFAR-10 some accuracy.
@@ -127,20 +130,13 @@ def _hashed(*parts: bytes) -> str:
 
 def request_of(arm: str, dataset: str, snapshot: str, seconds: float, seed: int) -> RunRequest:
     """Return what an arm of ours, a key of `STRATEGIES` or `ABLATIONS`, is asked to do."""
-    off: tuple[str, ...] = ()
-    if arm == "generational":
-        off = tuple(Fidelity.model_fields)  # as plain as the algorithm is known
-    elif arm in ABLATIONS:
-        off = tuple(switch for switch in SWITCHES if arm == f"without {switch}")
-        off += () if AGAIN.get(arm, True) else ("cache",)
-    fidelity = Fidelity.model_validate(dict.fromkeys(off, False))
     return RunRequest(
         dataset=dataset,
         snapshot=snapshot,
         seconds=seconds,
         seed=seed,
         strategy=STRATEGIES.get(arm, "evolution"),
-        fidelity=fidelity,
+        fidelity=Fidelity.model_validate(dict.fromkeys(_OFF.get(arm, ()), False)),
     )
 
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from commons.genome import Convolution, Dense, Genome, Training, genome_hash
+from commons.genome import Convolution, Dense, Genome, Head, Training, genome_hash
 from commons.messages import Generational
 from evolver.generational import breed, survivors
 from evolver.operators import create
@@ -179,23 +179,18 @@ def test_without_mutation_a_child_has_genes_of_its_parents_alone() -> None:
                 )
 
 
-# Parents that have no part in common.
-MOTHER = Genome(
-    features=(Convolution(filters=16, kernel=3),),
-    head="average",
-    classifier=(Dense(units=32),),
-    mirror=False,
-    training=Training(batch_size=32),
-)
-FATHER = Genome(
-    features=(Convolution(filters=32, kernel=3),),
-    head="max",
-    classifier=(Dense(units=64),),
-    mirror=True,
-    training=Training(batch_size=64),
-)
+def parent(size: int, head: Head, *, mirror: bool) -> Genome:
+    """Return a genome that has no part in common with one of another size, head and mirror."""
+    return Genome(
+        features=(Convolution(filters=size, kernel=3),),
+        head=head,
+        classifier=(Dense(units=size),),
+        mirror=mirror,
+        training=Training(batch_size=2 * size),
+    )
 
 
+MOTHER, FATHER = parent(16, "average", mirror=False), parent(32, "max", mirror=True)
 PARTS = sorted({*Genome.model_fields} - {"version"})
 
 

@@ -23,8 +23,8 @@ class _Flat:
     """Updates all variables of a network as one long vector; on TensorFlow alone.
 
     All optimizers here treat every number alike, so it gives the same numbers. Their operations
-    are traced once instead of once a variable, which was a quarter of what a candidate of a second
-    cost, and a step of a small network runs a tenth of the kernels. JAX fuses them by itself.
+    are traced and run once instead of once a variable: a candidate of a second spent a quarter of
+    its time on that, by py-spy. JAX fuses them by itself.
 
     It also leaves out the sum of gradients over replicas, which TensorFlow makes even for one: each
     registers a gradient of its own for ever, and with it all of the network that was trained, 13 MB
