@@ -5,10 +5,13 @@
     ├── UnauthorizedError      401  no key, or one that is no longer good
     ├── ForbiddenError         403  not from here, or not with this key
     ├── NotFoundError          404  there is no such thing
+    ├── SlowRequestError       408  the request did not come in time
     ├── ConflictError          409  it contradicts what is there
     ├── GoneError              410  it was there once
     ├── TooLargeError          413  above a stated limit
+    ├── UnsupportedMediaError  415  a kind of content that this route does not take
     ├── UnavailableError       503  again later (`retry_after_s`)
+    ├── DeadlineError          504  the caller's own deadline passed first
     └── StorageFullError       507  no room left; nothing was changed
 
     JobFailedError                  a job's own failure: a result, not a fault of the platform
@@ -56,6 +59,12 @@ class NotFoundError(DiceboxError):
     kind = "not-found"
 
 
+class SlowRequestError(DiceboxError):
+    """The request did not come whole in the time a client has for it."""
+
+    kind = "slow-request"
+
+
 class ConflictError(DiceboxError):
     """The request contradicts the present state."""
 
@@ -74,6 +83,12 @@ class TooLargeError(DiceboxError):
     kind = "too-large"
 
 
+class UnsupportedMediaError(DiceboxError):
+    """The content is of a kind that is not taken here."""
+
+    kind = "unsupported-media"
+
+
 class UnavailableError(DiceboxError):
     """It may work later; `retry_after_s` (seconds) says when to ask again."""
 
@@ -84,6 +99,12 @@ class UnavailableError(DiceboxError):
     ) -> None:
         super().__init__(message, kind=kind)
         self.retry_after_s = retry_after_s
+
+
+class DeadlineError(DiceboxError):
+    """The time the caller had set for an answer is over; nothing more was done."""
+
+    kind = "deadline-passed"
 
 
 class StorageFullError(DiceboxError):
@@ -107,9 +128,12 @@ HTTP_STATUS: tuple[tuple[type[DiceboxError], int], ...] = (
     (UnauthorizedError, 401),
     (ForbiddenError, 403),
     (NotFoundError, 404),
+    (SlowRequestError, 408),
     (ConflictError, 409),
     (GoneError, 410),
     (TooLargeError, 413),
+    (UnsupportedMediaError, 415),
     (UnavailableError, 503),
+    (DeadlineError, 504),
     (StorageFullError, 507),
 )
