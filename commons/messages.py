@@ -729,10 +729,14 @@ class Answer(Message):
 
 
 class Classification(Message):
-    """What a network says about one image; `seconds` is decoding and inference."""
+    """What a network says about one image; `seconds` is decoding and inference.
+
+    `id` names it in the history; null: it was not recorded.
+    """
 
     image: Sha256
     dataset: str
     network: str
     answers: list[Answer]
     seconds: float
+    id: str | None = None
