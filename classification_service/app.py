@@ -6,11 +6,14 @@ from pathlib import Path
 
 from flask_openapi3 import OpenAPI
 from pydantic import Field
+from sqlalchemy import Engine
 
 import commons.settings
 from classification_service.adapters.onnx_predictor import load_onnx
 from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.chores import Chore, Chores
 from classification_service.classify import Classifier
+from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
 from classification_service.loading import Loader
@@ -99,12 +102,7 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
         StorageFullError: No space is left for the tables.
         UnavailableError: The database cannot be reached.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
-    file = settings.data / "classification.sqlite3"
-    url = tables_url(settings.database_url, file, settings.replicas)
-    database = create_database(url)
-    migrate(database, _MIGRATIONS)
-    tables, clock = SqlGalleryTables(database), SystemClock()
+    tables, clock = SqlGalleryTables(_opened_database(settings)), SystemClock()
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
     loader = Loader(blobs, load_onnx)
     gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
@@ -124,3 +122,27 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
     return ClassificationService(app, gallery, settings.refresh_s)
+
+
+def create_job_worker(settings: Settings) -> JobWorker:
+    """Return what works behind the requests, any number of them on one database.
+
+    Raises:
+        InvalidInputError: An address is none, or local tables would be shared by machines.
+        StorageFullError: No space is left for the tables.
+        UnavailableError: The database cannot be reached.
+    """
+    _opened_database(settings)
+    clock = SystemClock()
+    chores: list[Chore] = []
+    return JobWorker(Chores(chores, clock), clock)
+
+
+def _opened_database(settings: Settings) -> Engine:
+    """Return the database with its tables up to date."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    file = settings.data / "classification.sqlite3"
+    url = tables_url(settings.database_url, file, settings.replicas)
+    database = create_database(url)
+    migrate(database, _MIGRATIONS)
+    return database

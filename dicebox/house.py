@@ -35,7 +35,12 @@ _QUICK_DEATH_S = 60.0
 _LONGEST_PAUSE_S = 30.0
 _ROOM_BYTES = 64 * 1024
 _FRONT = "dicebox.front_server"
-_MODULES = (_FRONT, "sensory_service.batch_processor", "evolver")
+_MODULES = (
+    _FRONT,
+    "sensory_service.batch_processor",
+    "classification_service.job_worker",
+    "evolver",
+)
 # Where this machine finds itself when the house listens on all of its addresses.
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - named, not listened on
 # What granian says of itself, and lines about requests; the reason of an end stands above it.

@@ -112,7 +112,10 @@ def test_the_other_names_of_this_machine_work_too(dicebox: Dicebox, host: str) -
     assert ended(process).code == 0
 
 
-@pytest.mark.parametrize("module", [FRONT, "sensory_service.batch_processor", "evolver"])
+@pytest.mark.parametrize(
+    "module",
+    [FRONT, "sensory_service.batch_processor", "classification_service.job_worker", "evolver"],
+)
 def test_a_child_that_is_killed_is_started_again_and_the_house_is_ready(
     up: Up, module: str
 ) -> None:
@@ -142,7 +145,7 @@ def test_a_killed_house_takes_its_children_along_and_the_next_one_has_its_port(
     again = dicebox.start("up", "--port", httpx.URL(url).port, "--json")
     assert again.stdout.readline(), again.stderr.read()
     assert is_ready(url)
-    until(lambda: len(dicebox.processes()) == 5)
+    until(lambda: len(dicebox.processes()) == 6)
     again.kill()
     again.wait()
     until(dicebox.left_nothing)
