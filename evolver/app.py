@@ -12,6 +12,7 @@ from sqlalchemy import Engine as Database
 
 import commons.settings
 from commons.adapters.blobs import open_blobs
+from commons.adapters.cards import WORKERS_PER_CARD, usable_cards
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
@@ -48,7 +49,8 @@ class Settings(commons.settings.Settings):
         replicas: Machines that run this service at once; more than one need the database.
         sensory_url: Base address under which the sensory service answers.
         classification_url: The same of the classification service.
-        workers: Trainings at once of a run that does not say; default: one a processor core.
+        workers: Trainings at once of a run that does not say; default: one a processor core, but
+            no more than four an accelerator where trainings use one.
         threads: Threads of one worker; default: the cores divided among the workers.
         worker_memory_bytes: A worker above this resident size is replaced after its training.
         worker_jobs: A worker is replaced after so many trainings: what TensorFlow keeps of every
@@ -108,7 +110,8 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
 def create_runner(settings: Settings, clock: Clock) -> Runner:
     """Return the runner over the same tables, not yet running; errors as in `create_app`."""
     database = _database(settings)
-    cores = usable_cores()
+    cores, cards = usable_cores(), usable_cards()
+    most = len(cards) * WORKERS_PER_CARD or cores
     name, ledger, locks = _new_id(), SqlRuns(database, clock), _locks(settings)
     locks.hold(name)
 
@@ -119,6 +122,7 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
             blobs_url=_blobs_url(settings),
             folder=(settings.data / "work").absolute(),
             threads=settings.threads or max(1, cores // workers),
+            cards=cards,
             worker_memory_bytes=settings.worker_memory_bytes,
             worker_jobs=settings.worker_jobs,
         )
@@ -137,7 +141,7 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
         open_engine=open_engine,
         clock=clock,
         sensory_url=settings.sensory_url,
-        workers=settings.workers or cores,
+        workers=settings.workers or min(cores, most),
         machine=machine(),
         versions=versions(),
         is_dead=locks.is_dead,

@@ -19,6 +19,10 @@ def double(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {"number": arguments["number"] * 2, "process": os.getpid()}
 
 
+def environment(arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    return {name: os.environ.get(name) for name in arguments["names"]}
+
+
 def count_calls(arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
     with Path(arguments["file"]).open("a", encoding="ascii") as file:
         file.write("x")

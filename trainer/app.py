@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 import commons.settings
 from commons.adapters.blobs import open_blobs
+from commons.adapters.cards import usable_cards
 from commons.adapters.clock import SystemClock
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.machine import usable_cores
@@ -86,7 +87,9 @@ def open_trainer(
     """Give a trainer with one worker process on all cores; it ends with the block."""
     work = data.absolute() / "work"
     blobs_url = blobs_url or str(data.absolute() / "blobs")
-    engine = LocalEngine(workers=1, blobs_url=blobs_url, folder=work, threads=usable_cores())
+    engine = LocalEngine(
+        workers=1, blobs_url=blobs_url, folder=work, threads=usable_cores(), cards=usable_cards()
+    )
     try:
         yield StandaloneTrainer(
             engine,

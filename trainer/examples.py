@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
-    """One split: images uint8 (n, height, width, channels), labels int64 (n,)."""
+    """One split: images uint8 (n, height, width, channels), labels int64 (n,); equal to itself."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 from commons.errors import JobFailedError
 from commons.genome import Genome
 from commons.training import TrainProgress
-from trainer.adapters.steps import Steps
-from trainer.augmentation import augment
+from trainer.adapters.resident import batches_of
+from trainer.adapters.steps import steps_of
 from trainer.checkpoint import Arrays, Checkpoint
 from trainer.examples import Part
 from trainer.schedule import learning_rate_share
@@ -38,9 +38,9 @@ class Loop:
         self.first_step_at = 0.0
         self.seconds_before = 0.0
         self._training = genome.training
-        self._taking = Steps(network)
-        self._part = part
-        self._one_hot = np.eye(categories, dtype=np.float32)
+        self._taking = steps_of(network)
+        self._batches = batches_of(part, categories, genome.training.augmentation)
+        self._count = len(part.labels)
         self._rng = np.random.default_rng(seed)
         self._epoch_rng = self._rng.bit_generator.state
         # Every second epoch shows an image as it is not shown in the others: a fresh draw each
@@ -64,7 +64,7 @@ class Loop:
             spent: Returns the share of the budget that is spent at a share of this epoch.
             after_step: Called after each step; the state may be taken down there.
         """
-        n = len(self._part.labels)
+        n = self._count
         # Batches of one size: another size would be traced anew.
         size = min(self._training.batch_size, n)
         steps = n // size
@@ -82,12 +82,14 @@ class Loop:
             if self._steps % _LOOK_EVERY == 0 or self._steps == steps:
                 self._check_loss()
             after_step()
+        self._taking.settle()
         self.epochs += 1
         self._steps = 0
         self._epoch_rng = self._rng.bit_generator.state
 
     def state(self, training: str, history: Sequence[TrainProgress]) -> Checkpoint:
         """Return where the training stands, between two steps."""
+        self._taking.settle()
         return Checkpoint(
             training=training,
             epochs=self.epochs,
@@ -122,10 +124,7 @@ class Loop:
 
     def _step(self, batch: npt.NDArray[np.int64]) -> None:
         mirrored = self._mirrored[batch] ^ bool(self.epochs % 2)
-        augmentation = self._training.augmentation
-        images = augment(self._rng, self._part.images[batch], mirrored, augmentation)
-        labels = self._one_hot[self._part.labels[batch]]
-        self._taking.take(images, labels)
+        self._taking.take(*self._batches.batch(self._rng, batch, mirrored))
 
     def _set_learning_rate(self, value: float) -> None:
         self.network.optimizer.learning_rate = value

@@ -10,8 +10,8 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class WorkerPlace:
-    """Where a worker stands: its name, its folders, its share of the machine."""
+    """Where a worker stands: its name, its folders, its share of the machine.
+
+    `environment` is what it finds there beside what its parent has.
+    """
 
     name: str
     blobs_url: str
@@ -45,6 +48,7 @@ class WorkerPlace:
     temporary: str
     log: str
     threads: int
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class JobReply(BaseModel):
@@ -63,6 +67,7 @@ def start_worker(place: WorkerPlace) -> None:
     threads = str(place.threads)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ[name] = threads
+    os.environ.update(place.environment)
     os.environ["TF_NUM_INTEROP_THREADS"] = "1"
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     # A killed worker leaves its temporary files (TensorFlow makes some) where the engine clears up.

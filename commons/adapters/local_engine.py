@@ -11,7 +11,7 @@ import queue
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from commons.adapters import job_process
 from commons.adapters.blobs import open_blobs
+from commons.adapters.cards import card_environments
 from commons.adapters.clock import SystemClock
 from commons.adapters.job_process import WorkerPlace
 from commons.adapters.scratch_folder import ScratchFolder
@@ -49,6 +50,7 @@ class LocalEngine:
         folder: For logs, progress and the cache that the workers of all engines here share;
             safe to lose.
         threads: How many threads the numeric libraries of one worker may use.
+        cards: The accelerators that the workers share, as `CUDA_VISIBLE_DEVICES` names them.
         worker_memory_bytes: A worker above this resident size is replaced after its job.
         worker_jobs: A worker is replaced after so many jobs, however small it is.
     """
@@ -60,6 +62,7 @@ class LocalEngine:
         blobs_url: str,
         folder: Path,
         threads: int = 1,
+        cards: Sequence[str] = (),
         worker_memory_bytes: int | None = None,
         worker_jobs: int | None = None,
         clock: Clock | None = None,
@@ -85,11 +88,12 @@ class LocalEngine:
                     temporary=str(self._scratch.path),
                     log=str(folder / "logs" / f"worker-{number}.log"),
                     threads=threads,
+                    environment=environment,
                 ),
                 _Lifetime(worker_jobs, worker_memory_bytes),
                 self._clock,
             )
-            for number in range(1, workers + 1)
+            for number, environment in enumerate(card_environments(workers, cards), 1)
         ]
         self._threads: list[threading.Thread] = []
 

@@ -89,6 +89,23 @@ def test_a_runner_divides_the_cores_that_it_may_use(
         block: AbstractContextManager[Any] = open_engine(workers)
         with block:
             assert engines.asked[-1]["threads"] == threads
+            assert engines.asked[-1]["cards"] == ()
+
+
+@pytest.mark.parametrize(("cores", "cards", "workers"), [(16, 1, 4), (16, 2, 8), (3, 1, 3)])
+def test_a_runner_has_no_more_workers_than_its_cards_can_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, cards: int, workers: int
+) -> None:
+    engines, runners = Engines(), []
+    monkeypatch.setattr(evolver.app, "usable_cores", lambda: cores)
+    monkeypatch.setattr(evolver.app, "usable_cards", lambda: tuple("0123"[:cards]))
+    monkeypatch.setattr(evolver.app, "LocalEngine", engines)
+    monkeypatch.setattr(evolver.app, "Runner", lambda **given: runners.append(given))
+    evolver.app.create_runner(evolver.app.Settings(data=tmp_path), SystemClock())
+    (given,) = runners
+    assert given["workers"] == workers
+    with given["open_engine"](workers):
+        assert engines.asked[-1]["cards"] == tuple("0123"[:cards])
 
 
 def test_the_stand_alone_trainer_uses_the_cores_that_it_may(

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from commons.genome import Augmentation
-from trainer import augmentation as tested
+from trainer.augmentation import change, draw
 
 EVERYTHING = Augmentation(flip=True, shift=0.2, rotate=15, cutout=0.3, noise=0.05)
 
@@ -19,7 +19,7 @@ def augment(
 ) -> npt.NDArray[np.float32]:
     """Augment with every second image flipped, if any are."""
     mirrored = np.arange(len(images)) % 2 == 1
-    return tested.augment(rng, images, mirrored, augmentation)
+    return change(rng, images, draw(rng, images.shape[:3], mirrored, augmentation))
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (1, 1, 1), (12, 10, 3), (3, 40, 1)])

@@ -1,0 +1,63 @@
+"""The accelerators of this machine, and what each worker of an engine has of them."""
+
+import importlib.metadata
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+# Workers that one card has by default: while one prepares a step, others use the card.
+WORKERS_PER_CARD = 4
+# The rest is for what the drivers keep of each process, and for other programs.
+_SHARED = 0.9
+_VISIBLE, _FRACTION = "CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+_CARD = re.compile(r"nvidia(\d+)")
+_DEVICES = Path("/dev")
+
+
+def usable_cards(
+    environ: Mapping[str, str] = os.environ, devices: Path = _DEVICES
+) -> tuple[str, ...]:
+    """Return the cards that trainings may use, as `CUDA_VISIBLE_DEVICES` would name them.
+
+    There are none for TensorFlow where the package is the one for processors alone.
+
+    Args:
+        environ: Says which backend trains, and which cards it may see.
+        devices: Where the system lists its devices.
+    """
+    if environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow" and not _tensorflow_sees_cards():
+        return ()
+    visible = environ.get(_VISIBLE)
+    if visible is not None:
+        named = (card.strip() for card in visible.split(","))
+        return tuple(card for card in named if card not in ("", "-1"))
+    found = (_CARD.fullmatch(device.name) for device in devices.iterdir())
+    return tuple(sorted((card[1] for card in found if card), key=int))
+
+
+def card_environments(workers: int, cards: Sequence[str]) -> list[dict[str, str]]:
+    """Return what the environment of each worker says: its card, and its share of the memory.
+
+    Workers are dealt to the cards in turn. JAX keeps to the share; TensorFlow takes what it needs.
+    """
+    return [
+        _environment(
+            cards[number % len(cards)], len(range(number % len(cards), workers, len(cards)))
+        )
+        if cards
+        else {}
+        for number in range(workers)
+    ]
+
+
+def _environment(card: str, workers: int) -> dict[str, str]:
+    return {_VISIBLE: card, _FRACTION: f"{_SHARED / workers:.3f}"}
+
+
+def _tensorflow_sees_cards() -> bool:
+    try:
+        importlib.metadata.version("tensorflow")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
