@@ -12,6 +12,7 @@ from commons.messages import EpochReport, Evaluation, Individual, Objective
 from commons.shapes import infer_shape
 from commons.training import TrainResult
 from evolver.limits import Problem
+from evolver.pareto import choose
 from evolver.search import Birth, Search, born, climbs, front, timed, told
 from evolver.selection import FAILED, Fitness, Member
 
@@ -183,6 +184,23 @@ def front_of(
     Those whose latency was measured on another processor than the run's first are left out
     where latency counts.
     """
+    by_number = {each.number: each for each in individuals}
+    return [by_number[member.number] for member in front(_members(individuals), objectives)]
+
+
+def best_within(
+    individuals: Sequence[Individual], max_latency_us: float | None, max_parameters: int | None
+) -> Individual | None:
+    """Return the best individual that costs no more than that, or None if none is so cheap.
+
+    Latencies count as in `front_of`; one that is not known is above any.
+    """
+    found = choose(_members(individuals), max_latency_us, max_parameters)
+    return next((each for each in individuals if found and each.number == found.number), None)
+
+
+def _members(individuals: Sequence[Individual]) -> list[Member]:
+    """Return individuals with their best trainings, for comparisons alone."""
     cpu = measured_on(individuals)
     members = []
     for individual in individuals:
@@ -190,8 +208,7 @@ def front_of(
         here = individual.latency_us if individual.cpu == cpu else None
         number, parameters = individual.number, individual.parameters
         members.append(Member(number, _ANY, "", parameters, (best,), here))
-    by_number = {each.number: each for each in individuals}
-    return [by_number[member.number] for member in front(members, objectives)]
+    return members
 
 
 def evaluation_of(individual: Individual, rung: str) -> Evaluation | None:

@@ -37,6 +37,15 @@ class IndividualsQuery(BaseModel):
     histories: bool = Field(False, description="With every epoch of every training")
 
 
+class LimitsQuery(BaseModel):
+    """What a network may cost."""
+
+    max_latency_us: float | None = Field(
+        None, gt=0.0, description="Microseconds for one image on one thread"
+    )
+    max_parameters: int | None = Field(None, ge=1)
+
+
 class EventsHeader(BaseModel):
     """From where on a watcher that comes back is told what happened."""
 
@@ -123,10 +132,12 @@ def _add_individuals(routes: APIBlueprint, runs: Runs) -> None:
         return answer(IndividualPage(individuals=runs.front(path.run)))
 
     @routes.get(
-        "/runs/<run>/champion", summary="The best individual so far", responses={200: Individual}
+        "/runs/<run>/champion",
+        summary="The best individual so far, or of those that cost no more",
+        responses={200: Individual},
     )
-    def show_champion(path: RunPath) -> Response:
-        return answer(runs.champion(path.run))
+    def show_champion(path: RunPath, query: LimitsQuery) -> Response:
+        return answer(runs.champion(path.run, query.max_latency_us, query.max_parameters))
 
 
 def _add_events(routes: APIBlueprint, runs: Runs, watching: Watching) -> None:

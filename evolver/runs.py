@@ -1,11 +1,11 @@
 """What people do with runs: start, look, stop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from commons.errors import NotFoundError
 from commons.messages import Individual, Run, RunProgress, RunRequest
 from commons.ports import Clock
-from evolver.journal import front_of, lineage
+from evolver.journal import best_within, front_of, lineage
 from evolver.ports import Journal, RunTable
 from evolver.preparation import genomes_of
 from evolver.taxonomy import taxonomy_from_value
@@ -99,12 +99,25 @@ class Runs:
         """
         return front_of(self._table.get(run).request.objectives, self._journal.individuals(run))
 
-    def champion(self, run: str) -> Individual:
-        """Return the best individual so far, or at the end.
+    def champion(
+        self, run: str, max_latency_us: float | None = None, max_parameters: int | None = None
+    ) -> Individual:
+        """Return the best individual so far, or at the end; with limits that of the cheap ones.
 
         Raises:
-            NotFoundError: There is no such run, or nothing was trained in it yet.
+            NotFoundError: There is no such run, nothing was trained in it yet, or all that was
+                costs more.
         """
+        if max_latency_us is None and max_parameters is None:
+            return self._best(run)
+        self._table.get(run)
+        individuals = self._journal.individuals(run)
+        found = best_within(individuals, max_latency_us, max_parameters)
+        if found is None:
+            raise NotFoundError(_too_dear(run, individuals, max_latency_us, max_parameters))
+        return self._journal.individuals(run, found.number - 1, histories=True)[0]
+
+    def _best(self, run: str) -> Individual:
         number = self.get(run).progress.best_individual
         found = self.individuals(run, number - 1, histories=True) if number else []
         if not found or found[0].number != number:
@@ -132,3 +145,22 @@ class Runs:
         """Return what keeps the service from working; empty when nothing does."""
         self._table.newest(1)
         return {}
+
+
+def _too_dear(
+    run: str,
+    individuals: Sequence[Individual],
+    max_latency_us: float | None,
+    max_parameters: int | None,
+) -> str:
+    trained = [each for each in individuals if each.accuracy is not None]
+    limits = []
+    if max_parameters is not None:
+        least = min((each.parameters for each in trained), default=None)
+        has = "" if least is None else f" (the smallest has {least:,})"
+        limits.append(f"at most {max_parameters:,} parameters{has}")
+    if max_latency_us is not None:
+        known = [each.latency_us for each in trained if each.latency_us is not None]
+        has = f"the fastest takes {min(known):g}" if known else "none was measured in this run"
+        limits.append(f"answers in at most {max_latency_us:g} µs ({has})")
+    return f"no network that was trained in the run {run} has {' and '.join(limits)}"

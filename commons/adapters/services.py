@@ -82,9 +82,13 @@ class EvolutionClient:
         """Return the individuals that no other beats in all objectives, the best first."""
         return self._individuals(f"{self._path(run)}/front")
 
-    def champion(self, run: str) -> Individual:
-        """Return the best individual so far."""
-        reply = self._caller.call("GET", f"{self._path(run)}/champion")
+    def champion(
+        self, run: str, max_latency_us: float | None = None, max_parameters: int | None = None
+    ) -> Individual:
+        """Return the best individual so far, or of those that cost no more."""
+        limits = {"max_latency_us": max_latency_us, "max_parameters": max_parameters}
+        params = {name: value for name, value in limits.items() if value is not None}
+        reply = self._caller.call("GET", f"{self._path(run)}/champion", params=params)
         return Individual.model_validate_json(reply.content)
 
     def stop(self, run: str) -> Run:

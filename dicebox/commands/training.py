@@ -20,7 +20,15 @@ from dicebox.commands.options import (
     seed_option,
     shape_option,
 )
-from dicebox.connect import Place, connect_to_workers
+from dicebox.commands.run_choice import (
+    RunChoice,
+    bred,
+    individual_option,
+    latency_option,
+    parameters_option,
+    run_option,
+)
+from dicebox.connect import Place, connect, connect_to_workers
 from dicebox.run_display import progress_console, training_bar
 from trainer.app import Services, open_trainer, reach_services, read_genome
 from trainer.standalone import Published, TrainingRequest
@@ -30,10 +38,13 @@ from trainer.standalone import Published, TrainingRequest
 @click.option(
     "--genome",
     "genome_file",
-    required=True,
     help="A genome as JSON, such as `genome` of a network's card.",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
 )
+@run_option
+@individual_option
+@latency_option
+@parameters_option
 @click.option("--dataset", type=DatasetType(), help="Frozen anew, unless --snapshot names one.")
 @click.option("--snapshot", metavar="ID", help="A frozen snapshot by its id, or the start of it.")
 @click.option(
@@ -71,7 +82,11 @@ from trainer.standalone import Published, TrainingRequest
 @click.pass_obj
 def train(
     place: Place,
-    genome_file: Path,
+    genome_file: Path | None,
+    run: str | None,
+    individual: int | None,
+    max_latency_us: float | None,
+    max_parameters: int | None,
     dataset: str | None,
     snapshot: str | None,
     sensory: str | None,
@@ -86,15 +101,33 @@ def train(
 ) -> None:
     """Train one genome on a dataset or a snapshot and publish the network.
 
+    The genome comes from a file, or from a run: its best one, or the best of those that are small
+    or fast enough, or any by its number in `dicebox runs RUN`.
+
     Interrupted or killed at any moment, the same command goes on where it was.
     """
-    if dataset is None and snapshot is None:
+    choice = RunChoice(run, individual, max_latency_us, max_parameters)
+    choice.check(from_file=genome_file is not None)
+    if dataset is None and snapshot is None and run is None:
         raise click.UsageError("expected --dataset or --snapshot, got neither")
     url = sensory or place.url
     if classification and not url:
         raise click.UsageError("--classification needs --sensory (or --url) beside it")
+    if genome_file is not None:
+        genome = read_genome(genome_file)
+    else:
+        with connect(Place(place.data, url, place.key).existing()) as client:
+            found = bred(client, choice)
+        genome, shape = found.genome, shape or found.shape
+        if _is_default("resize"):
+            resize = found.resize
+        if dataset is None:
+            snapshot = snapshot or found.snapshot
+        click.echo(
+            f"individual {found.individual.number}: {found.individual.description}", err=True
+        )
     request = TrainingRequest(
-        genome=read_genome(genome_file),
+        genome=genome,
         dataset=dataset,
         snapshot=snapshot,
         budget=Budget(epochs=epochs, seconds=seconds),
@@ -135,6 +168,11 @@ def _services(
         client.check()
     with reach_services(url, classification, place.key, say) as services:
         yield services
+
+
+def _is_default(option: str) -> bool:
+    source = click.get_current_context().get_parameter_source(option)
+    return source is click.core.ParameterSource.DEFAULT
 
 
 def _show_to_workers(key: str | None) -> None:

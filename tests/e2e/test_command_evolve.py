@@ -39,6 +39,13 @@ def test_evolving_and_training_beside_a_running_house_use_that_one(
     trained = box.run("train", *arguments, "--json")
     assert trained.code == 0, trained.err
     assert trained.json["epochs"] == 2
+    again = box.run("train", "--run", bred_run(box), "--max-params", 10**8, "--epochs", 1, "--json")
+    assert again.code == 0, again.err
+    assert again.err.startswith("individual 1: ")
+    assert (again.json["epochs"], again.json["snapshot"]) == (1, network["card"]["snapshot"])
+    dear = box.run("train", "--run", bred_run(box), "--max-params", 1)
+    assert dear.code == 1
+    assert "has at most 1 parameters (the smallest has" in dear.err
     champions = [
         n["network"] for n in box.run("networks", "--json").json["networks"] if n["champion"]
     ]
@@ -87,6 +94,11 @@ def test_ctrl_c_in_a_training_ends_its_worker_without_a_word_of_it(
     assert "the same command goes on from there." in end.err
     assert "Traceback" not in end.err
     until(box.left_nothing, timeout_s=5)
+
+
+def bred_run(box: Dicebox) -> str:
+    """Return the start of the id of the newest run."""
+    return str(_runs(box)[0]["id"])[:8]
 
 
 def _runs(box: Dicebox) -> list[dict]:

@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import Engine
 
 from commons.adapters.database import create_database, sqlite_url
+from commons.errors import NotFoundError
 from commons.genome import Dense, Genome, Training, genome_hash
 from commons.messages import Evaluation, FreezeRequest
 from dicebox.command import run
+from dicebox.commands.run_choice import RunChoice, bred
 from dicebox.commands.run_files import read_genomes
 from dicebox.connect import Place, connect
 from evolver.adapters.journal_table import SqlJournal
@@ -40,7 +42,8 @@ def data(tmp_path: Path) -> Path:
     database = tables_of(place.data)
     table, journal = SqlRuns(database, FakeClock(), 15.0), SqlJournal(database)
     table.add(queued_run("r1").model_copy(update={"snapshot": snapshot.id, "shape": (8, 8, 1)}))
-    table.claim("runner-a")
+    run = table.claim("runner-a")
+    assert run is not None
     for number, accuracy in ((1, 0.9), (2, 0.95), (3, None)):
         born = individual(number)
         if number == 1:
@@ -52,6 +55,8 @@ def data(tmp_path: Path) -> Path:
                 rung="1", state="finished", outcome="ok", accuracy=accuracy, loss=0.1
             )
             journal.put_evaluation("r1", number, evaluation, "runner-a")
+    progress = run.progress.model_copy(update={"best_individual": 2})
+    table.save(run.model_copy(update={"progress": progress}), "runner-a")
     database.dispose()
     return place.data
 
@@ -113,3 +118,39 @@ def test_a_run_without_a_trained_network_says_so(
     database.dispose()
     code, out, err = typed(capsys, tmp_path / "data")
     assert (code, out, err) == (1, "", "dicebox: no network of the run r1 was trained yet\n")
+
+
+def test_a_training_takes_the_best_genome_of_a_run_or_another_one(data: Path) -> None:
+    with connect(Place(data)) as client:
+        found = bred(client, RunChoice("r1", None, None, None))
+        assert found.individual.number == 2
+        assert (found.snapshot, found.shape) == (client.evolution.run("r1").snapshot, (8, 8, 1))
+        found = bred(client, RunChoice("r", 1, None, None))
+        assert (found.individual.number, found.genome) == (1, PLAIN)
+        parameters = found.individual.parameters
+        assert bred(client, RunChoice("r1", None, None, parameters)).individual.number == 2
+        with pytest.raises(NotFoundError, match="no individual 9"):
+            bred(client, RunChoice("r1", 9, None, None))
+        with pytest.raises(NotFoundError, match=r"1 µs \(none was measured in this run\)"):
+            bred(client, RunChoice("r1", None, 1.0, None))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "expected one of --genome and --run"),
+        (["--genome", "FILE", "--run", "r1"], "expected one of --genome and --run"),
+        (["--genome", "FILE", "--individual", "1"], "need --run"),
+        (["--genome", "FILE", "--max-params", "5"], "need --run"),
+        (["--run", "r1", "--individual", "1", "--max-latency-us", "5"], "--individual names one"),
+        (["--genome", "FILE"], "expected --dataset or --snapshot"),
+    ],
+)
+def test_a_training_of_what_the_options_do_not_agree_about_is_refused(
+    data: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    file = data / "genome.json"
+    file.write_text("{}")
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+    assert run(["--data", str(data), "train", *given]) == 2
+    assert said in capsys.readouterr().err

@@ -153,6 +153,8 @@ def test_a_lineage_a_front_and_the_champion_can_be_asked_for(
     assert numbers(client.lineage("r9", 1)) == [1]
     assert numbers(client.front("r9")) == [2, 3]
     assert client.champion("r9").number == 2
+    assert client.champion("r9", max_parameters=97).number == 3
+    assert client.champion("r9", max_parameters=98).number == 2
     assert client.run("r9") == ended
 
 
@@ -162,6 +164,12 @@ def test_what_a_run_does_not_have_is_404(client: EvolutionClient, ended: Run) ->
     queued = client.start(request())
     with pytest.raises(NotFoundError, match="no champion"):
         client.champion(queued.id)
+    with pytest.raises(NotFoundError, match=r"at most 9 parameters \(the smallest has 97\)"):
+        client.champion("r9", max_parameters=9)
+    with pytest.raises(NotFoundError, match="none was measured"):
+        client.champion("r9", max_latency_us=9.0)
+    with pytest.raises(NotFoundError, match="no network that was trained in the run"):
+        client.champion(queued.id, max_parameters=9)
     for ask in (client.front, client.champion, client.resume):
         with pytest.raises(NotFoundError, match="no run nothing"):
             ask("nothing")
