@@ -19,6 +19,7 @@ from dicebox.commands.evolution import evolve
 from dicebox.commands.genomes import genomes
 from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
+from dicebox.commands.load import load
 from dicebox.commands.networks import classify, networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.report import report
@@ -109,6 +110,7 @@ for command in (
     snapshots,
     diff,
     export,
+    load,
     keys,
     fsck,
     purge,

@@ -1,0 +1,1 @@
+"""Sockets and selectors: what the load generator does with the system."""
