@@ -17,6 +17,7 @@ from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
 from classification_service.loading import Loader
+from classification_service.memory import Spares
 from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
 from classification_service.routes import PREFIX, create_blueprint
@@ -45,7 +46,8 @@ class Settings(commons.settings.Settings):
         refresh_s: How often the watcher reads the champion pointers.
         max_body_bytes: A longer request body is refused.
         max_network_file_bytes: A larger file of a network is refused.
-        spare_networks: How many networks besides the champions stay in memory.
+        spare_networks: How many networks besides the needed ones stay in memory.
+        spare_bytes: How large their files are together at most.
         host: Where `python -m classification_service` listens.
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
@@ -60,6 +62,7 @@ class Settings(commons.settings.Settings):
     max_body_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
     max_network_file_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     spare_networks: int = Field(default=8, ge=0)
+    spare_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
     keys: KeyPolicy = "auto"
@@ -105,7 +108,8 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     tables, clock = SqlGalleryTables(_opened_database(settings)), SystemClock()
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
     loader = Loader(blobs, load_onnx)
-    gallery = Gallery(tables, loader, clock, spare_networks=settings.spare_networks)
+    spares = Spares(settings.spare_networks, settings.spare_bytes)
+    gallery = Gallery(tables, loader, clock, spares=spares)
     gallery.refresh()
     metrics = ServiceMetrics(PREFIX)
     app = create_web_app(

@@ -93,11 +93,14 @@ class Networks:
 
     def champions(self) -> list[Champion]:
         """Return the champion of every dataset that has one."""
-        return self._tables.champions()
+        return [
+            Champion(dataset=reign.dataset, network=reign.network, since=reign.since)
+            for reign in self._tables.champions()
+        ]
 
     def champion(self, dataset: str) -> Champion:
         """Return who answers for a dataset; its network is null before the first."""
-        champions = {champion.dataset: champion for champion in self._tables.champions()}
+        champions = {champion.dataset: champion for champion in self.champions()}
         return champions.get(dataset, Champion(dataset=dataset, network=None))
 
 

@@ -7,7 +7,6 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from commons.messages import Champion
 from commons.network_card import NetworkCard
 
 Floats = npt.NDArray[np.float32]
@@ -20,6 +19,25 @@ class RegisteredNetwork:
     network: str
     card: NetworkCard
     registered: float
+
+
+@dataclass(frozen=True)
+class Reign:
+    """Who answers for a dataset.
+
+    Args:
+        dataset: Its name.
+        network: The champion.
+        promotion: Number of the promotion that made it so.
+        since: When that was (unix seconds).
+        before: Who answers again if the promotion is undone.
+    """
+
+    dataset: str
+    network: str
+    promotion: int
+    since: float
+    before: str | None = None
 
 
 class GalleryTables(Protocol):
@@ -37,10 +55,11 @@ class GalleryTables(Protocol):
         ...
 
     def network(self, network: str) -> RegisteredNetwork:
-        """Return one network.
+        """Return one network by its id, or by the first 8 or more digits of it.
 
         Raises:
             NotFoundError: No network has this id.
+            InvalidInputError: Several start with these digits.
         """
         ...
 
@@ -49,7 +68,7 @@ class GalleryTables(Protocol):
         ...
 
     def promote(self, dataset: str, network: str, when: float) -> None:
-        """Append a promotion durably; the latest one of a dataset counts.
+        """Append a promotion durably; the latest one of a dataset that was not undone counts.
 
         Raises:
             NotFoundError: No network has this id.
@@ -57,8 +76,8 @@ class GalleryTables(Protocol):
         """
         ...
 
-    def champions(self) -> list[Champion]:
-        """Return the network promoted last of every dataset that has one, by dataset name."""
+    def champions(self) -> list[Reign]:
+        """Return who answers for every dataset that has a champion, by dataset name."""
         ...
 
 

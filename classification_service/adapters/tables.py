@@ -1,22 +1,37 @@
 """The gallery's tables through SQLAlchemy Core: the same statements on SQLite and PostgreSQL."""
 
+from dataclasses import replace
+
 import sqlalchemy
 from pydantic import ValidationError
-from sqlalchemy import Column, Engine, Float, ForeignKey, Index, Integer, Row, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    Text,
+    func,
+)
 from sqlalchemy.exc import IntegrityError
 
 from classification_service.loading import damaged
-from classification_service.ports import RegisteredNetwork
+from classification_service.ports import RegisteredNetwork, Reign
 from commons.adapters.database import reading, writing
-from commons.errors import NotFoundError
-from commons.messages import Champion
+from commons.errors import InvalidInputError, NotFoundError
 from commons.network_card import NetworkCard
 
-_METADATA = sqlalchemy.MetaData()
+METADATA = sqlalchemy.MetaData()
 # `sequence` and not the time says what is newer: clocks jump and two machines differ.
-_NETWORKS = Table(
+NETWORKS = Table(
     "network",
-    _METADATA,
+    METADATA,
     Column("sequence", Integer, primary_key=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("dataset", String(63), nullable=False),
@@ -25,9 +40,9 @@ _NETWORKS = Table(
     Index("network_by_dataset", "dataset", "sequence"),
     sqlite_autoincrement=True,
 )
-_PROMOTIONS = Table(
+PROMOTIONS = Table(
     "promotion",
-    _METADATA,
+    METADATA,
     Column("sequence", Integer, primary_key=True),
     Column("dataset", String(63), nullable=False),
     Column("network", String(64), ForeignKey("network.id"), nullable=False),
@@ -35,6 +50,19 @@ _PROMOTIONS = Table(
     Index("promotion_by_dataset", "dataset", "sequence"),
     sqlite_autoincrement=True,
 )
+# The champion of a dataset is the network of its latest promotion that is not in here.
+ROLLBACKS = Table(
+    "rollback",
+    METADATA,
+    Column("sequence", Integer, primary_key=True),
+    Column("promotion", Integer, ForeignKey("promotion.sequence"), nullable=False, unique=True),
+    Column("reason", Text, nullable=False),
+    Column("automatic", Boolean, nullable=False),
+    Column("rolled_back", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+_SHORTEST_START = 8
+_ID_DIGITS = 64
 
 
 class SqlGalleryTables:
@@ -53,26 +81,28 @@ class SqlGalleryTables:
         }
         try:
             with writing(self._database) as connection:
-                connection.execute(_NETWORKS.insert().values(values))
+                connection.execute(NETWORKS.insert().values(values))
         except IntegrityError:
             # The id is the hash of the card, so the one that is there is the same.
             return False
         return True
 
     def network(self, network: str) -> RegisteredNetwork:
-        """Return one network."""
-        query = sqlalchemy.select(_NETWORKS).where(_NETWORKS.c.id == network)
+        """Return one network by its id, or by the first digits of it."""
+        query = sqlalchemy.select(NETWORKS).where(_is_called(network)).limit(2)
         with reading(self._database) as connection:
-            row = connection.execute(query).first()
-        if row is None:
+            rows = connection.execute(query).all()
+        if not rows:
             raise _unknown(network)
-        return _registered(row)
+        if len(rows) > 1:
+            raise InvalidInputError(f"several networks start with {network}: give more of the id")
+        return _registered(rows[0])
 
     def networks(self, dataset: str | None = None) -> list[RegisteredNetwork]:
         """Return the networks of one dataset, or all, newest first."""
-        query = sqlalchemy.select(_NETWORKS).order_by(_NETWORKS.c.sequence.desc())
+        query = sqlalchemy.select(NETWORKS).order_by(NETWORKS.c.sequence.desc())
         if dataset is not None:
-            query = query.where(_NETWORKS.c.dataset == dataset)
+            query = query.where(NETWORKS.c.dataset == dataset)
         with reading(self._database) as connection:
             return [_registered(row) for row in connection.execute(query)]
 
@@ -81,25 +111,41 @@ class SqlGalleryTables:
         event = {"dataset": dataset, "network": network, "promoted": when}
         try:
             with writing(self._database) as connection:
-                connection.execute(_PROMOTIONS.insert().values(event))
+                connection.execute(PROMOTIONS.insert().values(event))
         except IntegrityError as error:
             raise _unknown(network) from error
 
-    def champions(self) -> list[Champion]:
-        """Return the network promoted last of every dataset that has one."""
-        latest = sqlalchemy.select(sqlalchemy.func.max(_PROMOTIONS.c.sequence)).group_by(
-            _PROMOTIONS.c.dataset
+    def champions(self) -> list[Reign]:
+        """Return who answers for every dataset that has a champion, by dataset name."""
+        place = func.row_number().over(
+            partition_by=PROMOTIONS.c.dataset, order_by=PROMOTIONS.c.sequence.desc()
+        )
+        undone = sqlalchemy.select(ROLLBACKS.c.promotion)
+        standing = (
+            sqlalchemy.select(PROMOTIONS, place.label("place"))
+            .where(PROMOTIONS.c.sequence.not_in(undone))
+            .subquery()
         )
         query = (
-            sqlalchemy.select(_PROMOTIONS)
-            .where(_PROMOTIONS.c.sequence.in_(latest))
-            .order_by(_PROMOTIONS.c.dataset)
+            sqlalchemy.select(standing)
+            .where(standing.c.place <= 2)  # noqa: PLR2004 - the champion, and who was it before
+            .order_by(standing.c.dataset, standing.c.place)
         )
+        reigns: list[Reign] = []
         with reading(self._database) as connection:
-            return [
-                Champion(dataset=row.dataset, network=row.network, since=row.promoted)
-                for row in connection.execute(query)
-            ]
+            for row in connection.execute(query):
+                if row.place == 1:
+                    reigns.append(Reign(row.dataset, row.network, row.sequence, row.promoted))
+                else:
+                    reigns[-1] = replace(reigns[-1], before=row.network)
+        return reigns
+
+
+def _is_called(name: str) -> ColumnElement[bool]:
+    """Return the condition under which a network has this id, or an id that starts like this."""
+    if not _SHORTEST_START <= len(name) < _ID_DIGITS or set(name) - set("0123456789abcdef"):
+        return NETWORKS.c.id == name
+    return (NETWORKS.c.id > name) & (NETWORKS.c.id < name + "g")
 
 
 def _registered(row: Row[tuple[object, ...]]) -> RegisteredNetwork:
