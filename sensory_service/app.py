@@ -20,8 +20,8 @@ from commons.adapters.hosted_keys import HostedKeys, open_keys
 from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.local_tables import tables_url
 from commons.adapters.metrics import ServiceMetrics
+from commons.adapters.queues import open_queue
 from commons.adapters.services import ADMIN
-from commons.adapters.table_queue import TableQueue
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import StoredKey, stored_key
 from commons.errors import DiceboxError
@@ -158,21 +158,15 @@ def create_platform(settings: Settings, clock: Clock) -> Platform:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = create_database(_tables_url(settings, "sensory"))
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
-    queue = _create_queue(settings, clock)
+    queue = open_queue(
+        settings.broker_url,
+        _tables_url(settings, "queue"),
+        clock,
+        lease_s=settings.task_lease_s,
+        expiring=_EXPIRING,
+    )
     migrate(database, MIGRATIONS)
     return Platform(database, blobs, queue, clock)
-
-
-def _create_queue(settings: Settings, clock: Clock) -> Queue:
-    if settings.broker_url:
-        # Without a broker nobody needs pika, which is in an extra of its own.
-        from commons.adapters.rabbit_queue import RabbitQueue  # noqa: PLC0415
-
-        return RabbitQueue(settings.broker_url, clock, expiring=_EXPIRING)
-    database = create_database(_tables_url(settings, "queue"))
-    queue = TableQueue(database, clock, lease_s=settings.task_lease_s, expiring=_EXPIRING)
-    queue.create_tables()
-    return queue
 
 
 def _tables_url(settings: Settings, name: str) -> str:
