@@ -33,6 +33,8 @@ SCOPES: tuple[Scope, ...] = get_args(Scope)
 COOKIE = "dicebox_session"
 # What the trainings of a house need, and nothing else.
 WORKER_SCOPES: tuple[Scope, ...] = ("sensory:read", "train", "publish")
+# What the classification service needs to send corrections to the sensory service.
+CLASSIFICATION_SCOPES: tuple[Scope, ...] = ("sensory:read", "sensory:write")
 
 _FORM = re.compile(r"dbx_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 _ID_BYTES = 6

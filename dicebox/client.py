@@ -4,6 +4,7 @@ from typing import Self
 
 import httpx
 
+from commons.adapters.history_client import HistoryClient
 from commons.adapters.services import (
     AdminClient,
     Caller,
@@ -40,6 +41,7 @@ class Client:
         self.sensory = SensoryClient(caller)
         self.evolution = EvolutionClient(caller)
         self.gallery = GalleryClient(caller)
+        self.history = HistoryClient(caller)
         self.admin = AdminClient(caller)
 
     def __enter__(self) -> Self:
