@@ -614,6 +614,13 @@ class Run(Message):
     card: RunCard | None = None
 
 
+class Discarded(Message):
+    """A run whose weights and checkpoints were deleted, and how many files that were."""
+
+    run: str
+    blobs: int
+
+
 class EpochReport(Message):
     """One epoch of a training; `seconds` are those of the training up to its end."""
 
@@ -728,10 +735,23 @@ class Answer(Message):
     probability: float
 
 
+class Timing(Message):
+    """Where the seconds of an answer went; `batch` images were asked together.
+
+    `infer_s` is that of the whole batch. `batch` is 0 where the answer was remembered.
+    """
+
+    queue_s: float
+    decode_s: float
+    infer_s: float
+    batch: int
+
+
 class Classification(Message):
     """What a network says about one image; `seconds` is decoding and inference.
 
-    `id` names it in the history; null: it was not recorded.
+    `network` is the sha256 of its card, and so a hash of all its files. `id` is where the
+    classification is recorded, if it is.
     """
 
     image: Sha256
@@ -740,3 +760,18 @@ class Classification(Message):
     answers: list[Answer]
     seconds: float
     id: str | None = None
+    timing: Timing | None = None
+
+
+class ClassifiedFile(Message):
+    """What a network says about one file of a form, by its name there."""
+
+    file: str
+    classification: Classification
+
+
+class ClassifyReply(Message):
+    """The answer to a form of images: every file stands in one of the two lists."""
+
+    classified: list[ClassifiedFile]
+    refused: list[UploadFault]

@@ -94,7 +94,9 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     """
     database = _database(settings)
     clock, locks = SystemClock(), _locks(settings)
-    runs = Runs(SqlRuns(database, clock), SqlJournal(database), clock, _new_id, locks.is_dead)
+    tables, journal = SqlRuns(database, clock), SqlJournal(database)
+    blobs = open_blobs(_blobs_url(settings))
+    runs = Runs(tables, journal, clock, _new_id, locks.is_dead, blobs)
     app = create_web_app(
         "Dicebox evolution",
         PREFIX,

@@ -3,10 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
-from commons.messages import Champion, Evaluation, FreezeRequest, Individual, Run, Snapshot
+from commons.messages import (
+    Champion,
+    Evaluation,
+    FreezeRequest,
+    Individual,
+    Run,
+    RunState,
+    Snapshot,
+)
 from commons.network_card import NetworkCard
 
 BlobKind = Literal["weights", "checkpoint"]
+# States of a run that nobody ever goes on with.
+ENDED_FOR_GOOD: frozenset[RunState] = frozenset(("complete", "stopped"))
 
 
 class RunTable(Protocol):
@@ -52,6 +62,17 @@ class RunTable(Protocol):
         Raises:
             NotFoundError: There is none of this id.
             ConflictError: It is complete or stopped, or a runner holds it.
+        """
+        ...
+
+    def give_up(self, run: str, reason: str) -> Run:
+        """Make an interrupted or failed run `stopped`, so that nobody goes on with it.
+
+        One that is complete or stopped stays as it is.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            ConflictError: It is queued or running.
         """
         ...
 
@@ -122,6 +143,14 @@ class Journal(Protocol):
         self, run: str, number: int, rung: str, kinds: Sequence[BlobKind], runner: str
     ) -> None:
         """Store that what a training left in the blobs is no longer there."""
+        ...
+
+    def forget_all_blobs(self, run: str) -> None:
+        """Store that no training of a run has anything in the blobs any more.
+
+        Raises:
+            ConflictError: The run has not ended for good: it is not complete or stopped.
+        """
         ...
 
     def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:

@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint
 from pydantic import BaseModel, ConfigDict, Field
 
 from commons.adapters.web_app import answer
-from commons.messages import Individual, Message, Run, RunRequest
+from commons.messages import Discarded, Individual, Message, Run, RunRequest
 from evolver.runs import Runs
 from evolver.watching import Happening, Watching
 
@@ -95,6 +95,14 @@ def _add_runs(routes: APIBlueprint, runs: Runs) -> None:
     )
     def stop(path: RunPath) -> Response:
         return answer(runs.stop(path.run))
+
+    @routes.delete(
+        "/runs/<run>/files",
+        summary="Delete the weights and checkpoints that a run keeps; it cannot be resumed then",
+        responses={200: Discarded},
+    )
+    def discard(path: RunPath) -> Response:
+        return answer(runs.discard(path.run))
 
     @routes.post(
         "/runs/<run>/resume",

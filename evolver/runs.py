@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 
 from commons.errors import NotFoundError
-from commons.messages import Individual, Run, RunProgress, RunRequest
-from commons.ports import Clock
+from commons.messages import Discarded, Individual, Run, RunProgress, RunRequest
+from commons.ports import Blobs, Clock
 from evolver.journal import best_within, front_of, lineage
 from evolver.ports import Journal, RunTable
 from evolver.preparation import genomes_of
 from evolver.taxonomy import taxonomy_from_value
 
 _LISTED = 200
+_BLOBS = ("weights", "checkpoints", "results")
 ENDED = frozenset({"complete", "failed", "stopped", "interrupted"})
 
 
@@ -23,6 +24,7 @@ class Runs:
         clock: Says when a run was asked for.
         new_id: Returns an id that no run has.
         is_dead: Says of a runner by its name that it is known to have ended.
+        blobs: Where trainings leave what others go on from.
     """
 
     def __init__(
@@ -32,12 +34,14 @@ class Runs:
         clock: Clock,
         new_id: Callable[[], str],
         is_dead: Callable[[str], bool],
+        blobs: Blobs,
     ) -> None:
         self._table = table
         self._journal = journal
         self._clock = clock
         self._new_id = new_id
         self._is_dead = is_dead
+        self._blobs = blobs
 
     def start(self, request: RunRequest) -> Run:
         """Return a new run, queued for the next runner that is free.
@@ -140,6 +144,26 @@ class Runs:
             NotFoundError: There is none of this id.
         """
         return self._table.request_stop(run)
+
+    def discard(self, run: str) -> Discarded:
+        """Delete what a run that has ended keeps in the blobs, and say how much that was.
+
+        Its journal and its published network stay. One that was interrupted or failed cannot be
+        resumed any more. What was left over when this was cut off is deleted by the next call.
+
+        Raises:
+            NotFoundError: There is none of this id.
+            ConflictError: It is queued or running.
+        """
+        self._table.give_up(run, "given up: what it had trained was discarded")
+        self._journal.forget_all_blobs(run)
+        deleted = 0
+        for kind in _BLOBS:
+            for name in list(self._blobs.names(f"{kind}/{run}/")):
+                # Another run may have taken a training over, weights and all.
+                if not self._journal.users_of(name):
+                    deleted += self._blobs.delete(name)
+        return Discarded(run=run, blobs=deleted)
 
     def missing(self) -> dict[str, str]:
         """Return what keeps the service from working; empty when nothing does."""

@@ -480,6 +480,15 @@ class MemoryRuns:
         self.stops.discard(run)
         return self.runs[run]
 
+    def give_up(self, run: str, reason: str) -> Run:
+        found = self.get(run)
+        if found.state in ("complete", "stopped"):
+            return found
+        if found.state not in ("interrupted", "failed"):
+            raise ConflictError(f"run {run} is {found.state}")
+        self.runs[run] = found.model_copy(update={"state": "stopped", "reason": reason})
+        return self.runs[run]
+
     def claim(self, runner: str) -> Run | None:
         for run in self.runs.values():
             if run.state == "queued":
@@ -535,6 +544,14 @@ class MemoryRuns:
         known = next(each for each in self.rows[run][number].evaluations if each.rung == rung)
         without = known.model_copy(update=dict.fromkeys(kinds))
         self.put_evaluation(run, number, without, runner)
+
+    def forget_all_blobs(self, run: str) -> None:
+        if self.get(run).state not in ("complete", "stopped"):
+            raise ConflictError(f"run {run} is {self.get(run).state}")
+        gone = {"weights": None, "checkpoint": None}
+        for number, row in self.rows.get(run, {}).items():
+            known = [each.model_copy(update=gone) for each in row.evaluations]
+            self.rows[run][number] = row.model_copy(update={"evaluations": known})
 
     def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
         rows = self.rows.get(run, {})

@@ -23,6 +23,7 @@ from commons.errors import ConflictError, NotFoundError
 from commons.messages import (
     Champion,
     Classification,
+    Discarded,
     Individual,
     PromoteRequest,
     Run,
@@ -100,6 +101,11 @@ class EvolutionClient:
         """Go on with a run that its runner left before its end."""
         reply = self._caller.call("POST", f"{self._path(run)}/resume")
         return Run.model_validate_json(reply.content)
+
+    def discard(self, run: str) -> Discarded:
+        """Delete what a run that has ended keeps in the blobs; its journal stays."""
+        reply = self._caller.call("DELETE", f"{self._path(run)}/files")
+        return Discarded.model_validate_json(reply.content)
 
     def _individuals(self, path: str) -> list[Individual]:
         reply = self._caller.call("GET", path).json()

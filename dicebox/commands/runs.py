@@ -16,14 +16,23 @@ _SHOWN = 10
 
 @click.command(short_help="List the evolution runs, or show one.")
 @click.argument("run", required=False)
+@click.option(
+    "--discard",
+    is_flag=True,
+    help="Delete the weights that RUN keeps. Its journal and its published network stay.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @as_json
 @click.pass_obj
-def runs(place: Place, run: str | None, as_json: bool) -> None:
+def runs(place: Place, run: str | None, discard: bool, yes: bool, as_json: bool) -> None:
     """List the evolution runs, newest first, or show how RUN went.
 
     RUN is an id, or how one starts. Of one that has more than one objective the front is shown:
     the networks that no other beats in all of them.
     """
+    if discard:
+        _discard(place, run, yes, as_json)
+        return
     with connect(place.existing()) as client:
         if run is not None:
             chosen = found_run(client, run)
@@ -39,6 +48,23 @@ def runs(place: Place, run: str | None, as_json: bool) -> None:
         print_json({"run": chosen.model_dump(mode="json"), **rows})
     else:
         _show(chosen, individuals, front)
+
+
+def _discard(place: Place, run: str | None, yes: bool, as_json: bool) -> None:
+    if run is None:
+        raise click.UsageError("--discard needs RUN")
+    with connect(place.existing()) as client:
+        chosen = found_run(client, run)
+        if not yes:
+            resumed = chosen.state in ("interrupted", "failed")
+            end = "; it cannot be resumed then" if resumed else ""
+            question = f"Delete the weights that the run {chosen.id} ({chosen.state}) keeps{end}?"
+            click.confirm(question, abort=True, err=True)
+        discarded = client.evolution.discard(chosen.id)
+    if as_json:
+        print_json(discarded.model_dump())
+    else:
+        click.echo(f"{discarded.blobs} files of the run {discarded.run} are deleted")
 
 
 def _show_all(listed: list[Run], as_json: bool) -> None:

@@ -13,7 +13,7 @@ from commons.errors import ConflictError
 from commons.messages import EpochReport, Evaluation, Individual
 from evolver.adapters.tables import EVALUATIONS, INDIVIDUALS, RUNS
 from evolver.journal import summarised
-from evolver.ports import BlobKind
+from evolver.ports import ENDED_FOR_GOOD, BlobKind
 
 
 class SqlJournal:
@@ -72,6 +72,22 @@ class SqlJournal:
                 EVALUATIONS.update().where(here).values(value=value, weights=without.weights)
             )
 
+    def forget_all_blobs(self, run: str) -> None:
+        """Store that no training of a run has anything in the blobs any more."""
+        of_run = EVALUATIONS.c.run == run
+        query = sqlalchemy.select(EVALUATIONS.c.number, EVALUATIONS.c.rung, EVALUATIONS.c.value)
+        with writing(self._database) as connection:
+            _check_ended(connection, run)
+            for row in connection.execute(query.where(of_run)).all():
+                known = Evaluation.model_validate_json(row.value)
+                without = known.model_copy(update={"weights": None, "checkpoint": None})
+                value = without.model_dump_json(exclude={"history"})
+                connection.execute(
+                    EVALUATIONS.update()
+                    .where(_of(run, row.number, row.rung))
+                    .values(value=value, weights=None)
+                )
+
     def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
         """Return the individuals of a run with a number above `after`, oldest first."""
         bare = (
@@ -119,6 +135,12 @@ def _check_holder(connection: Connection, run: str, runner: str) -> None:
     query = sqlalchemy.select(RUNS.c.runner).where(RUNS.c.id == run).with_for_update(read=True)
     if connection.scalar(query) != runner:
         raise ConflictError(f"run {run} is no longer in the hands of {runner}")
+
+
+def _check_ended(connection: Connection, run: str) -> None:
+    state = connection.scalar(sqlalchemy.select(RUNS.c.state).where(RUNS.c.id == run))
+    if state not in ENDED_FOR_GOOD:
+        raise ConflictError(f"run {run} is {state}: what it has may be needed")
 
 
 def _put(connection: Connection, run: str, number: int, evaluation: Evaluation) -> None:

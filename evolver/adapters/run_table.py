@@ -10,6 +10,7 @@ from commons.errors import ConflictError, NotFoundError
 from commons.messages import Run
 from commons.ports import Clock
 from evolver.adapters.tables import RUNS
+from evolver.ports import ENDED_FOR_GOOD
 
 _LEASE_S = 15.0
 
@@ -66,7 +67,7 @@ class SqlRuns:
                 return found
             if found.state == "running" and not self._is_abandoned(row, is_dead):
                 raise ConflictError(f"run {run} is under way: another runner drives it")
-            if found.state in ("complete", "stopped"):
+            if found.state in ENDED_FOR_GOOD:
                 raise ConflictError(f"run {run} is {found.state}: there is nothing to go on with")
             queued = found.model_copy(
                 update={"state": "queued", "reason": None, "resumed": found.resumed + 1}
@@ -79,6 +80,23 @@ class SqlRuns:
             if not changed.rowcount:
                 raise ConflictError(f"run {run} was just taken up by somebody else")
             return queued
+
+    def give_up(self, run: str, reason: str) -> Run:
+        """Make an interrupted or failed run `stopped`, so that nobody goes on with it."""
+        with writing(self._database) as connection:
+            row = _row(connection, run)
+            found = _run(row)
+            if found.state in ENDED_FOR_GOOD:
+                return found
+            if found.state not in ("interrupted", "failed"):
+                raise ConflictError(f"run {run} is {found.state}: stop it first")
+            ended = found.model_copy(update={"state": "stopped", "reason": reason})
+            changed = connection.execute(
+                RUNS.update().where(RUNS.c.id == run, _unchanged(row)).values(_columns(ended))
+            )
+            if not changed.rowcount:
+                raise ConflictError(f"run {run} was just taken up by somebody else")
+            return ended
 
     def claim(self, runner: str) -> Run | None:
         """Make the oldest queued run `running` in this runner's hands and return it."""

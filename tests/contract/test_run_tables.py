@@ -372,3 +372,44 @@ def test_an_older_journal_is_read_by_the_numbers_of_its_rungs(tmp_path: Path) ->
     (found,) = SqlJournal(database).individuals("a")
     assert (found.evaluations[0].rung, found.fitness) == ("1", 0.5)
     database.dispose()
+
+
+def test_a_run_that_was_left_can_be_given_up_and_is_never_taken_up_again(tables: Any) -> None:
+    tables.add(queued_run("a"))
+    with pytest.raises(ConflictError, match="queued"):
+        tables.give_up("a", "no use")
+    run = tables.claim("one")
+    with pytest.raises(ConflictError, match="running"):
+        tables.give_up("a", "no use")
+    tables.save(run.model_copy(update={"state": "failed", "reason": "broken"}), "one")
+    given_up = tables.give_up("a", "no use")
+    assert (given_up.state, given_up.reason) == ("stopped", "no use")
+    assert tables.get("a") == given_up
+    assert tables.give_up("a", "again") == given_up
+    with pytest.raises(ConflictError):
+        tables.resume("a", nobody_is_dead)
+    with pytest.raises(NotFoundError):
+        tables.give_up("nothing", "no use")
+
+
+def test_what_trainings_left_is_forgotten_only_where_nobody_goes_on(tables: Any) -> None:
+    history = [EpochReport(epoch=1, seconds=0.5, accuracy=0.25, loss=2.0)]
+    for name in ("a", "b"):
+        tables.add(queued_run(name))
+        assert tables.claim("one").id == name
+        known = Evaluation(
+            rung="1", state="finished", outcome="ok", accuracy=0.5, loss=1.0, key=name,
+            weights="shared", checkpoint=f"c-{name}", history=history,
+        )  # fmt: skip
+        row = individual(1).model_copy(update={"evaluations": [known]})
+        tables.add_individual(name, row, "one")
+    with pytest.raises(ConflictError, match="running"):
+        tables.forget_all_blobs("a")
+    tables.save(tables.get("a").model_copy(update={"state": "complete"}), "one")
+    tables.forget_all_blobs("a")
+    (left,) = tables.individuals("a", histories=True)[0].evaluations
+    assert (left.weights, left.checkpoint, left.accuracy) == (None, None, 0.5)
+    assert left.history == history
+    assert tables.same_training("a") is None
+    assert tables.same_training("b") is not None
+    assert tables.users_of("shared") == 1

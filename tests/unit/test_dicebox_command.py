@@ -1,5 +1,6 @@
 """The commands that need no worker, as one types them: results, exit codes, one line of error."""
 
+import io
 import json
 import subprocess
 import sys
@@ -532,3 +533,20 @@ def test_one_run_is_shown_by_the_start_of_its_id(shell: Shell, interrupted: str)
     assert shown["run"]["id"] == interrupted
     code, _, err = shell("runs", "nothing")
     assert (code, "no run nothing" in err) == (1, True)
+
+
+def test_what_a_run_keeps_is_discarded_after_a_question(
+    shell: Shell, interrupted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    code, _, err = shell("runs", interrupted, "--discard")
+    assert code == 130
+    assert "(interrupted) keeps; it cannot be resumed then?" in err
+    assert shell("runs", "--discard", "--yes")[0] == 2
+    code, out, _ = shell("runs", interrupted[:6], "--discard", "--yes")
+    assert (code, out) == (0, f"0 files of the run {interrupted} are deleted\n")
+    run = json.loads(shell("runs", interrupted, "--json")[1])["run"]
+    assert (run["state"], run["reason"]) == (
+        "stopped",
+        "given up: what it had trained was discarded",
+    )

@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from commons.errors import NotFoundError
 from commons.jobs import JobResult, JobSpec
 from commons.messages import Individual
 from commons.shapes import infer_shape
@@ -11,6 +12,7 @@ from commons.training import TRAIN_FUNCTION, LatencyResult, TrainJob
 from evolver.journal import evaluation_of
 from evolver.runs import Runs
 from tests.evolver_builders import FakeSensory, Stage, nobody_is_dead, queued_run, snapshot
+from tests.memory_blobs import MemoryBlobs
 
 BARE = dict.fromkeys(("rungs", "inheritance", "curve_stop", "cache", "warm_final"), False)
 
@@ -196,7 +198,7 @@ def test_latencies_are_measured_once_each_and_make_a_front() -> None:
     assert len(measured) == len(set(measured)) > 5
     found = stage.tables.individuals("r1")
     assert {each.cpu for each in found if each.latency_us is not None} == {"a processor"}
-    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "x", nobody_is_dead)
+    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "x", nobody_is_dead, MemoryBlobs())
     front = runs.front("r1")
     assert len(front) > 1
     latencies = [each.latency_us for each in front]
@@ -215,7 +217,7 @@ def test_latencies_of_another_processor_are_kept_and_never_compared() -> None:
     stage.evolve(seconds=60, objectives=["accuracy", "latency"])
     third = stage.tables.individuals("r1")[2]
     assert (third.latency_us, third.cpu) == (0.1, "another")
-    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "x", nobody_is_dead)
+    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "x", nobody_is_dead, MemoryBlobs())
     assert 3 not in [each.number for each in runs.front("r1")]
 
 
@@ -328,3 +330,22 @@ def test_a_worker_that_runs_out_of_memory_or_disk_is_a_recorded_failure() -> Non
         assert second.outcome in ("error", "cancelled")
         assert each.outcome == "ok"
         assert evaluation_of(each, "3") is None
+
+
+def test_a_run_that_is_discarded_leaves_no_files_but_those_of_others_and_its_journal() -> None:
+    stage = Stage()
+    stage.evolve(seconds=30)
+    before = stage.tables.individuals("r1")
+    kept = [known.weights for each in before for known in each.evaluations if known.weights]
+    stage.blobs.put("weights/r2/1/1/other.npz", b"of another run")
+    # A training that another run took over from the cache.
+    other = before[0].evaluations[0].model_copy(update={"weights": kept[0]})
+    stage.tables.rows["r2"] = {1: before[0].model_copy(update={"evaluations": [other]})}
+    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "x", nobody_is_dead, stage.blobs)
+    assert runs.discard("r1").blobs == len(set(kept)) - 1
+    assert sorted(stage.blobs.names("weights/")) == sorted([kept[0], "weights/r2/1/1/other.npz"])
+    after = stage.tables.individuals("r1")
+    assert [each.accuracy for each in after] == [each.accuracy for each in before]
+    assert runs.discard("r1").blobs == 0
+    with pytest.raises(NotFoundError):
+        runs.discard("nothing")

@@ -24,6 +24,7 @@ from tests.evolver_builders import (
     queued_run,
     request,
 )
+from tests.memory_blobs import MemoryBlobs
 
 
 @pytest.fixture
@@ -222,7 +223,7 @@ def test_as_many_watch_at_once_as_there_are_slots_and_each_gives_its_own_back(
 def test_a_watcher_is_told_every_change_beats_in_between_and_let_go_after_a_while() -> None:
     clock, tables = FakeClock(), MemoryRuns()
     tables.clock = clock
-    runs = Runs(tables, tables, clock, lambda: "r1", nobody_is_dead)
+    runs = Runs(tables, tables, clock, lambda: "r1", nobody_is_dead, MemoryBlobs())
     tables.add(queued_run("r1"))
     watching = Watching(runs, clock, slots=1, longest_s=20.0)
     happenings = watching.watch("r1", 0.0)
@@ -237,7 +238,9 @@ def test_a_watcher_is_told_every_change_beats_in_between_and_let_go_after_a_whil
 def test_a_whole_run_is_told_from_its_first_training_to_its_end() -> None:
     stage = Stage()
     run = stage.evolve(seconds=30)
-    runs = Runs(stage.tables, stage.tables, stage.clock, lambda: "r2", nobody_is_dead)
+    runs = Runs(
+        stage.tables, stage.tables, stage.clock, lambda: "r2", nobody_is_dead, MemoryBlobs()
+    )
     told = list(Watching(runs, stage.clock, slots=1, longest_s=20.0).watch("r1", 0.0))
     trainings = sum(len(each.evaluations) for each in stage.tables.individuals("r1"))
     assert [each.kind for each in told] == ["training"] * trainings + ["run"]

@@ -6,6 +6,7 @@ from commons.messages import Evaluation, RunState
 from evolver.runs import Runs
 from evolver.watching import Watching
 from tests.evolver_builders import FakeClock, MemoryRuns, individual, nobody_is_dead, queued_run
+from tests.memory_blobs import MemoryBlobs
 
 
 @pytest.mark.parametrize("state", ["stopped", "complete", "failed"])
@@ -16,7 +17,7 @@ def test_trainings_that_the_end_of_a_run_cancels_are_told(state: RunState) -> No
     run = tables.claim("one")
     assert run is not None
     tables.add_individual("r1", individual(1), "one")
-    runs = Runs(tables, tables, clock, lambda: "r2", nobody_is_dead)
+    runs = Runs(tables, tables, clock, lambda: "r2", nobody_is_dead, MemoryBlobs())
     happenings = Watching(runs, clock, slots=1, longest_s=20.0).watch("r1", 0.0)
     assert next(happenings).message == run
     cancelled = Evaluation(rung="1", state="finished", outcome="cancelled", ended=clock.now())

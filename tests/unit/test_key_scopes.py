@@ -76,6 +76,7 @@ GET    /api/evolution/v1/runs/{run}/events                            evolve
 GET    /api/evolution/v1/runs/{run}/front                             evolve
 GET    /api/evolution/v1/runs/{run}/individuals                       evolve
 GET    /api/evolution/v1/runs/{run}/individuals/{number}/lineage      evolve
+DELETE /api/evolution/v1/runs/{run}/files                             evolve
 POST   /api/evolution/v1/runs/{run}/resume                            evolve
 POST   /api/evolution/v1/runs/{run}/stop                              evolve
 GET    /api/classification/v1/champions                               known
