@@ -7,6 +7,9 @@ from commons.ports import Clock
 from sensory_service.names import category_name, dataset_name
 from sensory_service.ports import ImageCatalog, LabelCatalog, Merge, Removal
 
+# What the tables hold of a name.
+LONGEST_WHO = 120
+
 
 class LabelDesk:
     """The use cases of categories and of an image's history.
@@ -78,3 +81,17 @@ class LabelDesk:
             NotFoundError: No such dataset, or the image was never in it.
         """
         self._images.remove(Removal(dataset, image, self._clock.now(), who))
+
+
+def signed(caller: str | None, claim: str | None) -> str | None:
+    """Return who did something: the caller, or whoever the caller says, with the caller's name.
+
+    So a service may pass on what a person said, and nobody can sign with the name of another:
+    what comes last is the name of the key that was shown. Without a key there is no name.
+    """
+    if caller is None or claim is None:
+        return caller
+    end = f" via {caller}"
+    said = "".join(one if one.isprintable() else "\ufffd" for one in claim)
+    said = said[: max(0, LONGEST_WHO - len(end))]
+    return f"{said}{end}" if said else caller

@@ -27,6 +27,7 @@ from commons.messages import (
     UploadReply,
 )
 from sensory_service.images import ImageStore
+from sensory_service.labels import LONGEST_WHO, signed
 from sensory_service.orders import OrderDesk
 from sensory_service.ports import Filter
 from sensory_service.snapshots import SnapshotStore
@@ -76,10 +77,15 @@ class ShardPath(Message):
 
 
 class UploadQuery(Message):
-    """What is said about every image of the request; `category` by name, made when new."""
+    """What is said about every image of the request; `category` by name, made when new.
+
+    `who` said so, where the caller passes on what somebody else said: the history then has both,
+    as `ada via classification`.
+    """
 
     category: str | None = None
     split: Split | None = None
+    who: str | None = Field(default=None, max_length=LONGEST_WHO)
 
 
 class UploadBody(RawModel):
@@ -134,17 +140,16 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
         responses={200: UploadAnswer, 201: UploadAnswer},
     )
     def upload(path: DatasetPath, query: UploadQuery, raw: UploadBody) -> Response:
+        who = signed(who_asks(), query.who)
         if request.mimetype == "multipart/form-data":
             files = [(file.filename or "", file.read()) for file in request.files.getlist("files")]
-            reply = images.store_many(path.dataset, files, query.category, query.split, who_asks())
+            reply = images.store_many(path.dataset, files, query.category, query.split, who)
             again = sum(one.duplicate for one in reply.stored)
             count("upload", "new", len(reply.stored) - again)
             count("upload", "duplicate", again)
             count("upload", "refused", len(reply.refused))
             return answer(reply, 201 if again < len(reply.stored) else 200)
-        stored = images.store(
-            path.dataset, request.get_data(), query.category, query.split, who_asks()
-        )
+        stored = images.store(path.dataset, request.get_data(), query.category, query.split, who)
         count("upload", "duplicate" if stored.duplicate else "new", 1)
         return answer(stored, 200 if stored.duplicate else 201)
 

@@ -115,6 +115,39 @@ def test_the_history_knows_who_imported_an_image(office: Office) -> None:
     assert office.told(first) == office.told(second) == [("labeled", "cat", "bob")]
 
 
+def test_a_service_that_passes_on_what_somebody_said_is_named_beside_them(office: Office) -> None:
+    def passed_on(who: str | None, caller: str = "bob") -> None:
+        query = {"category": "cat"} | ({"who": who} if who is not None else {})
+        data = png_bytes(seed=7)
+        office.ask(caller, "POST", f"{PETS}/images", params=query, content=data)
+        office.relabel("ada", image, None)
+
+    image = office.send("ada", 7)
+    claims = [None, "", "cem", "ada", "ada via cem", "x\ny", "z" * 120]
+    for claim in claims:
+        passed_on(claim)
+    told = [who for kind, category, who in office.told(image) if category == "cat"]
+    assert told == [
+        "bob",
+        "bob",
+        "cem via bob",
+        "ada via bob",
+        "ada via cem via bob",
+        "x\ufffdy via bob",
+        "z" * 112 + " via bob",
+    ]
+    assert max(map(len, told)) == 120
+
+
+def test_a_form_is_signed_in_the_same_way(office: Office) -> None:
+    files = [("files", file) for file in png_files(2, seed=8)]
+    stored = office.ask("bob", "POST", f"{PETS}/images?who=cem&category=cat", files=files)
+    told = [office.told(one["image"]) for one in stored["stored"]]
+    assert told == [[("labeled", "cat", "cem via bob")]] * 2
+    assert office.found(who="cem via bob")
+    assert office.found(who="cem") == []
+
+
 def test_the_history_knows_who_said_each_label(office: Office) -> None:
     image = office.send("ada", 1)
     office.send("bob", 1, "cat")
