@@ -1,7 +1,8 @@
 """The composition root: settings in, a service out."""
 
+import random
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from flask_openapi3 import OpenAPI
@@ -9,10 +10,11 @@ from pydantic import Field
 from sqlalchemy import Engine
 
 import commons.settings
-from classification_service.adapters.onnx_predictor import load_onnx
+from classification_service.adapters.onnx_predictor import Device, OnnxRuntime
 from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.admission import Admission
 from classification_service.chores import Chore, Chores
-from classification_service.classify import Classifier
+from classification_service.classify import Answerer
 from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
@@ -20,15 +22,18 @@ from classification_service.loading import Loader
 from classification_service.memory import Spares
 from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
+from classification_service.response_cache import ResponseCache
 from classification_service.routes import PREFIX, create_blueprint
 from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_tables import tables_url
-from commons.adapters.metrics import ServiceMetrics
+from commons.adapters.machine import usable_cores
+from commons.adapters.metrics import ServingMetrics
 from commons.adapters.web_app import ServiceScopes, create_web_app
 
+_STOPPING = {"process": "it is ending and answers what is on its way"}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(
     read=("classify", "publish", "evolve", "train", "sensory:read"), write=("publish",)
@@ -48,6 +53,14 @@ class Settings(commons.settings.Settings):
         max_network_file_bytes: A larger file of a network is refused.
         spare_networks: How many networks besides the needed ones stay in memory.
         spare_bytes: How large their files are together at most.
+        most_waiting: Images that may wait for an answer at once in a process; more get 503.
+        most_wait_s: A new one is refused too when it would wait longer, at the present rate.
+        cached_answers: Answers that a process remembers by image and network; 0: none.
+        lanes: Batches that a process asks networks for at once; None: its share of the cores.
+        server_processes: How many processes `python -m classification_service` starts.
+        drain_s: After SIGTERM, everything has ended at most so long afterwards.
+        device: `cuda` asks a card where ONNX Runtime can (`onnxruntime-gpu` in its place).
+        gpu_memory_bytes: What a network of a process may take of the card's memory.
         host: Where `python -m classification_service` listens.
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
@@ -63,6 +76,14 @@ class Settings(commons.settings.Settings):
     max_network_file_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     spare_networks: int = Field(default=8, ge=0)
     spare_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    most_waiting: int = Field(default=256, ge=1)
+    most_wait_s: float = Field(default=2.0, gt=0.0)
+    cached_answers: int = Field(default=1024, ge=0)
+    lanes: int | None = Field(default=None, ge=1)
+    server_processes: int = Field(default=2, ge=1)
+    drain_s: float = Field(default=8.0, gt=0.0)
+    device: Device = "cpu"
+    gpu_memory_bytes: int | None = Field(default=None, ge=1)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
     keys: KeyPolicy = "auto"
@@ -75,7 +96,11 @@ class ClassificationService:
 
     app: OpenAPI
     gallery: Gallery
+    answerer: Answerer
+    metrics: ServingMetrics
+    guard: KeyGuard
     refresh_s: float
+    is_stopping: threading.Event = field(default_factory=threading.Event)
 
     def start_watching(self) -> threading.Event:
         """Start the thread that follows promotions by other processes; set the event to end it."""
@@ -107,25 +132,44 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     """
     tables, clock = SqlGalleryTables(_opened_database(settings)), SystemClock()
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
-    loader = Loader(blobs, load_onnx)
+    runtime = OnnxRuntime(settings.device, settings.gpu_memory_bytes)
+    loader = Loader(blobs, runtime.load)
     spares = Spares(settings.spare_networks, settings.spare_bytes)
     gallery = Gallery(tables, loader, clock, spares=spares)
     gallery.refresh()
-    metrics = ServiceMetrics(PREFIX)
+    metrics, is_stopping = ServingMetrics(PREFIX), threading.Event()
+    guard = guard or create_guard(settings.admin_url, settings.keys)
+    answerer = _create_answerer(settings, gallery, metrics)
     app = create_web_app(
         "Dicebox classification",
         PREFIX,
-        ready=gallery.missing,
-        guard=guard or create_guard(settings.admin_url, settings.keys),
+        ready=lambda: _STOPPING if is_stopping.is_set() else gallery.missing(),
+        guard=guard,
         scopes=SCOPES,
         metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
     )
     networks = Networks(tables, loader, gallery, clock)
-    app.register_api(create_blueprint(networks, Classifier(gallery, clock), metrics.count))
+    app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
-    return ClassificationService(app, gallery, settings.refresh_s)
+    return ClassificationService(
+        app, gallery, answerer, metrics, guard, settings.refresh_s, is_stopping
+    )
+
+
+def _create_answerer(settings: Settings, gallery: Gallery, metrics: ServingMetrics) -> Answerer:
+    lanes = settings.lanes or max(1, usable_cores() // settings.server_processes)
+    return Answerer(
+        gallery,
+        SystemClock(),
+        random.Random().random,  # noqa: S311 - nothing secret
+        admission=Admission(settings.most_waiting, settings.most_wait_s, lanes),
+        cache=ResponseCache(settings.cached_answers),
+        lanes=lanes,
+        count_batch=metrics.count_batch,
+        show_queue=metrics.show_queue,
+    )
 
 
 def create_job_worker(settings: Settings) -> JobWorker:

@@ -1,27 +1,42 @@
 """The HTTP face: parse, one call, answer."""
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import ClassVar
 
-from flask import Response
+from flask import Response, request
 from flask_openapi3 import APIBlueprint, RawModel
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, RootModel
 
-from classification_service.classify import Classifier
+from classification_service.asking import (
+    FORM,
+    TIMEOUT_HEADER,
+    Ask,
+    ClassifyQuery,
+    deadline,
+    is_form,
+)
+from classification_service.classify import Answerer
 from classification_service.loading import FileKind
 from classification_service.networks import Networks
 from classification_service.ports import RegisteredNetwork
 from commons.adapters.web_app import answer, needs
-from commons.messages import Champion, Classification, DatasetName, Message, PromoteRequest
+from commons.errors import InvalidInputError
+from commons.messages import (
+    Champion,
+    Classification,
+    ClassifyReply,
+    DatasetName,
+    Message,
+    PromoteRequest,
+)
 from commons.network_card import NetworkCard
+from commons.ports import Clock
 
 PREFIX = "/api/classification/v1"
-Count = Callable[[str, str], None]
 
 
 class ImageBytes(RawModel):
-    """A picture as it is, no form around it."""
+    """A picture as it is, no form around it; or a form with many in the field `files`."""
 
     mimetypes: ClassVar[list[str]] = [  # type: ignore[misc]
         "application/octet-stream",
@@ -30,21 +45,12 @@ class ImageBytes(RawModel):
         "image/webp",
         "image/gif",
         "image/bmp",
+        FORM,
     ]
 
 
-class ClassifyQuery(Message):
-    """Who is asked, and how many categories come back."""
-
-    dataset: str | None = Field(None, description="May be left out if one champion exists")
-    network: str | None = Field(None, description="Ask this network instead of the champion")
-    top: int = Field(3, ge=1, le=1000)
-
-    @classmethod
-    @cache
-    def model_json_schema(cls, **options: Any) -> dict[str, Any]:  # type: ignore[override]
-        """Return the schema, made once: flask-openapi3 asks for it at every request."""
-        return super().model_json_schema(**options)
+class ClassifyAnswer(RootModel[Classification | ClassifyReply]):
+    """What a network says of the image of a raw body, or of the files of a form."""
 
 
 class NetworksQuery(Message):
@@ -98,27 +104,38 @@ class Champions(Message):
     champions: list[Champion]
 
 
-def create_blueprint(networks: Networks, classifier: Classifier, count: Count) -> APIBlueprint:
-    """Return the routes over the two use cases; `count` gets an event and a word about it."""
+def create_blueprint(networks: Networks, answerer: Answerer, clock: Clock) -> APIBlueprint:
+    """Return the routes over the two use cases."""
     routes = APIBlueprint("classification", __name__, url_prefix=PREFIX)
-    _add_classify(routes, classifier, count)
+    _add_classify(routes, answerer, clock)
     _add_networks(routes, networks)
     _add_champions(routes, networks)
     return routes
 
 
-def _add_classify(routes: APIBlueprint, classifier: Classifier, count: Count) -> None:
+def _add_classify(routes: APIBlueprint, answerer: Answerer, clock: Clock) -> None:
     @routes.post(
         "/classify",
-        summary="What an image shows",
+        summary="What an image shows (raw body), or many (form field `files`)",
+        description=f"Whoever needs the answer soon says so in `{TIMEOUT_HEADER}`: what cannot be "
+        "answered in so many milliseconds is not begun, and answered with 504. Too many at once "
+        "are refused with 503 and `Retry-After`.",
         security=needs("classify"),
-        responses={200: Classification},
+        responses={200: ClassifyAnswer},
     )
     def classify(query: ClassifyQuery, raw: ImageBytes) -> Response:
-        data = raw.get_data(cache=False)
-        said = classifier.classify(data, query.dataset, query.network, query.top)
-        count("classification", said.network)
-        return answer(said)
+        until = deadline(request.headers.get(TIMEOUT_HEADER), clock.monotonic())
+        if is_form(request.content_type or ""):
+            return answer(answerer.classify_files(Ask.of(query), _files(), until))
+        said = answerer.classify(Ask.of(query), raw.get_data(cache=False), until)
+        return Response(said, mimetype="application/json")
+
+
+def _files() -> Iterator[tuple[str, bytes]]:
+    files = request.files.getlist("files")
+    if not files:
+        raise InvalidInputError("expected files in the form's field `files`, got none")
+    return ((file.filename or "", file.read()) for file in files)
 
 
 def _add_networks(routes: APIBlueprint, networks: Networks) -> None:

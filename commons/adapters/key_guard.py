@@ -4,6 +4,7 @@ It reads the WSGI environment and nothing else, so that it serves Flask's views 
 callables alike. A good key is remembered for some seconds: the hot routes ask no table.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -83,16 +84,25 @@ class KeyGuard:
             check_origin(environ)
         presented = present_key(text)
         key = self._find(presented) if presented is not None else None
-        if key is None or not key.is_good_at(self._now()):
-            raise UnauthorizedError("this key is unknown, expired or revoked", kind="invalid-key")
-        if not allows(key.scopes, needed):
-            raise ForbiddenError(
-                f"expected a key with the scope {' or '.join(needed)}, "
-                f"this one has {', '.join(key.scopes)}",
-                kind="missing-scope",
-                scope=needed[0],
-            )
-        return Caller(key, key.scopes)
+        return self._allowed(key, needed)
+
+    def admit_now(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller | None:
+        """Return who calls, or None where somebody must be asked first: `admit` does, and waits.
+
+        Raises:
+            UnauthorizedError: There is no key, or it is not good.
+            ForbiddenError: The key lacks the scope, or the request comes from another site.
+        """
+        text, from_cookie = _presented_text(environ)
+        if text is None:
+            is_known = self._keys_exist or self._monotonic() - self._asked_at < _KEYLESS_S
+            return self._without_key(environ) if is_known else None
+        if from_cookie:
+            check_origin(environ)
+        # What is no key at all is never remembered, and left to `admit` for that.
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        key, until = self._remembered.get(sha256, (None, -_GRACE_S))
+        return self._allowed(key, needed) if self._monotonic() < until else None
 
     def is_keyless(self) -> bool:
         """Say whether this machine needs no key yet."""
@@ -107,6 +117,18 @@ class KeyGuard:
         with self._lock:
             self._remembered.clear()
         self._asked_at = self._monotonic() - _KEYLESS_S
+
+    def _allowed(self, key: KeyInfo | None, needed: Sequence[Scope]) -> Caller:
+        if key is None or not key.is_good_at(self._now()):
+            raise UnauthorizedError("this key is unknown, expired or revoked", kind="invalid-key")
+        if not allows(key.scopes, needed):
+            raise ForbiddenError(
+                f"expected a key with the scope {' or '.join(needed)}, "
+                f"this one has {', '.join(key.scopes)}",
+                kind="missing-scope",
+                scope=needed[0],
+            )
+        return Caller(key, key.scopes)
 
     def _without_key(self, environ: "WSGIEnvironment") -> Caller:
         if not _comes_from_here(environ) or not self.is_keyless():
@@ -185,6 +207,10 @@ class OpenGuard(KeyGuard):
 
     def admit(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller:
         """Return somebody who may do everything."""
+        return Caller(None, SCOPES)
+
+    def admit_now(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller | None:
+        """Return the same."""
         return Caller(None, SCOPES)
 
 

@@ -13,6 +13,7 @@ from flask import request
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     generate_latest,
 )
@@ -23,7 +24,12 @@ from prometheus_client.registry import Collector
 from commons.adapters.shared_counts import FOLDER
 from commons.errors import DiceboxError
 
-_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+# From a tenth of a millisecond, which a classification takes, to what a long poll does.
+_BUCKETS = (
+    *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),
+    *(0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0),
+)
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)
 # Name, help and label of a gauge, to the function that reads its values by label.
 Gauges = Mapping[tuple[str, str, str], Callable[[], Mapping[str, float]]]
 
@@ -53,6 +59,8 @@ class ServiceMetrics:
             buckets=_BUCKETS,
             registry=self._registry,
         )
+        # To look a figure up by its labels takes longer than to count.
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._events = Counter(
             "dicebox_events",
             "What a service did: images by how their upload ended, classifications by network",
@@ -66,8 +74,13 @@ class ServiceMetrics:
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; `route` is its rule, so that there are only so many."""
-        self._requests.labels(self._service, method, route, str(status)).inc()
-        self._seconds.labels(self._service, method, route).observe(seconds)
+        answered = self._answered.get((method, route, status))
+        if answered is None:
+            counter = self._requests.labels(self._service, method, route, str(status))
+            answered = (counter, self._seconds.labels(self._service, method, route))
+            self._answered[method, route, status] = answered
+        answered[0].inc()
+        answered[1].observe(seconds)
 
     def text(self) -> bytes:
         """Return the figures of all processes in Prometheus' text form."""
@@ -77,6 +90,42 @@ class ServiceMetrics:
             registry.register(_OfService(self._service))
             return generate_latest(registry)
         return generate_latest(self._registry) + generate_latest(registry)
+
+
+class ServingMetrics(ServiceMetrics):
+    """Also what a service that classifies has: batches, and a queue in every process."""
+
+    def __init__(self, service: str, gauges: Gauges | None = None) -> None:
+        super().__init__(service, gauges)
+        self._batches = Histogram(
+            "dicebox_batch_images",
+            "Images that a network was asked for together",
+            ("service",),
+            buckets=_BATCH_SIZES,
+            registry=self._registry,
+        ).labels(service)
+        # A process that has ended waits for nothing: its part is left out of the sum.
+        self._queue = Gauge(
+            "dicebox_queue_images",
+            "Images that wait for an answer, when a batch of them was last begun or ended",
+            ("service",),
+            registry=self._registry,
+            multiprocess_mode="livesum",
+        ).labels(service)
+        self._classified: dict[str, Counter] = {}
+
+    def count_batch(self, network: str, images: int) -> None:
+        """Count what a network was asked for together."""
+        counter = self._classified.get(network)
+        if counter is None:
+            counter = self._events.labels(self._service, "classification", network)
+            self._classified[network] = counter
+        counter.inc(images)
+        self._batches.observe(images)
+
+    def show_queue(self, images: int) -> None:
+        """Say how many images wait in this process."""
+        self._queue.set(images)
 
 
 def route_of_request() -> str:

@@ -1,13 +1,11 @@
 """What every service's Flask app has: OpenAPI, problem+json errors, health and readiness."""
 
-import errno
-import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
-from flask import Response, json, redirect, request
+from flask import Response, redirect, request
 from flask_openapi3 import Info, OpenAPI
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, ValidationError
@@ -17,20 +15,17 @@ from commons.adapters.form_files import FormRequest
 from commons.adapters.key_guard import KeyGuard, check_origin
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.openapi_document import DOCUMENTATION, DocumentedApp, protect_pages
+from commons.adapters.problems import (
+    PROBLEM_TYPE,
+    Problem,
+    ProblemReply,
+    problem_of,
+    problem_of_request,
+    problem_reply,
+)
 from commons.adapters.request_log import CALLER, follow_requests, request_id
 from commons.auth import COOKIE, Scope
-from commons.errors import (
-    HTTP_STATUS,
-    DiceboxError,
-    ForbiddenError,
-    StorageFullError,
-    TooLargeError,
-    UnauthorizedError,
-    UnavailableError,
-)
-
-_LOG = logging.getLogger(__name__)
-
+from commons.errors import TooLargeError
 
 # Where a view finds in the WSGI environment the name of the key.
 WHO = "dicebox.who"
@@ -62,19 +57,6 @@ def needs(*scopes: Scope) -> list[dict[str, list[Any]]]:
     """Return a route's `security`: a key with any one of these scopes, or any key at all."""
     names: Sequence[list[Any]] = [[scope] for scope in scopes] or [[]]
     return [{scheme: scope} for scheme in SECURITY_SCHEMES for scope in names]
-
-
-class Problem(BaseModel):
-    """RFC 9457: `type` is the word for programs, `detail` the sentence for people.
-
-    `request_id` is what the service's log calls this request.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    request_id: str | None = None
 
 
 class Life(BaseModel):
@@ -119,16 +101,15 @@ def create_web_app(
         security_schemes=SECURITY_SCHEMES,
         validation_error_status=400,
         validation_error_model=Problem,
-        validation_error_callback=_answer_validation_error,
+        validation_error_callback=_answer_wrong_request,
         static_folder=None,
     )
     app.request_class = FormRequest
     app.complete_security = partial(_complete_security, scopes)
     protect_pages(app)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
-    app.register_error_handler(DiceboxError, _answer_own_error)
     app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(Exception, _answer_surprise)
+    app.register_error_handler(Exception, _answer_error)
     counts = metrics or ServiceMetrics(prefix)
     follow_requests(app, counts)
     _ask_for_keys(app, guard, scopes)
@@ -214,27 +195,19 @@ def answer(message: BaseModel, status: int = 200) -> Response:
 
 def problem(status: int, kind: str, title: str, detail: str) -> Response:
     """Return an `application/problem+json` response."""
-    body = Problem(
-        type=kind, title=title, status=status, detail=detail, request_id=request_id() or None
-    )
-    return Response(
-        body.model_dump_json(exclude_none=True), status, mimetype="application/problem+json"
-    )
+    return _response(problem_reply(status, kind, title, detail, request_id()))
 
 
-def _answer_own_error(error: DiceboxError) -> Response:
-    status = next((status for kind, status in HTTP_STATUS if isinstance(error, kind)), 500)
-    response = problem(status, error.kind, error.kind.replace("-", " "), str(error))
-    if isinstance(error, UnavailableError):
-        response.headers["Retry-After"] = str(max(1, round(error.retry_after_s)))
-    elif isinstance(error, UnauthorizedError):
-        wrong = ', error="invalid_token"' if error.kind == "invalid-key" else ""
-        response.headers["WWW-Authenticate"] = f'Bearer realm="dicebox"{wrong}'
-    elif isinstance(error, ForbiddenError) and error.scope is not None:
-        response.headers["WWW-Authenticate"] = (
-            f'Bearer realm="dicebox", error="insufficient_scope", scope="{error.scope}"'
-        )
-    return response
+def _answer_error(error: Exception) -> Response:
+    return _response(problem_of(error, request_id()))
+
+
+def _answer_wrong_request(error: ValidationError) -> Response:
+    return _response(problem_of_request(error, request_id()))
+
+
+def _response(said: ProblemReply) -> Response:
+    return Response(said.body, said.status, said.headers, mimetype=PROBLEM_TYPE)
 
 
 def _answer_http_error(error: HTTPException) -> Response:
@@ -242,7 +215,7 @@ def _answer_http_error(error: HTTPException) -> Response:
     if error.code is None or error.code < 400:  # noqa: PLR2004 - a redirect is an answer
         return Response(own.get_data(), own.status, own.headers)
     if isinstance(error, RequestEntityTooLarge):
-        return _answer_own_error(TooLargeError(_what_is_too_large()))
+        return _answer_error(TooLargeError(_what_is_too_large()))
     kind = error.name.lower().replace(" ", "-")
     response = problem(error.code, kind, error.name, error.description or error.name)
     for name in ("Allow", "Retry-After"):
@@ -260,23 +233,3 @@ def _what_is_too_large() -> str:
         f"expected a form of at most {request.max_form_parts or 0:,} files and fields, with "
         f"{request.max_form_memory_size or 0:,} bytes in fields that are no files, got more"
     )
-
-
-def _answer_surprise(error: Exception) -> Response:
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return _answer_own_error(StorageFullError("no space is left for this request"))
-    _LOG.error("a request failed", exc_info=error)
-    return problem(500, "internal-error", "Internal Server Error", "The service's log says more.")
-
-
-def _answer_validation_error(error: ValidationError) -> Response:
-    faults = [_fault(fault) for fault in json.loads(error.json(include_url=False))]
-    return problem(400, "invalid-input", "invalid input", "; ".join(faults))
-
-
-def _fault(fault: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    if not where:
-        # Several fields together are wrong; the sentence says which.
-        return str(fault["msg"]).removeprefix("Value error, ")
-    return f"{where}: {fault['msg']}, got {str(fault.get('input'))[:100]!r}"

@@ -16,7 +16,8 @@ from classification_service.adapters import tables as sql
 from classification_service.adapters.onnx_predictor import load_onnx
 from classification_service.adapters.tables import SqlGalleryTables
 from classification_service.app import ClassificationService, Settings, create_service
-from classification_service.classify import Classifier
+from classification_service.asking import Ask
+from classification_service.classify import Answerer
 from classification_service.gallery import Gallery
 from classification_service.loading import Loader
 from classification_service.memory import Spares
@@ -26,6 +27,7 @@ from commons.adapters.database import create_database, reading, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import CLASSIFICATION
 from commons.errors import InvalidInputError, NotFoundError, UnavailableError
+from commons.messages import Classification
 from tests.onnx_builders import always, network_card
 
 
@@ -205,13 +207,14 @@ def test_requests_during_swaps_get_an_answer_of_the_network_they_name(house):
     expected = dict(zip(pair, ("dark", "bright"), strict=True))
     house.promote_elsewhere(pair[0])
     house.gallery.refresh()
-    classifier = Classifier(house.gallery, SystemClock())
+    answerer = Answerer(house.gallery, SystemClock(), lambda: 0.5)
     swapping = threading.Event()
 
     def ask() -> set[str]:
         seen: set[str] = set()
         while not swapping.is_set():
-            reply = classifier.classify(picture(), "digits")
+            said = answerer.classify(Ask("digits"), picture())
+            reply = Classification.model_validate_json(said)
             assert reply.answers[0].category.name == expected[reply.network]
             seen.add(reply.network)
         return seen

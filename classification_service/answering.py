@@ -1,0 +1,212 @@
+"""What is done for some questions to one network together: decode, ask, put into words."""
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from classification_service.answers import Spent, Verdict, Wording, answer_json, ranked, wording
+from classification_service.batching import stacked
+from classification_service.gallery import Choice, Gallery
+from classification_service.history_ports import Recorder
+from classification_service.loading import LoadedNetwork
+from classification_service.ports import Floats
+from classification_service.questions import Question
+from classification_service.response_cache import ResponseCache
+from commons.adapters.decode import Pixels, decode_stored
+from commons.errors import DiceboxError, InvalidInputError, UnavailableError
+
+_MOST_WORDINGS = 512
+
+# Gets the images that somebody was asked about, who answered, and the categories they named.
+Shadowing = Callable[[Choice, Floats, Sequence[int]], None]
+
+
+@dataclass(slots=True)
+class _Decoded:
+    question: Question
+    pixels: Pixels | Floats
+    decode_s: float
+
+
+@dataclass(slots=True)
+class _Said:
+    """What a network said of the images of a batch."""
+
+    network: LoadedNetwork
+    probabilities: Floats
+    start: float
+    infer_s: float
+
+
+class Answering:
+    """Answers batches of questions of one group; what one does wrong is its own error.
+
+    Args:
+        gallery: Is told how it went.
+        monotonic: Seconds, those of deadlines.
+        cache: Where verdicts are remembered.
+        recorder: Who may want to record; None: nobody.
+        count_batch: Called for every batch with its network and its size.
+        shadowing: Called where a second network is to be asked.
+    """
+
+    def __init__(
+        self,
+        gallery: Gallery,
+        monotonic: Callable[[], float],
+        cache: ResponseCache,
+        recorder: Recorder | None,
+        count_batch: Callable[[str, int], None],
+        shadowing: Shadowing,
+    ) -> None:
+        self._gallery = gallery
+        self._now = monotonic
+        self._cache = cache
+        self._recorder = recorder
+        self._count_batch = count_batch
+        self._shadowing = shadowing
+        self._wordings: dict[str, Wording] = {}
+
+    def remembered(self, question: Question) -> bytes | None:
+        """Return the answer to a question that was answered before, if that is known."""
+        if not self._cache.is_on:
+            return None
+        question.image = hashlib.sha256(question.data).hexdigest()
+        network = question.choice.answering
+        said = self._cache.get((network.network, question.image, question.ask.top))
+        if said is None:
+            return None
+        spent = Spent(0.0, 0.0, 0.0, 0)
+        return answer_json(self._wording(network), question.image, said, spent, None)
+
+    def answer(self, batch: Sequence[Question]) -> tuple[int, float]:
+        """Answer questions of one group; return how many images were asked and the seconds."""
+        start = before = self._now()
+        ready: list[_Decoded] = []
+        for question in batch:
+            pixels = self._pixels(question, before)
+            after = self._now()
+            if pixels is not None:
+                ready.append(_Decoded(question, pixels, after - before))
+            before = after
+        ready = [one for one in ready if not one.question.is_late(before)]
+        if not ready:
+            return 0, 0.0
+        images = stacked([one.pixels for one in ready])
+        choice = batch[0].choice
+        said = self._ask(choice, images, start, ready)
+        if said is None:
+            return 0, 0.0
+        self._count_batch(said.network.network, len(images))
+        self._reply(ready, said)
+        if choice.shadow is not None and said.network is choice.answering:
+            named = np.argmax(said.probabilities, axis=1).tolist()
+            self._shadowing(Choice(choice.shadow), images, named)
+        return len(images), self._now() - start
+
+    def _pixels(self, question: Question, now: float) -> Pixels | Floats | None:
+        if question.is_given_up or question.is_late(now):
+            return None
+        if question.images is not None:
+            return question.images
+        how = question.choice.answering.card.preprocessing
+        try:
+            return decode_stored(question.data, how.shape, how.resize)[np.newaxis]
+        except DiceboxError as error:
+            question.error = error
+            return None
+
+    def _ask(
+        self, choice: Choice, images: Floats, start: float, ready: Sequence[_Decoded]
+    ) -> _Said | None:
+        asked = [choice.answering]
+        if choice.fallback is not None and _see_the_same(choice.answering, choice.fallback):
+            asked.append(choice.fallback)
+        failure: DiceboxError | None = None
+        for network in asked:
+            before = self._now()
+            try:
+                probabilities = network.predictor.predict(images)
+            except InvalidInputError as error:
+                # It took such images when it was loaded: not they are wrong, but the network.
+                failure = error
+                self._observe(network, len(images), math.nan, ok=False)
+            else:
+                infer_s = self._now() - before
+                self._observe(network, len(images), infer_s / len(images), ok=True)
+                return _Said(network, probabilities, start, infer_s)
+        for one in ready:
+            one.question.error = UnavailableError(str(failure), kind="failing-network")
+        return None
+
+    def _observe(self, network: LoadedNetwork, times: int, seconds: float, *, ok: bool) -> None:
+        for _ in range(times):
+            self._gallery.observe(network.network, seconds, ok)
+
+    def _reply(self, ready: Sequence[_Decoded], said: _Said) -> None:
+        words = self._wording(said.network)
+        verdicts: dict[int, Sequence[Verdict]] = {}
+        at = 0
+        for one in ready:
+            question, first = one.question, at
+            at += question.size
+            if question.images is not None:
+                self._reply_tensors(question, said.probabilities[first:at])
+                continue
+            top = question.ask.top
+            if top not in verdicts:
+                verdicts[top] = ranked(said.probabilities, top)
+            image = question.image or hashlib.sha256(question.data).hexdigest()
+            spent = Spent(
+                said.start - question.came, one.decode_s, said.infer_s, len(said.probabilities)
+            )
+            recorded = self._record(question, image, said, first, spent)
+            verdict = verdicts[top][first]
+            if said.network is question.choice.answering:
+                self._cache.put((said.network.network, image, top), verdict)
+            question.reply = answer_json(words, image, verdict, spent, recorded)
+
+    def _reply_tensors(self, question: Question, probabilities: Floats) -> None:
+        question.probabilities = probabilities
+        if question.expected is not None:
+            shadow = question.choice.answering.network
+            for named, other in zip(
+                np.argmax(probabilities, axis=1).tolist(), question.expected, strict=True
+            ):
+                self._gallery.compare(shadow, named == other)
+
+    def _record(
+        self, question: Question, image: str, said: _Said, row: int, spent: Spent
+    ) -> str | None:
+        if self._recorder is None:
+            return None
+        card = said.network.card
+        return self._recorder.offer(
+            data=question.data,
+            image=image,
+            dataset=card.dataset,
+            network=said.network.network,
+            categories=card.categories,
+            probabilities=said.probabilities[row],
+            seconds=spent.decode_s + spent.infer_s,
+        )
+
+    def _wording(self, network: LoadedNetwork) -> Wording:
+        words = self._wordings.get(network.network)
+        if words is None:
+            if len(self._wordings) >= _MOST_WORDINGS:
+                self._wordings.clear()
+            words = wording(network.network, network.card.dataset, network.card.categories)
+            self._wordings[network.network] = words
+        return words
+
+
+def _see_the_same(one: LoadedNetwork, other: LoadedNetwork) -> bool:
+    """Say whether two networks are made for the same pixels and name the same categories."""
+    return (
+        one.card.preprocessing == other.card.preprocessing
+        and one.card.categories == other.card.categories
+    )
