@@ -2,6 +2,7 @@
 
 import random
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
 from classification_service.response_cache import ResponseCache
 from classification_service.routes import PREFIX, create_blueprint
+from classification_service.v2_routes import v2_routes
 from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
@@ -140,10 +142,14 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     metrics, is_stopping = ServingMetrics(PREFIX), threading.Event()
     guard = guard or create_guard(settings.admin_url, settings.keys)
     answerer = _create_answerer(settings, gallery, metrics)
+
+    def missing() -> Mapping[str, str]:
+        return _STOPPING if is_stopping.is_set() else gallery.missing()
+
     app = create_web_app(
         "Dicebox classification",
         PREFIX,
-        ready=lambda: _STOPPING if is_stopping.is_set() else gallery.missing(),
+        ready=missing,
         guard=guard,
         scopes=SCOPES,
         metrics=metrics,
@@ -153,6 +159,7 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
+    app.register_api(v2_routes(answerer, clock, missing))
     return ClassificationService(
         app, gallery, answerer, metrics, guard, settings.refresh_s, is_stopping
     )

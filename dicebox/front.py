@@ -12,6 +12,7 @@ import httpx
 import classification_service.app
 import evolver.app
 import sensory_service.app
+from classification_service.v2_routes import V2
 from commons.adapters.clock import SystemClock
 from commons.adapters.services import ADMIN, CLASSIFICATION, EVOLUTION, SENSORY
 from dicebox.local_guard import LocalGuard
@@ -45,6 +46,7 @@ def create_front(
     services: dict[str, WSGIApplication] = {
         EVOLUTION: evolver.app.create_app(evolver.app.Settings(data=data), keys.guard),
         CLASSIFICATION: classification.app,
+        V2: classification.app,
     }
     house = ByPath(services, create_page())
     http = httpx.Client(base_url="http://localhost", transport=httpx.WSGITransport(app=house))
@@ -69,6 +71,6 @@ class ByPath:
         """Answer through the application the path belongs to."""
         path = environ.get("PATH_INFO", "")
         for prefix, app in self._services.items():
-            if path.startswith(prefix + "/"):
+            if path == prefix or path.startswith(prefix + "/"):
                 return app(environ, start_response)
         return self._otherwise(environ, start_response)

@@ -33,7 +33,7 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     [
         ("/api/one/v1/things", "one /api/one/v1/things"),
         ("/api/one/v1/", "one /api/one/v1/"),
-        ("/api/one/v1", "page /api/one/v1"),
+        ("/api/one/v1", "one /api/one/v1"),
         ("/api/one/v10/things", "page /api/one/v10/things"),
         ("/api/two/v1/x/api/one/v1/", "two /api/two/v1/x/api/one/v1/"),
         ("/", "page /"),

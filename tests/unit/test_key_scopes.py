@@ -92,6 +92,15 @@ POST   /api/classification/v1/networks                                publish
 GET    /api/classification/v1/networks/{network}                      known
 GET    /api/classification/v1/networks/{network}/{kind}               known
 GET    /api/classification/v1/readyz                                  -
+GET    /v2                                                            -
+GET    /v2/health/live                                                -
+GET    /v2/health/ready                                               -
+GET    /v2/models/{model}                                             known
+POST   /v2/models/{model}/infer                                       classify
+GET    /v2/models/{model}/ready                                       known
+GET    /v2/models/{model}/versions/{version}                          known
+POST   /v2/models/{model}/versions/{version}/infer                    classify
+GET    /v2/models/{model}/versions/{version}/ready                    known
 """
 
 
