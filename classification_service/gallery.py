@@ -62,6 +62,13 @@ class Post:
         """Return the network that answers."""
         return self.choice.answering
 
+    @property
+    def networks(self) -> set[str]:
+        """Return who may be asked by a request that names no network."""
+        choices = [self.choice, *([self.on_trial] if self.on_trial else [])]
+        chosen = [one for c in choices for one in (c.answering, c.shadow, c.fallback)]
+        return {one.network for one in chosen if one is not None}
+
 
 class Gallery:
     """Which network answers for which dataset, loaded and warm.
@@ -185,10 +192,11 @@ class Gallery:
                 else:
                     absent[reign.dataset] = self._memory.fault(reign.network)
             self._posts, self._absent = posts, absent
+            asked = {network for post in posts.values() for network in post.networks}
             with self._counting:
-                self._counts = {one: self._counts.get(one, Counts()) for one in _asked(posts)}
+                self._counts = {one: self._counts.get(one, Counts()) for one in asked}
             pointers = {name for one in reigns for name in (one.network, one.before) if name}
-            self._memory.need(_asked(posts), pointers | {trial.network for trial in running})
+            self._memory.need(asked, pointers | {trial.network for trial in running})
             self._was_read = True
 
     def watch(
@@ -277,10 +285,10 @@ class Gallery:
         if is_on_probation and reign.before != champion.network:
             before = self._memory.bring(str(reign.before), reign.dataset)
         plain = Choice(champion, fallback=before)
-        if trial is None or trial.mode == "check" or trial.network == champion.network:
-            return Post(reign, plain, is_on_probation=is_on_probation)
-        challenger = self._memory.bring(trial.network, reign.dataset)
-        if challenger is None:
+        challenger = None
+        if trial is not None and trial.mode != "check" and trial.champion == champion.network:
+            challenger = self._memory.bring(trial.network, reign.dataset)
+        if trial is None or challenger is None:
             return Post(reign, plain, is_on_probation=is_on_probation)
         if trial.mode == "canary":
             on_trial = Choice(challenger, fallback=champion)
@@ -291,10 +299,3 @@ class Gallery:
     def _is_on_probation(self, reign: Reign) -> bool:
         is_new = self._clock.now() - reign.since < self._probation_s
         return is_new and reign.promotion not in self._proved
-
-
-def _asked(posts: Mapping[str, Post]) -> set[str]:
-    """Return who may be asked by a request that names no network."""
-    choices = [c for post in posts.values() for c in (post.choice, post.on_trial) if c is not None]
-    chosen = [one for c in choices for one in (c.answering, c.shadow, c.fallback)]
-    return {one.network for one in chosen if one is not None}

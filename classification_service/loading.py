@@ -1,11 +1,14 @@
 """From a card to a network that answers: every claim of the card is checked on the way."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from classification_service.archive_rules import keras_fault, npz_fault
+from classification_service.onnx_rules import onnx_fault
 from classification_service.ports import LoadPredictor, Predictor
 from commons.adapters.decode import DECODER
 from commons.errors import InvalidInputError, NotFoundError
@@ -18,6 +21,14 @@ FILE_KINDS: tuple[FileKind, ...] = ("keras", "onnx", "weights")
 # The first runs of a session allocate; the requests after these do not pay for it.
 _WARM_UP_RUNS = 3
 _SUM_TOLERANCE = 1e-3
+_MOST_FILE_BYTES = 256 * 1024 * 1024
+_MOST_VALUES = 1 << 24
+_MOST_CATEGORIES = 100_000
+_RULES: dict[FileKind, Callable[[bytes], str | None]] = {
+    "keras": keras_fault,
+    "onnx": onnx_fault,
+    "weights": npz_fault,
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +41,20 @@ class LoadedNetwork:
 
 
 class Loader:
-    """Brings networks from the blobs into memory; raises before anything half good comes out."""
+    """Brings networks from the blobs into memory; raises before anything half good comes out.
 
-    def __init__(self, blobs: Blobs, load_predictor: LoadPredictor) -> None:
+    Args:
+        blobs: Where the files are.
+        load_predictor: Makes an ONNX file answer.
+        most_bytes: A network with a larger file is refused.
+    """
+
+    def __init__(
+        self, blobs: Blobs, load_predictor: LoadPredictor, *, most_bytes: int = _MOST_FILE_BYTES
+    ) -> None:
         self._blobs = blobs
         self._load_predictor = load_predictor
+        self._most_bytes = most_bytes
 
     def load(self, network: str, card: NetworkCard) -> LoadedNetwork:
         """Return the network, warmed up.
@@ -47,6 +67,21 @@ class Loader:
         predictor = self._load_predictor(self.read(card, "onnx"))
         _warm_up(predictor, card)
         return LoadedNetwork(network, card, predictor)
+
+    def inspect(self, card: NetworkCard) -> bytes:
+        """Look into all files of a network without loading them; return the ONNX file.
+
+        Raises:
+            InvalidInputError: The card is not what it says, or a file holds what is not ours:
+                code, pickles, foreign operators (`damaged-network`).
+            UnavailableError: The blobs cannot be reached.
+        """
+        check_card(card)
+        for kind in FILE_KINDS:
+            fault = _RULES[kind](self.read(card, kind))
+            if fault is not None:
+                raise damaged(fault)
+        return self.read(card, "onnx")
 
     def missing(self, card: NetworkCard) -> list[str]:
         """Return the names of the files of a network that are not in the blobs.
@@ -66,6 +101,10 @@ class Loader:
             UnavailableError: The blobs cannot be reached.
         """
         file: NetworkFile = getattr(card, kind)
+        if file.bytes > self._most_bytes:
+            raise damaged(
+                f"its {kind} file has {file.bytes:,} bytes, expected at most {self._most_bytes:,}"
+            )
         try:
             data = self._blobs.get(file.blob)
         except NotFoundError as error:
@@ -94,6 +133,11 @@ def check_card(card: NetworkCard) -> None:
     if min(height, width) < 1 or channels not in (1, 3):
         raise damaged(
             f"expected (height, width, 1 or 3), the card says {(height, width, channels)}"
+        )
+    if height * width * channels > _MOST_VALUES or len(card.categories) > _MOST_CATEGORIES:
+        raise damaged(
+            f"expected at most {_MOST_VALUES:,} values and {_MOST_CATEGORIES:,} categories, "
+            f"the card says {(height, width, channels)} and {len(card.categories):,}"
         )
     if len({category.id for category in card.categories}) != len(card.categories):
         raise damaged("two of its categories have the same id")

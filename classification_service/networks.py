@@ -3,8 +3,8 @@
 from pydantic import TypeAdapter, ValidationError
 
 from classification_service.gallery import Gallery
-from classification_service.loading import FILE_KINDS, FileKind, Loader, damaged
-from classification_service.ports import GalleryTables, RegisteredNetwork
+from classification_service.loading import FileKind, Loader, damaged
+from classification_service.ports import GalleryTables, Prove, RegisteredNetwork
 from commons.errors import ConflictError, InvalidInputError
 from commons.messages import Champion, DatasetName
 from commons.network_card import NetworkCard, network_id
@@ -14,15 +14,30 @@ _DATASET_NAME: TypeAdapter[str] = TypeAdapter(DatasetName)
 
 
 class Networks:
-    """What is registered and who is champion; the tables are the truth."""
+    """What is registered and who is champion; the tables are the truth.
+
+    Args:
+        tables: The truth.
+        loader: Looks into files and loads them.
+        gallery: What is in memory.
+        clock: Says when.
+        prove: Runs an ONNX file within bounds, before it is loaded to be kept; default: it is
+            loaded at once.
+    """
 
     def __init__(
-        self, tables: GalleryTables, loader: Loader, gallery: Gallery, clock: Clock
+        self,
+        tables: GalleryTables,
+        loader: Loader,
+        gallery: Gallery,
+        clock: Clock,
+        prove: Prove = lambda *_: None,
     ) -> None:
         self._tables = tables
         self._loader = loader
         self._gallery = gallery
         self._clock = clock
+        self._prove = prove
 
     def register(self, card: NetworkCard) -> tuple[str, bool]:
         """Return the id of a network and whether it is new; nothing is promoted.
@@ -42,10 +57,10 @@ class Networks:
                 "to network-files/{sha256}.{npz, keras or onnx}, then register again",
                 kind="missing-files",
             )
-        # Loaded before it is stored, so that no broken network is ever in the gallery.
+        # Loaded before it is stored, so that no broken network is ever in the gallery; and proved
+        # before it is loaded, so that none takes all time or memory.
+        self._prove(self._loader.inspect(card), card.preprocessing.shape)
         self._loader.load(network, card)
-        for kind in FILE_KINDS:
-            self._loader.read(card, kind)
         return network, self._tables.add_network(
             RegisteredNetwork(network, card, self._clock.now())
         )

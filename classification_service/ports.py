@@ -70,6 +70,8 @@ class GalleryTables(Protocol):
     def promote(self, dataset: str, network: str, when: float) -> None:
         """Append a promotion durably; the latest one of a dataset that was not undone counts.
 
+        Who is champion already is not promoted again.
+
         Raises:
             NotFoundError: No network has this id.
             StorageFullError: No space is left; nothing was changed.
@@ -95,3 +97,8 @@ class Predictor(Protocol):
 
 # ONNX bytes in; raises `InvalidInputError` (kind `damaged-network`) for what is none of ours.
 LoadPredictor = Callable[[bytes], Predictor]
+
+
+# ONNX bytes and the shape of an image in; raises `InvalidInputError` (kind `damaged-network`) for
+# what does not answer two images within a fixed time and memory.
+Prove = Callable[[bytes, tuple[int, int, int]], None]

@@ -76,6 +76,7 @@ class TrialTables(Protocol):
         One that still runs for the dataset is ended as `superseded`.
 
         Raises:
+            ConflictError: Another one began at the same moment (kind `trial-began`).
             StorageFullError: No space is left; nothing was changed.
         """
         ...

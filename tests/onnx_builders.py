@@ -1,6 +1,9 @@
 """Tiny networks without Keras: one matrix and a softmax, with a card and files in the blobs."""
 
 import hashlib
+import io
+import json
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +18,42 @@ from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessin
 from commons.ports import Blobs
 
 SHAPE = (8, 8, 1)
+_DENSE = {"module": "keras.layers", "class_name": "Dense", "config": {}, "registered_name": None}
+
+
+def zip_bytes(files: dict[str, bytes]) -> bytes:
+    """Return an archive of these files, the same at any time."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return file.getvalue()
+
+
+def keras_bytes(*layers: dict[str, Any], **more: bytes) -> bytes:
+    """Return a `.keras` file of layers as their configurations; `more` are more files in it."""
+    config = {
+        "module": "keras",
+        "class_name": "Sequential",
+        "config": {"layers": list(layers or (_DENSE,))},
+        "registered_name": None,
+    }
+    files = {
+        "metadata.json": b"{}",
+        "config.json": json.dumps(config).encode(),
+        "model.weights.h5": b"weights",
+    }
+    return zip_bytes({**files, **more})
+
+
+def npz_bytes(*arrays: np.ndarray) -> bytes:
+    """Return a file of weights."""
+    files: dict[str, bytes] = {}
+    for number, array in enumerate(arrays or (np.zeros((2, 2), np.float32),)):
+        file = io.BytesIO()
+        np.save(file, array)
+        files[f"arr_{number}.npy"] = file.getvalue()
+    return zip_bytes(files)
 
 
 def onnx_bytes(
@@ -91,8 +130,8 @@ def network_card(blobs: Blobs, onnx: bytes | None = None, **changes: Any) -> Net
             parameters=130,
             onnx_difference=1e-7,
         ),
-        "weights": stored_file(blobs, b"some weights", "npz"),
-        "keras": stored_file(blobs, b"a keras file", "keras"),
+        "weights": stored_file(blobs, npz_bytes(), "npz"),
+        "keras": stored_file(blobs, keras_bytes(), "keras"),
         "onnx": stored_file(blobs, onnx_bytes() if onnx is None else onnx, "onnx"),
         "created": 1000.0,
         "versions": {"keras": "3"},

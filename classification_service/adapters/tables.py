@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Row,
+    Select,
     String,
     Table,
     Text,
@@ -23,7 +24,7 @@ from sqlalchemy.exc import IntegrityError
 
 from classification_service.loading import damaged
 from classification_service.ports import RegisteredNetwork, Reign
-from commons.adapters.database import reading, writing
+from commons.adapters.database import one_at_a_time, reading, writing
 from commons.errors import InvalidInputError, NotFoundError
 from commons.network_card import NetworkCard
 
@@ -61,6 +62,7 @@ ROLLBACKS = Table(
     Column("rolled_back", Float, nullable=False),
     sqlite_autoincrement=True,
 )
+_PROMOTION_LOCK = 0x70726F6D  # any number: all who promote ask for this one
 _SHORTEST_START = 8
 _ID_DIGITS = 64
 
@@ -110,8 +112,10 @@ class SqlGalleryTables:
         """Append a promotion durably."""
         event = {"dataset": dataset, "network": network, "promoted": when}
         try:
-            with writing(self._database) as connection:
-                connection.execute(PROMOTIONS.insert().values(event))
+            with one_at_a_time(self._database, _PROMOTION_LOCK) as connection:
+                present = connection.execute(_standing(dataset)).first()
+                if present is None or present.network != network:
+                    connection.execute(PROMOTIONS.insert().values(event))
         except IntegrityError as error:
             raise _unknown(network) from error
 
@@ -120,11 +124,8 @@ class SqlGalleryTables:
         place = func.row_number().over(
             partition_by=PROMOTIONS.c.dataset, order_by=PROMOTIONS.c.sequence.desc()
         )
-        undone = sqlalchemy.select(ROLLBACKS.c.promotion)
         standing = (
-            sqlalchemy.select(PROMOTIONS, place.label("place"))
-            .where(PROMOTIONS.c.sequence.not_in(undone))
-            .subquery()
+            sqlalchemy.select(PROMOTIONS, place.label("place")).where(_is_standing()).subquery()
         )
         query = (
             sqlalchemy.select(standing)
@@ -139,6 +140,17 @@ class SqlGalleryTables:
                 else:
                     reigns[-1] = replace(reigns[-1], before=row.network)
         return reigns
+
+
+def _is_standing() -> ColumnElement[bool]:
+    """Return the condition under which a promotion was not undone."""
+    return PROMOTIONS.c.sequence.not_in(sqlalchemy.select(ROLLBACKS.c.promotion))
+
+
+def _standing(dataset: str) -> Select[tuple[object, ...]]:
+    """Return the question for the promotions of a dataset that were not undone, latest first."""
+    mine = sqlalchemy.select(PROMOTIONS).where(PROMOTIONS.c.dataset == dataset, _is_standing())
+    return mine.order_by(PROMOTIONS.c.sequence.desc())
 
 
 def _is_called(name: str) -> ColumnElement[bool]:

@@ -16,7 +16,7 @@ from commons.adapters.services import CLASSIFICATION, Caller, GalleryClient
 from commons.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
 from commons.messages import Category
 from commons.network_card import Preprocessing, network_id
-from tests.onnx_builders import always, network_card, onnx_bytes, stored_file
+from tests.onnx_builders import always, network_card, npz_bytes, onnx_bytes, stored_file
 
 
 def png(value: int = 255, size: tuple[int, int] = (8, 8), mode: str = "L", **options) -> bytes:
@@ -272,7 +272,7 @@ def test_the_gallery_says_which_network_is_the_champion(gallery, http, blobs):
 
 def test_files_come_as_attachments_of_a_fixed_type(gallery, http, blobs):
     network = gallery.register(network_card(blobs))
-    assert gallery.file(network, "weights") == b"some weights"
+    assert gallery.file(network, "weights") == npz_bytes()
     reply = http.get(f"{CLASSIFICATION}/networks/{network}/onnx")
     assert reply.content == onnx_bytes()
     assert reply.headers["Content-Type"] == "application/octet-stream"
