@@ -1,0 +1,163 @@
+"""The work of jobs: a part's images through each of its networks, each answer kept at once."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+
+from classification_service.answers import ranked
+from classification_service.batching import stacked
+from classification_service.gallery import Gallery
+from classification_service.job_ports import JobWork, PartImage, PartWork, Said
+from classification_service.loading import LoadedNetwork
+from commons.adapters.decode import Pixels, decode_stored
+from commons.errors import (
+    ConflictError,
+    DiceboxError,
+    InvalidInputError,
+    NotFoundError,
+    TooLargeError,
+)
+from commons.job_messages import KEPT_ANSWERS
+from commons.network_card import Preprocessing
+from commons.ports import Blobs, Clock
+
+_BATCH_BYTES = 32 * 1024 * 1024
+_MOST_TOGETHER = 64
+_FLOAT_BYTES = 4
+# Then others have their turn, and no lease of a queue ends meanwhile.
+_TURN_S = 10.0
+
+Decoded = Pixels | InvalidInputError | TooLargeError
+
+
+class PartClassifier:
+    """Classifies parts of jobs as `POST classify` does it: same decoder, same preprocessing.
+
+    What is said of an image is looked up before a network is asked, and kept before the next
+    images are taken: a kill costs the answers to one batch, and nothing is asked twice.
+
+    Args:
+        work: What is to be done, and what was said.
+        gallery: Brings networks into memory.
+        blobs: Where the bytes of images are.
+        clock: What time it is.
+    """
+
+    def __init__(self, work: JobWork, gallery: Gallery, blobs: Blobs, clock: Clock) -> None:
+        self._work = work
+        self._gallery = gallery
+        self._blobs = blobs
+        self._clock = clock
+
+    def classify(self, number: int, stopped: Callable[[], bool]) -> bool:
+        """Say whether there is nothing left to be done for a part; if there is, come again.
+
+        Raises:
+            UnavailableError: Tables or blobs cannot be reached.
+            StorageFullError: No space is left for answers. What was kept stays.
+        """
+        part = self._work.begin(number, self._clock.now())
+        if part is None:
+            return True
+        networks = self._loaded(part)
+        try:
+            data = self._blobs.get(part.blob) if networks else b""
+        except NotFoundError:
+            self.give_up(number, "the bytes of its images are gone")
+            return True
+        until = self._clock.monotonic() + _TURN_S
+        for images in _together(part.images, networks):
+            decoded: dict[tuple[str, Preprocessing], Decoded] = {}
+            for loaded in list(networks):
+                if stopped() or self._clock.monotonic() >= until:
+                    return False
+                try:
+                    said = _ask(loaded, self._unsaid(images, loaded), data, decoded)
+                except InvalidInputError as error:
+                    # It took such images when it was loaded: not they are wrong but the network.
+                    self._work.give_up(number, loaded.network, str(error))
+                    networks.remove(loaded)
+                    continue
+                if said and not self._work.record(number, said, self._clock.now()):
+                    return True
+        self._work.finish(number, self._clock.now())
+        return True
+
+    def give_up(self, number: int, reason: str) -> None:
+        """Have all of a part failed that is not there."""
+        self._work.give_up(number, None, reason)
+        self._work.finish(number, self._clock.now())
+
+    def _loaded(self, part: PartWork) -> list[LoadedNetwork]:
+        networks: list[LoadedNetwork] = []
+        for network in part.networks:
+            try:
+                networks.append(self._gallery.network(network))
+            except (ConflictError, InvalidInputError, NotFoundError) as error:
+                self._work.give_up(part.number, network, str(error))
+        return networks
+
+    def _unsaid(self, images: Sequence[PartImage], loaded: LoadedNetwork) -> list[PartImage]:
+        said = self._work.said([one.image for one in images], [loaded.network])
+        return [one for one in images if (one.image, loaded.network) not in said]
+
+
+def _together(
+    images: Sequence[PartImage], networks: Sequence[LoadedNetwork]
+) -> Iterator[Sequence[PartImage]]:
+    """Yield as many images at once as the largest network's input leaves room for."""
+    shapes = [loaded.card.preprocessing.shape for loaded in networks]
+    largest = max((_FLOAT_BYTES * math.prod(shape) for shape in shapes), default=1)
+    size = min(_MOST_TOGETHER, max(1, _BATCH_BYTES // largest))
+    for start in range(0, len(images) if networks else 0, size):
+        yield images[start : start + size]
+
+
+def _ask(
+    loaded: LoadedNetwork,
+    images: Sequence[PartImage],
+    data: bytes,
+    decoded: dict[tuple[str, Preprocessing], Decoded],
+) -> list[Said]:
+    """Return what a network says of images, or why it says nothing of one.
+
+    Args:
+        loaded: The network.
+        images: Where in `data` they are.
+        data: The bytes of the whole part.
+        decoded: Pixels by image and preprocessing, also for networks to come.
+
+    Raises:
+        InvalidInputError: The network refuses them all.
+    """
+    how, network = loaded.card.preprocessing, loaded.network
+    said: list[Said] = []
+    good: list[str] = []
+    pixels: list[Pixels] = []
+    for one in images:
+        key = (one.image, how)
+        if key not in decoded:
+            decoded[key] = _decoded(data[one.start : one.start + one.size], how)
+        found = decoded[key]
+        if isinstance(found, DiceboxError):
+            said.append(Said(one.image, network, kind=found.kind, reason=str(found)))
+        else:
+            good.append(one.image)
+            pixels.append(found)
+    if good:
+        rows = loaded.predictor.predict(stacked(pixels))
+        if not np.all(np.isfinite(rows)):
+            raise InvalidInputError(f"network {network} gives no probabilities")
+        said += [
+            Said(image, network, answers)
+            for image, answers in zip(good, ranked(rows, KEPT_ANSWERS), strict=True)
+        ]
+    return said
+
+
+def _decoded(data: bytes, how: Preprocessing) -> Decoded:
+    try:
+        return decode_stored(data, how.shape, how.resize)
+    except (InvalidInputError, TooLargeError) as error:
+        return error
