@@ -39,6 +39,7 @@ ROUTES = {
     "/api/classification/v1/docs": "classification_service",
     "/api/classification/v1/healthz": "classification_service",
     "/api/evolution/v1/openapi.json": "evolver",
+    "/v2": "classification_service",
     "/v2/health/ready": "classification_service",
 }
 
