@@ -12,9 +12,13 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /champions                         who answers, dataset by dataset
     GET  /champions/{dataset}               who answers for one dataset
     PUT  /champions/{dataset}               promote: that network answers from now on
+    POST /champions/{dataset}/rollback      go back to who answered before
+    GET  /champions/{dataset}/history       promotions and rollbacks
+    POST /champions/{dataset}/trials        put a network on trial: check, canary or shadow
+    GET  /champions/{dataset}/trials        the trials, newest first; DELETE ends the one that runs
     GET  /healthz, /readyz
 
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
 `DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_MAX_NETWORK_FILE_BYTES`,
-`DICEBOX_SPARE_NETWORKS`, `DICEBOX_HOST`, `DICEBOX_PORT`.
+`DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """

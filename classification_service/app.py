@@ -6,40 +6,60 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
 from flask_openapi3 import OpenAPI
-from pydantic import Field
+from pydantic import Field, SecretStr
 from sqlalchemy import Engine
 
 import commons.settings
 from classification_service.adapters.onnx_predictor import Device, OnnxRuntime
+from classification_service.adapters.onnx_proof import prove_onnx
 from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.adapters.trial_tables import (
+    SqlReignTables,
+    SqlTrafficTables,
+    SqlTrialTables,
+)
 from classification_service.admission import Admission
 from classification_service.chores import Chore, Chores
 from classification_service.classify import Answerer
 from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
+from classification_service.guarding import Limits
+from classification_service.judging import Rule
 from classification_service.loading import Loader
 from classification_service.memory import Spares
 from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
+from classification_service.probation import Probation
 from classification_service.response_cache import ResponseCache
 from classification_service.routes import PREFIX, create_blueprint
+from classification_service.trial_judge import TrialJudge
+from classification_service.trial_routes import trial_routes
+from classification_service.trials import Trials
 from classification_service.v2_routes import v2_routes
 from commons.adapters.blobs import open_blobs
+from commons.adapters.caller import Caller
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import usable_cores
 from commons.adapters.metrics import ServingMetrics
+from commons.adapters.sensory_client import SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
+from commons.auth import authorization
 
 _STOPPING = {"process": "it is ending and answers what is on its way"}
 _MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(
     read=("classify", "publish", "evolve", "train", "sensory:read"), write=("publish",)
 )
+
+_JUDGE_S = 1.0
+# Two of each of some datasets with a trial.
+_JUDGED_NETWORKS = 8
 
 
 class Settings(commons.settings.Settings):
@@ -67,6 +87,9 @@ class Settings(commons.settings.Settings):
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
+        sensory_url: Base address of the sensory service, which has the images that networks on
+            trial are compared on; none: the job worker judges no trial.
+        key: What the job worker shows there (`DICEBOX_KEY` or `DICEBOX_KEY_FILE`).
     """
 
     data: Path
@@ -90,6 +113,8 @@ class Settings(commons.settings.Settings):
     port: int = Field(default=8003, ge=1, le=65535)
     keys: KeyPolicy = "auto"
     admin_url: str | None = None
+    sensory_url: str | None = None
+    key: SecretStr | None = None
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,7 @@ class ClassificationService:
 
     app: OpenAPI
     gallery: Gallery
+    probation: Probation
     answerer: Answerer
     metrics: ServingMetrics
     guard: KeyGuard
@@ -105,11 +131,15 @@ class ClassificationService:
     is_stopping: threading.Event = field(default_factory=threading.Event)
 
     def start_watching(self) -> threading.Event:
-        """Start the thread that follows promotions by other processes; set the event to end it."""
+        """Start the thread that follows promotions, and watches new networks.
+
+        Returns:
+            What ends it when it is set.
+        """
         stop = threading.Event()
         threading.Thread(
             target=self.gallery.watch,
-            args=(self.refresh_s, stop),
+            args=(self.refresh_s, stop, self.probation.step),
             name="champion-watcher",
             daemon=True,
         ).start()
@@ -132,12 +162,14 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
         StorageFullError: No space is left for the tables.
         UnavailableError: The database cannot be reached.
     """
-    tables, clock = SqlGalleryTables(_opened_database(settings)), SystemClock()
+    database = _opened_database(settings)
+    tables, clock = SqlGalleryTables(database), SystemClock()
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
     runtime = OnnxRuntime(settings.device, settings.gpu_memory_bytes)
-    loader = Loader(blobs, runtime.load)
+    loader = Loader(blobs, runtime.load, most_bytes=settings.max_network_file_bytes)
     spares = Spares(settings.spare_networks, settings.spare_bytes)
-    gallery = Gallery(tables, loader, clock, spares=spares)
+    limits, trials, reigns = Limits(), SqlTrialTables(database), SqlReignTables(database)
+    gallery = Gallery(tables, loader, clock, trials, spares=spares, probation_s=limits.probation_s)
     gallery.refresh()
     metrics, is_stopping = ServingMetrics(PREFIX), threading.Event()
     guard = guard or create_guard(settings.admin_url, settings.keys)
@@ -155,13 +187,15 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
         metrics=metrics,
         max_body_bytes=settings.max_body_bytes,
     )
-    networks = Networks(tables, loader, gallery, clock)
+    networks = Networks(tables, loader, gallery, clock, prove_onnx)
     app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
+    app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
     app.register_api(v2_routes(answerer, clock, missing))
+    probation = Probation(gallery, reigns, trials, SqlTrafficTables(database), clock, limits)
     return ClassificationService(
-        app, gallery, answerer, metrics, guard, settings.refresh_s, is_stopping
+        app, gallery, probation, answerer, metrics, guard, settings.refresh_s, is_stopping
     )
 
 
@@ -187,10 +221,25 @@ def create_job_worker(settings: Settings) -> JobWorker:
         StorageFullError: No space is left for the tables.
         UnavailableError: The database cannot be reached.
     """
-    _opened_database(settings)
+    database = _opened_database(settings)
     clock = SystemClock()
     chores: list[Chore] = []
+    if settings.sensory_url is not None:
+        judge = _create_judge(settings, database, settings.sensory_url)
+        chores.append(Chore("judging trials", _JUDGE_S, judge.step))
     return JobWorker(Chores(chores, clock), clock)
+
+
+def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> TrialJudge:
+    tables, trials, clock = SqlGalleryTables(database), SqlTrialTables(database), SystemClock()
+    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    loader = Loader(blobs, OnnxRuntime().load, most_bytes=settings.max_network_file_bytes)
+    gallery = Gallery(tables, loader, clock, spares=Spares(networks=_JUDGED_NETWORKS))
+    key = settings.key.get_secret_value() if settings.key else None
+    http = httpx.Client(base_url=sensory_url, headers=authorization(key))
+    # Little patience: the judge comes again, and the other chores wait for it.
+    images = SensoryClient(Caller(http, patience_s=1.0))
+    return TrialJudge(tables, trials, trials, gallery, images, clock, Rule())
 
 
 def _opened_database(settings: Settings) -> Engine:

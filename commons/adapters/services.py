@@ -18,6 +18,7 @@ from commons.adapters.caller import (
     send_json,
 )
 from commons.adapters.sensory_client import SensoryClient
+from commons.adapters.trial_client import TrialClient
 from commons.auth import KeyInfo, KeyList, KeyRequest, NewKey
 from commons.errors import ConflictError, NotFoundError
 from commons.messages import (
@@ -116,11 +117,8 @@ class EvolutionClient:
         return f"{EVOLUTION}/runs/{quote(run, safe='')}"
 
 
-class GalleryClient:
-    """Networks: register, promote, ask."""
-
-    def __init__(self, caller: Caller) -> None:
-        self._caller = caller
+class GalleryClient(TrialClient):
+    """Networks: register, put on trial, promote, roll back, ask."""
 
     def register(self, card: NetworkCard) -> str:
         """Register a network whose files are in the blobs; return its id. Safe to repeat."""

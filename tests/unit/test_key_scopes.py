@@ -82,6 +82,11 @@ POST   /api/evolution/v1/runs/{run}/stop                              evolve
 GET    /api/classification/v1/champions                               known
 GET    /api/classification/v1/champions/{dataset}                     known
 PUT    /api/classification/v1/champions/{dataset}                     publish
+GET    /api/classification/v1/champions/{dataset}/history             known
+POST   /api/classification/v1/champions/{dataset}/rollback            publish
+DELETE /api/classification/v1/champions/{dataset}/trials              publish
+GET    /api/classification/v1/champions/{dataset}/trials              known
+POST   /api/classification/v1/champions/{dataset}/trials              publish
 POST   /api/classification/v1/classify                                classify
 GET    /api/classification/v1/healthz                                 -
 GET    /api/classification/v1/metrics                                 any
