@@ -26,7 +26,8 @@ LENGTH_HEADER = "Inference-Header-Content-Length"
 IMAGES, PROBABILITIES, CATEGORY = "images", "probabilities", "category"
 OUTPUTS = (PROBABILITIES, CATEGORY)
 # A number in JSON takes many times its length in memory.
-MAX_JSON_BYTES = 8 * 1024 * 1024
+MAX_JSON_BYTES = 4 * 1024 * 1024
+MAX_LISTS = 500_000
 MAX_PICTURES = 1024
 _PIXEL_AXES = 4
 _BRIGHTEST = 255
@@ -147,7 +148,14 @@ def _split(body: bytes, json_length: str | None) -> tuple[bytes, bytes]:
             f"expected at most {MAX_JSON_BYTES:,} bytes of JSON, got {length:,}: larger tensors "
             "are sent behind it, as bytes"
         )
-    return body[:length], body[length:]
+    text = body[:length]
+    lists = text.count(b"[") + text.count(b"{")
+    if lists > MAX_LISTS:
+        raise TooLargeError(
+            f"expected at most {MAX_LISTS:,} lists in JSON, got {lists:,}: numbers may stand in "
+            "one flat list"
+        )
+    return text, body[length:]
 
 
 def _images(

@@ -3,24 +3,18 @@
 Each file is sent in a process of its own, which says how much memory that took.
 """
 
-import ctypes
-import gc
 import json
-import os
-import resource
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commons.adapters.decode import decode_image
 from commons.messages import ResizePolicy
-from tests import hostile
+from tests import bounded_child, hostile
 from tests.sensory_house import BASE, House, open_house
 
-MOST_BYTES = 256 << 20
-MOST_CPU_S = 20.0
 PETS = f"{BASE}/datasets/pets"
 REFUSED, KEPT = hostile.refused_images(), hostile.kept_images()
 
@@ -32,38 +26,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measured(folder: Path, send: Callable[[House], object]) -> tuple[object, int]:
+def measured(folder: Path, send: Callable[[House], object]) -> tuple[Any, int]:
     """Return what `send` returned in a child process, and the bytes that its memory grew by."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            house = open_house(folder)
-            house.http.get(f"{BASE}/healthz")
-            forget_peak()
-            before = resource.getrusage(resource.RUSAGE_SELF)
-            answer = send(house)
-            after = resource.getrusage(resource.RUSAGE_SELF)
-            grown = 1024 * (after.ru_maxrss - before.ru_maxrss)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            os.write(writer, json.dumps([answer, grown, cpu]).encode())
-        os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    assert told, "it ended without an answer"
-    answer, grown, cpu = json.loads(told)
-    assert grown <= MOST_BYTES
-    assert cpu <= MOST_CPU_S, "work without end"
-    return answer, grown
 
+    def opened() -> House:
+        house = open_house(folder)
+        house.http.get(f"{BASE}/healthz")
+        return house
 
-def forget_peak() -> None:
-    """Give freed memory back and begin the measure anew: what is left of others hides growth."""
-    gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")
+    return bounded_child.measured(opened, send)
 
 
 def post(house: House, data: bytes, path: str = "images") -> list[object]:
@@ -77,7 +48,7 @@ def test_a_hostile_file_is_refused_after_bounded_work(
     folder: Path, name: str, tell: Callable[[str], None]
 ) -> None:
     data, expected = REFUSED[name]
-    (status, kind, _), grown = measured(folder, lambda house: post(house, data))  # type: ignore[misc]
+    (status, kind, _), grown = measured(folder, lambda house: post(house, data))
     assert (status, kind) == (expected, "application/problem+json")
     tell(f"{len(data):,} bytes answered {status}, {grown >> 20} MB")
 
@@ -95,7 +66,7 @@ def test_what_decodes_is_served_as_what_it_decodes_to_and_runs_nowhere(
         kept = reply.content == data
         return [kept, [dict(reply.headers.items()), dict(small.headers.items())]]
 
-    (kept, replies), grown = measured(folder, send)  # type: ignore[misc]
+    (kept, replies), grown = measured(folder, send)
     assert kept
     for headers, served_as in zip(replies, (kind, "image/webp"), strict=True):
         assert headers["content-type"] == served_as
@@ -151,9 +122,7 @@ def test_a_hostile_archive_is_refused_after_bounded_work(
 ) -> None:
     data = hostile.hostile_archives()[name]
     before = sorted(folder.parent.iterdir())
-    (status, _, text), grown = measured(  # type: ignore[misc]
-        folder, lambda house: post(house, data, "imports")
-    )
+    (status, _, text), grown = measured(folder, lambda house: post(house, data, "imports"))
     if status == 200:
         summary = json.loads(text.splitlines()[-1])
         assert summary["refused"] > 0 or name == "large.zip"

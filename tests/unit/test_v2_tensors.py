@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from classification_service.v2_tensors import (
     MAX_JSON_BYTES,
+    MAX_LISTS,
     MAX_PICTURES,
     Asked,
     pack_bytes,
@@ -192,6 +193,8 @@ def test_too_many_pictures_and_too_long_a_json_are_too_large() -> None:
         binary(bytes(4 * (MAX_PICTURES + 1)), datatype="BYTES", shape=[MAX_PICTURES + 1])
     with pytest.raises(TooLargeError, match="bytes of JSON"):
         read_request(b" " * (MAX_JSON_BYTES + 1), None)
+    with pytest.raises(TooLargeError, match="lists in JSON"):
+        read_request(b"[" * (MAX_LISTS + 1), None)
 
 
 # The rest of the request
