@@ -21,12 +21,13 @@ from classification_service.adapters.trial_tables import (
     SqlTrialTables,
 )
 from classification_service.admission import Admission
-from classification_service.chores import Chore, Chores
+from classification_service.chores import Chore
 from classification_service.classify import Answerer
 from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
 from classification_service.guarding import Limits
+from classification_service.job_assembly import JobAssembly
 from classification_service.judging import Rule
 from classification_service.loading import Loader
 from classification_service.memory import Spares
@@ -47,9 +48,11 @@ from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
 from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import usable_cores
 from commons.adapters.metrics import ServingMetrics
+from commons.adapters.queues import open_queue
 from commons.adapters.sensory_client import SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
+from commons.ports import Blobs
 
 _STOPPING = {"process": "it is ending and answers what is on its way"}
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -68,6 +71,7 @@ class Settings(commons.settings.Settings):
     Args:
         data: Holds `blobs` and, without a database URL, `classification.sqlite3`.
         database_url: PostgreSQL instead of the file in `data`.
+        broker_url: RabbitMQ instead of the queue in the tables; from a file, it holds a password.
         blobs_url: Another folder of the blobs, or `s3://bucket/prefix`.
         replicas: Machines that run this service at once; more than one need the database.
         refresh_s: How often the watcher reads the champion pointers.
@@ -83,6 +87,11 @@ class Settings(commons.settings.Settings):
         drain_s: After SIGTERM, everything has ended at most so long afterwards.
         device: `cuda` asks a card where ONNX Runtime can (`onnxruntime-gpu` in its place).
         gpu_memory_bytes: What a network of a process may take of the card's memory.
+        max_job_images: A job of more images is refused.
+        job_kept_s: A job is kept for so long after its end, with its images.
+        job_open_s: A job that is left open gets no more images after so long without any.
+        job_lease_s: A part of a job whose worker died goes to another one after so long, where
+            there is no broker that notices it.
         host: Where `python -m classification_service` listens.
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
@@ -94,6 +103,7 @@ class Settings(commons.settings.Settings):
 
     data: Path
     database_url: str | None = None
+    broker_url: str | None = None
     blobs_url: str | None = None
     replicas: int = Field(default=1, ge=1)
     refresh_s: float = Field(default=0.5, gt=0.0)
@@ -109,6 +119,10 @@ class Settings(commons.settings.Settings):
     drain_s: float = Field(default=8.0, gt=0.0)
     device: Device = "cpu"
     gpu_memory_bytes: int | None = Field(default=None, ge=1)
+    max_job_images: int = Field(default=1_000_000, ge=1)
+    job_kept_s: float = Field(default=7 * 24 * 3600.0, gt=0.0)
+    job_open_s: float = Field(default=3600.0, gt=0.0)
+    job_lease_s: float = Field(default=30.0, gt=0.0)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
     keys: KeyPolicy = "auto"
@@ -193,6 +207,8 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(file_routes(files, settings.max_network_file_bytes))
     app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
     app.register_api(v2_routes(answerer, clock, missing))
+    jobs = _jobs(settings, database, blobs)
+    app.register_api(jobs.routes(tables, settings.max_job_images, metrics.count))
     probation = Probation(gallery, reigns, trials, SqlTrafficTables(database), clock, limits)
     return ClassificationService(
         app, gallery, probation, answerer, metrics, guard, settings.refresh_s, is_stopping
@@ -222,12 +238,13 @@ def create_job_worker(settings: Settings) -> JobWorker:
         UnavailableError: The database cannot be reached.
     """
     database = _opened_database(settings)
-    clock = SystemClock()
-    chores: list[Chore] = []
+    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    jobs = _jobs(settings, database, blobs)
+    chores = [jobs.chore(settings.job_kept_s, settings.job_open_s)]
     if settings.sensory_url is not None:
         judge = _create_judge(settings, database, settings.sensory_url)
         chores.append(Chore("judging trials", _JUDGE_S, judge.step))
-    return JobWorker(Chores(chores, clock), clock)
+    return jobs.worker(_job_gallery(settings, database, blobs), chores)
 
 
 def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> TrialJudge:
@@ -240,6 +257,21 @@ def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> Tri
     # Little patience: the judge comes again, and the other chores wait for it.
     images = SensoryClient(Caller(http, patience_s=1.0))
     return TrialJudge(tables, trials, trials, gallery, images, clock, Rule())
+
+
+def _job_gallery(settings: Settings, database: Engine, blobs: Blobs) -> Gallery:
+    """Return where jobs find their networks, by name alone: no champion is followed."""
+    runtime = OnnxRuntime(settings.device, settings.gpu_memory_bytes)
+    loader = Loader(blobs, runtime.load, most_bytes=settings.max_network_file_bytes)
+    spares = Spares(settings.spare_networks, settings.spare_bytes)
+    return Gallery(SqlGalleryTables(database), loader, SystemClock(), spares=spares)
+
+
+def _jobs(settings: Settings, database: Engine, blobs: Blobs) -> JobAssembly:
+    url = tables_url(settings.database_url, settings.data / "queue.sqlite3", settings.replicas)
+    clock = SystemClock()
+    queue = open_queue(settings.broker_url, url, clock, lease_s=settings.job_lease_s)
+    return JobAssembly(database, blobs, queue, clock)
 
 
 def _opened_database(settings: Settings) -> Engine:

@@ -89,6 +89,15 @@ GET    /api/classification/v1/champions/{dataset}/trials              known
 POST   /api/classification/v1/champions/{dataset}/trials              publish
 POST   /api/classification/v1/classify                                classify
 GET    /api/classification/v1/healthz                                 -
+GET    /api/classification/v1/jobs                                    classify
+POST   /api/classification/v1/jobs                                    classify
+DELETE /api/classification/v1/jobs/{job}                              classify
+GET    /api/classification/v1/jobs/{job}                              classify
+POST   /api/classification/v1/jobs/{job}/cancel                       classify
+POST   /api/classification/v1/jobs/{job}/close                        classify
+POST   /api/classification/v1/jobs/{job}/images                       classify
+GET    /api/classification/v1/jobs/{job}/results                      classify
+GET    /api/classification/v1/jobs/{job}/results.csv                  classify
 GET    /api/classification/v1/metrics                                 any
 GET    /api/classification/v1/network-files/{name}                    known
 PUT    /api/classification/v1/network-files/{name}                    publish

@@ -1,0 +1,56 @@
+"""Puts together what takes jobs, what shows them, and what works on them in the background."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flask_openapi3 import APIBlueprint
+from sqlalchemy import Engine
+
+from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
+from classification_service.adapters.job_work_tables import SqlJobCleaning, SqlJobWork
+from classification_service.chores import Chore, Chores
+from classification_service.consumer import JobWorker
+from classification_service.gallery import Gallery
+from classification_service.job_parts import PartClassifier
+from classification_service.job_results import JobResults
+from classification_service.job_routes import Count, job_routes
+from classification_service.jobs import JobDesk, JobRetention
+from classification_service.ports import GalleryTables
+from commons.ports import Blobs, Clock, Queue
+
+_CLEAN_EVERY_S = 30.0
+
+
+@dataclass(frozen=True)
+class JobAssembly:
+    """What the jobs' tables, images and tasks are used through, in any process."""
+
+    database: Engine
+    blobs: Blobs
+    queue: Queue
+    clock: Clock
+
+    def routes(self, networks: GalleryTables, most_images: int, count: Count) -> APIBlueprint:
+        """Return the routes of jobs, each of at most so many images."""
+        catalog, images = SqlJobCatalog(self.database), SqlJobImages(self.database)
+        desk = JobDesk(
+            catalog, images, networks, self.blobs, self.queue, self.clock, _new_id, most_images
+        )
+        return job_routes(desk, JobResults(catalog, images, networks), count)
+
+    def worker(self, gallery: Gallery, chores: Sequence[Chore]) -> JobWorker:
+        """Return what works on jobs, and does chores beside."""
+        work = SqlJobWork(self.database)
+        parts = PartClassifier(work, gallery, self.blobs, self.clock)
+        return JobWorker(self.queue, work, parts, Chores(chores, self.clock), self.clock)
+
+    def chore(self, kept_s: float, open_s: float) -> Chore:
+        """Return what cleans up: jobs that ended so long ago, and those left open so long."""
+        cleaning = SqlJobCleaning(self.database)
+        retention = JobRetention(cleaning, self.blobs, self.clock, kept_s, open_s)
+        return Chore("cleaning up after jobs", _CLEAN_EVERY_S, retention.step)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex[:16]
