@@ -27,6 +27,7 @@ from classification_service.consumer import JobWorker
 from classification_service.file_routes import file_routes
 from classification_service.gallery import Gallery
 from classification_service.guarding import Limits
+from classification_service.history_assembly import HistoryAssembly
 from classification_service.job_assembly import JobAssembly
 from classification_service.judging import Rule
 from classification_service.loading import Loader
@@ -34,6 +35,7 @@ from classification_service.memory import Spares
 from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
 from classification_service.probation import Probation
+from classification_service.recording import BatchRecorder
 from classification_service.response_cache import ResponseCache
 from classification_service.routes import PREFIX, create_blueprint
 from classification_service.trial_judge import TrialJudge
@@ -92,13 +94,18 @@ class Settings(commons.settings.Settings):
         job_open_s: A job that is left open gets no more images after so long without any.
         job_lease_s: A part of a job whose worker died goes to another one after so long, where
             there is no broker that notices it.
+        record_share: How many of all classifications are recorded, with their images; 0: none.
+        history_s: How long they are kept.
+        history_most: How many of them are kept.
         host: Where `python -m classification_service` listens.
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
         sensory_url: Base address of the sensory service, which has the images that networks on
-            trial are compared on; none: the job worker judges no trial.
-        key: What the job worker shows there (`DICEBOX_KEY` or `DICEBOX_KEY_FILE`).
+            trial are compared on, and takes corrections; none: the job worker judges no trial,
+            and corrections wait.
+        key: What the job worker shows there (`DICEBOX_KEY` or `DICEBOX_KEY_FILE`); it needs
+            `sensory:read` and `sensory:write`, and its name stands beside who corrected.
     """
 
     data: Path
@@ -123,6 +130,9 @@ class Settings(commons.settings.Settings):
     job_kept_s: float = Field(default=7 * 24 * 3600.0, gt=0.0)
     job_open_s: float = Field(default=3600.0, gt=0.0)
     job_lease_s: float = Field(default=30.0, gt=0.0)
+    record_share: float = Field(default=0.0, ge=0.0, le=1.0)
+    history_s: float = Field(default=30 * 86400.0, gt=0.0)
+    history_most: int = Field(default=100_000, ge=1)
     host: str = "127.0.0.1"
     port: int = Field(default=8003, ge=1, le=65535)
     keys: KeyPolicy = "auto"
@@ -141,6 +151,7 @@ class ClassificationService:
     answerer: Answerer
     metrics: ServingMetrics
     guard: KeyGuard
+    recorder: BatchRecorder
     refresh_s: float
     is_stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -186,8 +197,10 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     gallery = Gallery(tables, loader, clock, trials, spares=spares, probation_s=limits.probation_s)
     gallery.refresh()
     metrics, is_stopping = ServingMetrics(PREFIX), threading.Event()
+    history = HistoryAssembly(database, blobs, clock)
+    recorder = history.recorder(settings.record_share, metrics.count)
     guard = guard or create_guard(settings.admin_url, settings.keys)
-    answerer = _create_answerer(settings, gallery, metrics)
+    answerer = _create_answerer(settings, gallery, metrics, recorder)
 
     def missing() -> Mapping[str, str]:
         return _STOPPING if is_stopping.is_set() else gallery.missing()
@@ -205,17 +218,20 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
+    app.register_api(history.routes())
     app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
     app.register_api(v2_routes(answerer, clock, missing))
     jobs = _jobs(settings, database, blobs)
     app.register_api(jobs.routes(tables, settings.max_job_images, metrics.count))
     probation = Probation(gallery, reigns, trials, SqlTrafficTables(database), clock, limits)
     return ClassificationService(
-        app, gallery, probation, answerer, metrics, guard, settings.refresh_s, is_stopping
+        app, gallery, probation, answerer, metrics, guard, recorder, settings.refresh_s, is_stopping
     )
 
 
-def _create_answerer(settings: Settings, gallery: Gallery, metrics: ServingMetrics) -> Answerer:
+def _create_answerer(
+    settings: Settings, gallery: Gallery, metrics: ServingMetrics, recorder: BatchRecorder
+) -> Answerer:
     lanes = settings.lanes or max(1, usable_cores() // settings.server_processes)
     return Answerer(
         gallery,
@@ -223,6 +239,7 @@ def _create_answerer(settings: Settings, gallery: Gallery, metrics: ServingMetri
         random.Random().random,  # noqa: S311 - nothing secret
         admission=Admission(settings.most_waiting, settings.most_wait_s, lanes),
         cache=ResponseCache(settings.cached_answers),
+        recorder=recorder,
         lanes=lanes,
         count_batch=metrics.count_batch,
         show_queue=metrics.show_queue,
@@ -240,7 +257,13 @@ def create_job_worker(settings: Settings) -> JobWorker:
     database = _opened_database(settings)
     blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
     jobs = _jobs(settings, database, blobs)
-    chores = [jobs.chore(settings.job_kept_s, settings.job_open_s)]
+    key = settings.key.get_secret_value() if settings.key else None
+    chores = [
+        jobs.chore(settings.job_kept_s, settings.job_open_s),
+        *HistoryAssembly(database, blobs, SystemClock()).chores(
+            settings.history_s, settings.history_most, settings.sensory_url, key
+        ),
+    ]
     if settings.sensory_url is not None:
         judge = _create_judge(settings, database, settings.sensory_url)
         chores.append(Chore("judging trials", _JUDGE_S, judge.step))

@@ -15,12 +15,14 @@ import click
 
 from commons.auth import key_from_env
 from commons.errors import DiceboxError
+from dicebox.commands.classifying import classify
 from dicebox.commands.evolution import evolve
 from dicebox.commands.genomes import genomes
+from dicebox.commands.history import history
 from dicebox.commands.images import import_images
 from dicebox.commands.keys import keys
 from dicebox.commands.load import load
-from dicebox.commands.networks import classify, networks
+from dicebox.commands.networks import networks
 from dicebox.commands.options import UrlType
 from dicebox.commands.report import report
 from dicebox.commands.runs import runs
@@ -101,6 +103,7 @@ for command in (
     evolve,
     train,
     classify,
+    history,
     networks,
     runs,
     genomes,

@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 
 def create_front(
-    data: Path, *, watch: bool, settings: sensory_service.app.Settings | None = None
+    data: Path,
+    *,
+    watch: bool,
+    settings: sensory_service.app.Settings | None = None,
+    serving: classification_service.app.Settings | None = None,
 ) -> "WSGIApplication":
     """Return the one WSGI application for a data folder.
 
@@ -31,13 +35,14 @@ def create_front(
         data: The data folder.
         settings: Those of the sensory service, which keeps the keys of all; default: nobody is
             asked for one, because whoever calls in this process has the folder anyway.
+        serving: Those of the classification service; default: what it does by itself.
         watch: Follow promotions and batch processors, which are other processes, with a
             thread each.
     """
     sensory = settings or sensory_service.app.Settings(data=data)
     keys = sensory_service.app.create_keys(sensory, SystemClock(), is_open=settings is None)
     classification = classification_service.app.create_service(
-        classification_service.app.Settings(data=data), keys.guard
+        serving or classification_service.app.Settings(data=data), keys.guard
     )
     platform = sensory_service.app.create_platform(sensory, SystemClock())
     if watch:

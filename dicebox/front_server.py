@@ -40,12 +40,14 @@ def create() -> "WSGIApplication":
     from commons.adapters.request_log import configure_logs  # noqa: PLC0415
 
     configure_logs()
-    import sensory_service.app  # noqa: PLC0415 - granian's parent needs none of it
+    import classification_service.app  # noqa: PLC0415 - granian's parent needs none of it
+    import sensory_service.app  # noqa: PLC0415
     from dicebox.front import create_front  # noqa: PLC0415
 
     try:
         settings = sensory_service.app.Settings.from_env(os.environ)
-        front = create_front(settings.data, watch=True, settings=settings)
+        serving = settings_from_env(classification_service.app.Settings, os.environ)
+        front = create_front(settings.data, watch=True, settings=settings, serving=serving)
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
         sys.exit(str(error))

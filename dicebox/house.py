@@ -19,7 +19,14 @@ import httpx
 
 from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.services import CLASSIFICATION, EVOLUTION, SENSORY
-from commons.auth import WORKER_SCOPES, Scope, StoredKey, generate_key, stored_key
+from commons.auth import (
+    CLASSIFICATION_SCOPES,
+    WORKER_SCOPES,
+    Scope,
+    StoredKey,
+    generate_key,
+    stored_key,
+)
 from commons.errors import ConflictError, UnavailableError
 from commons.listening import LOOPBACK, listening_address
 from dicebox.data_folder import DataFolder
@@ -35,10 +42,11 @@ _QUICK_DEATH_S = 60.0
 _LONGEST_PAUSE_S = 30.0
 _ROOM_BYTES = 64 * 1024
 _FRONT = "dicebox.front_server"
+_JOBS = "classification_service.job_worker"
 _MODULES = (
     _FRONT,
     "sensory_service.batch_processor",
-    "classification_service.job_worker",
+    _JOBS,
     "evolver",
 )
 # Where this machine finds itself when the house listens on all of its addresses.
@@ -83,9 +91,10 @@ class House:
         self._port = port
         self._keys: KeyPolicy = keys
         # New ones for each house: they end with it. The first is for commands of this user on
-        # this folder, the second for the runner and its trainings.
+        # this folder, the second for the runner and its trainings, the third for corrections.
         self.key, self._own_key = _new_key("this house", ("admin",))
         self._worker_key, self._own_worker_key = _new_key("workers", WORKER_SCOPES)
+        self._service_key, self._own_service_key = _new_key("classification", CLASSIFICATION_SCOPES)
         self._children: list[_Child] = []
         self._ending = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="house", daemon=True)
@@ -142,9 +151,9 @@ class House:
         return _Child(module, process, time.monotonic())
 
     def _environment(self, module: str) -> dict[str, str]:
-        keys = {"DICEBOX_KEY": self._worker_key}
+        keys = {"DICEBOX_KEY": self._service_key if module == _JOBS else self._worker_key}
         if module == _FRONT:
-            given = (self._own_key, self._own_worker_key)
+            given = (self._own_key, self._own_worker_key, self._own_service_key)
             keys = {
                 "DICEBOX_KEY": "",
                 "DICEBOX_KEYS": self._keys,
@@ -152,6 +161,7 @@ class House:
             }
         return {
             **keys,
+            "DICEBOX_RECORD_SHARE": os.environ.get("DICEBOX_RECORD_SHARE", "1.0"),
             "DICEBOX_DATA": str(self._data.path),
             "DICEBOX_HOST": self._host,
             "DICEBOX_PORT": str(self._port),

@@ -3,6 +3,8 @@
 import click
 from rich.progress import track
 
+from commons.errors import NotFoundError
+from commons.messages import Erasure
 from dicebox.commands.options import as_json, print_json
 from dicebox.connect import Place, connect
 from dicebox.run_display import progress_console
@@ -18,19 +20,29 @@ _SHOWN_FAULTS = 100
 def purge(place: Place, image: str, yes: bool, as_json: bool) -> None:
     """Erase an image for good: its bytes, and every pack and shard that holds them.
 
-    Snapshots with it are marked and cannot be ordered any more; its history keeps its hash.
+    Snapshots with it are marked and cannot be ordered any more; its history keeps its hash. What
+    was recorded of its classifications goes too, with corrections that are still on their way.
     Copies in the caches of trainers and in backups are out of reach.
     """
     if not yes:
         click.confirm(f"Erase {image} for good?", abort=True, err=True)
     with connect(place.existing()) as client:
-        erasure = client.sensory.purge(image)
+        # First, so that no correction brings it back.
+        classified = client.history.forget_image(image).classifications
+        try:
+            erasure = client.sensory.purge(image)
+        except NotFoundError:
+            if not classified:
+                raise
+            # It was of no dataset.
+            erasure = Erasure(image=image, packs=0, shards=0, snapshots=[])
     if as_json:
-        print_json(erasure.model_dump())
+        print_json({**erasure.model_dump(), "classifications": classified})
     else:
         click.echo(
             f"{image} is erased, from {erasure.packs} packs and {erasure.shards} shards; "
-            f"{len(erasure.snapshots)} snapshots are marked"
+            f"{len(erasure.snapshots)} snapshots are marked, "
+            f"{classified} recorded classifications are gone"
         )
 
 

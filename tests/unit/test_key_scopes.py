@@ -87,6 +87,13 @@ POST   /api/classification/v1/champions/{dataset}/rollback            publish
 DELETE /api/classification/v1/champions/{dataset}/trials              publish
 GET    /api/classification/v1/champions/{dataset}/trials              known
 POST   /api/classification/v1/champions/{dataset}/trials              publish
+DELETE /api/classification/v1/classifications                         admin
+GET    /api/classification/v1/classifications                         classify sensory:read
+DELETE /api/classification/v1/classifications/{classification}        sensory:write
+GET    /api/classification/v1/classifications/{classification}        classify sensory:read
+POST   /api/classification/v1/classifications/{classification}/correction label
+GET    /api/classification/v1/classifications/{classification}/image  classify sensory:read
+GET    /api/classification/v1/classifications/{classification}/thumbnail classify sensory:read
 POST   /api/classification/v1/classify                                classify
 GET    /api/classification/v1/healthz                                 -
 GET    /api/classification/v1/jobs                                    classify

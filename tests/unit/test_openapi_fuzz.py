@@ -14,8 +14,12 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
+import classification_service.app
+from commons.adapters.file_blobs import FileBlobs
+from dicebox.client import Client
 from dicebox.front import create_front
 from tests.builders import png_bytes
+from tests.onnx_builders import network_card
 
 SERVICES = ("sensory", "admin", "evolution", "classification")
 EXAMPLES = 3
@@ -46,8 +50,9 @@ def check(folder: Path, service: str, examples: int, tell: Callable[[str], None]
 
 def fuzz(folder: Path, service: str, examples: int) -> list[int]:
     """Call every operation of a document; return the statuses of the answers."""
-    app = create_front(folder, watch=False)
-    known = store_something(app)
+    settings = classification_service.app.Settings(data=folder, record_share=1.0)
+    app = create_front(folder, watch=False, serving=settings)
+    known = store_something(app) | publish_something(folder, app)
     schema = schemathesis.openapi.from_wsgi(f"/api/{service}/v1/openapi.json", app)
     failed: list[str] = []
     statuses: list[int] = []
@@ -79,6 +84,24 @@ def store_something(app: Callable[..., object]) -> dict[str, str]:
         "sha256": image["image"],
         "category": image["category"]["id"],
         "snapshot": frozen["id"],
+    }
+
+
+def publish_something(folder: Path, app: Callable[..., object]) -> dict[str, str]:
+    """Make a network the champion and ask it; return path parameters that lead to something."""
+    card = network_card(FileBlobs(folder / "blobs"), dataset="pets")
+    with Client("http://localhost", transport=httpx.WSGITransport(app)) as client:
+        network = client.gallery.register(card)
+        client.gallery.promote("pets", network)
+        said = client.gallery.classify(png_bytes())
+        assert said.id is not None
+        client.history.get(said.id)
+    return {
+        "network": network,
+        "model": "pets",
+        "name": f"{card.onnx.sha256}.onnx",
+        "kind": "onnx",
+        "classification": said.id,
     }
 
 
