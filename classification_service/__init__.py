@@ -16,9 +16,14 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /champions/{dataset}/history       promotions and rollbacks
     POST /champions/{dataset}/trials        put a network on trial: check, canary or shadow
     GET  /champions/{dataset}/trials        the trials, newest first; DELETE ends the one that runs
+    GET  /classifications?dataset=&order=   what was recorded, page by page; uncertain ones first
+    GET  /classifications/{id}              one of them; /image and /thumbnail beside
+    POST /classifications/{id}/correction   what it really shows; becomes a label, once
+    DELETE /classifications/{id}            for good; /classifications?image= all of an image
     GET  /healthz, /readyz
 
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
 `DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_MAX_NETWORK_FILE_BYTES`,
-`DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`, `DICEBOX_HOST`, `DICEBOX_PORT`.
+`DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`, `DICEBOX_RECORD_SHARE`, `DICEBOX_HISTORY_S`,
+`DICEBOX_HISTORY_MOST`, `DICEBOX_SENSORY_URL`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """
