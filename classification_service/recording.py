@@ -1,11 +1,11 @@
 """Records classifications beside the hot path: sampled, bounded, in batches on one thread."""
 
-import atexit
 import logging
 import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from multiprocessing.util import Finalize
 from typing import NamedTuple
 
 import numpy as np
@@ -136,11 +136,10 @@ class BatchRecorder:
         self._came.set()
         if self._thread is not None:
             self._thread.join(timeout_s)
-            atexit.unregister(self.close)
 
     def _begin(self) -> threading.Thread:
-        # A command that opens its own data folder ends with its last answer.
-        atexit.register(self.close)
+        # However a process ends that is not killed: a command's own, or a child of a server's.
+        Finalize(None, self.close, exitpriority=1)
         thread = threading.Thread(target=self._run, name="history-recorder", daemon=True)
         thread.start()
         return thread

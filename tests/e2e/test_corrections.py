@@ -38,7 +38,7 @@ from tests.servers import free_port
 pytestmark = pytest.mark.e2e
 MIGRATIONS = Path(classification_service.__file__).parent / "migrations"
 FULL = os.environ.get("DICEBOX_CAMPAIGN") == "full"
-KILLS = 50 if FULL else 5
+KILLS = 50 if FULL else 3
 WORKER = "classification_service.job_worker"
 
 
@@ -156,7 +156,7 @@ def test_corrections_arrive_once_although_their_sender_is_killed_again_and_again
     town: Town, tell: Callable[[str], None]
 ) -> None:
     town.start_sensory()
-    images = town.correct(40 * KILLS // 5 + 20)
+    images = town.correct(20 * KILLS)
     draw = random.Random(5)
     for left in range(KILLS, 0, -1):
         town.let_go()

@@ -3,6 +3,8 @@
 import hashlib
 import logging
 import math
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -11,8 +13,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
-from classification_service.history_ports import Record
+from classification_service.adapters.history_tables import SqlHistoryTables
+from classification_service.history_ports import HistoryFilter, Record
 from classification_service.recording import BatchRecorder, classified_blob, new_id, recorded_at
+from commons.adapters.database import create_database, sqlite_url
 from commons.errors import StorageFullError, UnavailableError
 from commons.messages import Category
 from tests.memory_blobs import MemoryBlobs
@@ -251,3 +255,34 @@ def test_closing_does_not_wait_for_tables_that_are_away():
     until(lambda: len(rows.errors) < 1000)
     desk.recorder.close()
     assert desk.counted == {"lost": 1}
+
+
+_PROGRAM = """
+import multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from classification_service.app import Settings, create_service
+from commons.messages import Category
+
+def offer(data: Path) -> None:
+    service = create_service(Settings(data=data, record_share=1.0))
+    for number in range(50):
+        name = service.recorder.offer(
+            data=b"x", image=f"{number:064x}", dataset="digits", network="a" * 64,
+            categories=[Category(id="c", name="cat")],
+            probabilities=np.array([1.0], np.float32), seconds=0.1,
+        )
+        assert name is not None
+
+child = multiprocessing.get_context("fork").Process(target=offer, args=(Path(sys.argv[1]),))
+child.start()
+child.join()
+offer(Path(sys.argv[1]))
+"""
+
+
+def test_a_process_that_ends_records_first_what_it_took(tmp_path):
+    subprocess.run([sys.executable, "-c", _PROGRAM, str(tmp_path)], check=True)
+    tables = SqlHistoryTables(create_database(sqlite_url(tmp_path / "classification.sqlite3")))
+    found = tables.page(HistoryFilter(), "newest", None, 1000).classifications
+    assert [int(one.image, 16) for one in found] == [*range(49, -1, -1)] * 2
