@@ -450,6 +450,11 @@ class Generational(Message):
     mutate_chance: float = Field(default=0.2, ge=0.0, le=1.0)
 
 
+# Whether a network answers that was just made: unless it is found worse than the champion; for a
+# share of the requests, until it is found better or worse; or not at all.
+PromotePolicy = Literal["auto", "canary", "never"]
+
+
 class RunRequest(Message):
     """What to evolve, for how long, and what to do with the winner.
 
@@ -499,7 +504,7 @@ class RunRequest(Message):
     deterministic: bool = False
     start: list[dict[str, Any]] | None = None
     keep_weights: int = Field(default=5, ge=1)
-    promote: Literal["auto", "never"] = "auto"
+    promote: PromotePolicy = "auto"
     taxonomy: dict[str, Any] | None = None
     command: str | None = Field(default=None, max_length=4000)
 
@@ -597,7 +602,8 @@ class RunCard(Message):
 class Run(Message):
     """One evolution: what was asked for, how far it is, and what came of it.
 
-    `resumed` says how many times it was taken up again.
+    `verdict` says what its network does now, as the rest of a sentence. `resumed` says how many
+    times it was taken up again.
     """
 
     id: str
@@ -609,6 +615,7 @@ class Run(Message):
     progress: RunProgress
     network: str | None = None
     promoted: bool = False
+    verdict: str | None = None
     reason: str | None = None
     resumed: int = 0
     card: RunCard | None = None

@@ -64,9 +64,12 @@ def run_demo(client: Client, request: RunRequest, console: Console) -> DemoResul
         run = watch_run(client, started_one.id, console)
     if run.state != "complete" or run.network is None:
         raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
-    _wait_for_champion(client, run.network)
-    console.print(f"Published network {run.network[:12]}; it is the champion and answers now.")
-    held_out = _measure(client, snapshot, run.network, console)
+    if run.promoted:
+        _wait_for_champion(client, run.network)
+    console.print(f"Published network {run.network[:12]}; it {run.verdict}.")
+    # A champion of before goes on where the new network is found worse, and is measured.
+    champion = client.gallery.champion(DATASET).network or run.network
+    held_out = _measure(client, snapshot, champion, console)
     return DemoResult(run, snapshot, held_out, time.monotonic() - started)
 
 

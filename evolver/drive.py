@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 from commons.errors import DiceboxError
 from commons.messages import Individual, Run
 from commons.ports import Engine
+from commons.promotion import put_to_use
 from evolver.breeding import Breeding
 from evolver.budget import Plan
 from evolver.crew import Crew
@@ -125,7 +126,7 @@ class Drive:
         self._collect()
 
     def publish(self, gallery: Gallery) -> Run:
-        """Export the best network, register it, promote it if asked; return the ended run.
+        """Export the best network, register it, promote it as asked for; return the ended run.
 
         Raises:
             DiceboxError: There is nothing to publish, or it could not be published.
@@ -139,9 +140,15 @@ class Drive:
         card = export_best(found, self._prepared, self._crew, wait=lambda: self._wait("publishing"))
         network = gallery.register(card)
         self.run = self.run.model_copy(update={"network": network})
-        if self.run.request.promote == "auto":
-            gallery.promote(self.run.request.dataset, network)
-            self.run = self.run.model_copy(update={"promoted": True})
+        outcome = put_to_use(
+            gallery,
+            self.run.request.dataset,
+            network,
+            self.run.request.promote,
+            self._crew.now,
+            lambda: self._wait("publishing"),
+        )
+        self.run = self.run.model_copy(update=vars(outcome))
         return self.end("stopped" if self._stopping else "complete")
 
     def end(self, state: str, reason: str | None = None) -> Run:

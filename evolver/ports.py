@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from commons.messages import (
-    Champion,
     Evaluation,
     FreezeRequest,
     Individual,
@@ -13,6 +12,7 @@ from commons.messages import (
     Snapshot,
 )
 from commons.network_card import NetworkCard
+from commons.trial_messages import Trial, TrialRequest
 
 BlobKind = Literal["weights", "checkpoint"]
 # States of a run that nobody ever goes on with.
@@ -192,6 +192,10 @@ class Gallery(Protocol):
         """Register a network whose files are in the blobs and return its id."""
         ...
 
-    def promote(self, dataset: str, network: str) -> Champion:
-        """Make a registered network the one that answers for a dataset."""
+    def try_out(self, dataset: str, request: TrialRequest) -> Trial:
+        """Put a network on trial beside the champion, or promote it where there is none."""
+        ...
+
+    def trials(self, dataset: str) -> list[Trial]:
+        """Return the trials of a dataset, newest first."""
         ...

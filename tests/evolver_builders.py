@@ -13,7 +13,6 @@ from commons.genome import Genome, genome_hash
 from commons.jobs import JobEvent, JobResult, JobSpec, WorkerInfo, result_blob, stored_result
 from commons.messages import (
     Category,
-    Champion,
     Evaluation,
     FreezeRequest,
     Individual,
@@ -36,6 +35,7 @@ from commons.training import (
     TrainJob,
     TrainResult,
 )
+from commons.trial_messages import Trial, TrialRequest, TrialState
 from evolver.journal import summarised
 from evolver.limits import Problem
 from evolver.operators import create, cross, mutate
@@ -418,11 +418,16 @@ class FakeSensory:
 
 @dataclass
 class FakeGallery:
-    """Remembers what was registered and promoted, or refuses."""
+    """Remembers what was registered and promoted, or refuses.
+
+    A trial has the first of the states, and each time it is looked at the next one.
+    """
 
     cards: list[NetworkCard] = field(default_factory=list)
     promoted: list[tuple[str, str]] = field(default_factory=list)
     refuses: bool = False
+    states: list[TrialState] = field(default_factory=lambda: ["promoted"])
+    tried: list[Trial] = field(default_factory=list)
 
     def register(self, card: NetworkCard) -> str:
         if self.refuses:
@@ -430,9 +435,29 @@ class FakeGallery:
         self.cards.append(card)
         return network_id(card)
 
-    def promote(self, dataset: str, network: str) -> Champion:
-        self.promoted.append((dataset, network))
-        return Champion(dataset=dataset, network=network)
+    def try_out(self, dataset: str, request: TrialRequest) -> Trial:
+        state: TrialState = self.states[0]
+        if state == "promoted":
+            self.promoted.append((dataset, request.network))
+        trial = Trial(
+            id=1,
+            dataset=dataset,
+            network=request.network,
+            champion=None,
+            mode=request.mode,
+            share=0.1,
+            promote=request.promote,
+            state=state,
+            started=0.0,
+            reason="the judge said so",
+        )
+        self.tried.append(trial)
+        return trial
+
+    def trials(self, dataset: str) -> list[Trial]:
+        if len(self.states) > 1:
+            self.states.pop(0)
+        return [self.tried[-1].model_copy(update={"state": self.states[0]})]
 
 
 class MemoryRuns:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import httpx
 from pydantic import BeforeValidator, Field, ValidationError
@@ -20,7 +20,7 @@ from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import authorization
 from commons.errors import InvalidInputError, UnavailableError
 from commons.genome import Genome, genome_from_json
-from commons.messages import DatasetName, ImageShape, ResizePolicy, Sha256
+from commons.messages import DatasetName, ImageShape, PromotePolicy, ResizePolicy, Sha256
 from commons.training import shape_from_text
 from trainer.adapters.example_cache import ExampleCache
 from trainer.standalone import Display, StandaloneTrainer
@@ -53,7 +53,8 @@ class Settings(commons.settings.Settings):
         seconds: Ends the training earlier.
         shape: Input size, such as 28x28x1; default: the median size of the images, at most 64x64.
         resize: Whether images are stretched, padded with black, or cut to it.
-        promote: Whether the network answers from now on.
+        promote: Whether the network answers: `auto` unless it is found worse than the champion,
+            `canary` for a tenth of the requests until it is found better or worse, or `never`.
     """
 
     data: Path = Path("dicebox-data")
@@ -68,7 +69,7 @@ class Settings(commons.settings.Settings):
     shape: Annotated[ImageShape | None, BeforeValidator(_shape)] = None
     resize: ResizePolicy = "fit"
     seed: int = Field(default=0, ge=0)
-    promote: Literal["auto", "never"] = "never"
+    promote: PromotePolicy = "never"
 
 
 @dataclass(frozen=True)

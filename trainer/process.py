@@ -50,7 +50,7 @@ def _train(settings: Settings) -> None:
         shape=settings.shape,
         resize=settings.resize,
         seed=settings.seed,
-        promote=settings.promote == "auto",
+        promote=settings.promote,
     )
     key = key_from_env(os.environ)
     urls = (settings.sensory_url, settings.classification_url)

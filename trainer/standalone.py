@@ -1,5 +1,6 @@
 """Trains one genome by itself, with the same jobs, engine and files as in an evolution."""
 
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import wait
@@ -11,9 +12,17 @@ from commons.adapters.services import GalleryClient, SensoryClient
 from commons.errors import DiceboxError, InvalidInputError
 from commons.genome import Genome
 from commons.jobs import JobSpec
-from commons.messages import FreezeRequest, ImageShape, ResizePolicy, Snapshot, Split
+from commons.messages import (
+    FreezeRequest,
+    ImageShape,
+    PromotePolicy,
+    ResizePolicy,
+    Snapshot,
+    Split,
+)
 from commons.network_card import Metrics, NetworkCard
 from commons.ports import Blobs, Engine
+from commons.promotion import put_to_use
 from commons.training import (
     EXPORT_FUNCTION,
     TRAIN_FUNCTION,
@@ -49,12 +58,15 @@ class TrainingRequest:
     shape: ImageShape | None = None
     resize: ResizePolicy = "fit"
     seed: int = 0
-    promote: bool = False
+    promote: PromotePolicy = "never"
 
 
 @dataclass(frozen=True)
 class Published:
-    """A network that was trained, exported and registered, with what was measured."""
+    """A network that was trained, exported and registered, with what was measured.
+
+    `verdict` says what it does now, as the rest of a sentence.
+    """
 
     network: str
     dataset: str
@@ -62,6 +74,7 @@ class Published:
     epochs: int
     seconds: float
     promoted: bool
+    verdict: str
     metrics: Metrics
 
 
@@ -205,15 +218,22 @@ class StandaloneTrainer:
         assert done.trained is not None  # noqa: S101 - both were just made or read
         assert done.card is not None  # noqa: S101
         network = self._gallery.publish(done.card, self._blobs.get)
-        if request.promote:
-            self._gallery.promote(done.card.dataset, network)
+        outcome = put_to_use(
+            self._gallery,
+            done.card.dataset,
+            network,
+            request.promote,
+            time.monotonic,
+            lambda: time.sleep(_POLL_S),
+        )
         return Published(
             network=network,
             dataset=done.card.dataset,
             snapshot=done.card.snapshot,
             epochs=done.trained.epochs,
             seconds=done.trained.seconds,
-            promoted=request.promote,
+            promoted=outcome.promoted,
+            verdict=outcome.verdict,
             metrics=done.card.metrics,
         )
 

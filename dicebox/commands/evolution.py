@@ -16,6 +16,7 @@ from dicebox.commands.options import (
     as_json,
     given,
     print_json,
+    promote_option,
     resize_option,
     seed_option,
     shape_option,
@@ -149,13 +150,7 @@ _goal_options = _options(
         metavar="N",
         help="Keep the weights of so many of the best.",
     ),
-    click.option(
-        "--promote",
-        type=click.Choice(["auto", "never"]),
-        default="auto",
-        show_default=True,
-        help="Whether the winner answers from now on.",
-    ),
+    promote_option("auto"),
 )
 
 
@@ -277,7 +272,7 @@ def _watch_or_stop(client: Client, what: RunRequest | str, console: Console) -> 
 
 def _summary(run: Run) -> str:
     progress = run.progress
-    served = "answers from now on" if run.promoted else "is published, not promoted"
+    served = run.verdict or "is published, not promoted"
     best = f"{100 * progress.best:.2f} %" if progress.best is not None else "-"
     network = run.network[:12] if run.network else "none"
     return (

@@ -1,4 +1,4 @@
-"""`dicebox networks`."""
+"""`dicebox networks`: the list, and the commands about who answers."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -6,16 +6,22 @@ from typing import Any
 import click
 from rich.table import Table
 
+from dicebox.commands.champions import history, promote, rollback, stop, trials, try_out
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
 
-@click.command()
+@click.group(invoke_without_command=True, short_help="List the networks; say who answers.")
 @click.option("--dataset", type=DatasetType(), help="Only those of one dataset.")
 @as_json
-@click.pass_obj
-def networks(place: Place, dataset: str | None, as_json: bool) -> None:
-    """List the published networks, newest first."""
+@click.pass_context
+def networks(context: click.Context, dataset: str | None, as_json: bool) -> None:
+    """List the published networks, newest first; or say which of them answers."""
+    if context.invoked_subcommand is not None:
+        if dataset is not None or as_json:
+            raise click.UsageError("--dataset and --json here are for the list alone")
+        return
+    place: Place = context.obj
     with connect(place.existing()) as client:
         found = client.gallery.networks(dataset)
     if as_json:
@@ -36,3 +42,7 @@ def networks(place: Place, dataset: str | None, as_json: bool) -> None:
             datetime.fromtimestamp(card["created"], UTC).strftime("%Y-%m-%d %H:%M UTC"),
         )
     print_table(table)
+
+
+for command in (promote, rollback, try_out, trials, stop, history):
+    networks.add_command(command)

@@ -3,8 +3,8 @@
 import json
 import shlex
 import sys
-from collections.abc import Sequence
-from typing import Any, get_args
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, get_args
 
 import click
 import httpx
@@ -12,9 +12,10 @@ from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from commons.messages import DatasetName, ResizePolicy, RunRequest
+from commons.messages import DatasetName, PromotePolicy, ResizePolicy, RunRequest
 from commons.training import shape_from_text
 
+Function = TypeVar("Function", bound=Callable[..., Any])
 _DATASET = TypeAdapter[str](DatasetName)
 
 
@@ -89,6 +90,22 @@ resize_option = click.option(
     show_default=True,
     help="Stretch, pad with black, or cut to the input size.",
 )
+
+
+def promote_option(default: PromotePolicy) -> Callable[[Function], Function]:
+    """Return the option that says whether a new network answers."""
+    return click.option(
+        "--promote",
+        type=click.Choice(get_args(PromotePolicy)),
+        default=default,
+        show_default=True,
+        help="Whether the network answers. Auto: at once where none does yet; else it is compared "
+        "with the champion on the newest snapshot's validation images and answers unless it is "
+        "worse there (exact McNemar test, 5 %). Canary: it answers a tenth of the requests until "
+        "it is better or worse on these images (e-value of 20), fails, or two weeks are over.",
+    )
+
+
 seed_option = click.option(
     "--seed",
     default=0,

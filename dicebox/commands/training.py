@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from commons.messages import ImageShape, ResizePolicy
+from commons.messages import ImageShape, PromotePolicy, ResizePolicy
 from commons.training import Budget
 from dicebox.client import Client
 from dicebox.commands.options import (
@@ -16,6 +16,7 @@ from dicebox.commands.options import (
     UrlType,
     as_json,
     print_json,
+    promote_option,
     resize_option,
     seed_option,
     shape_option,
@@ -71,13 +72,7 @@ from trainer.standalone import Published, TrainingRequest
 @shape_option
 @resize_option
 @seed_option
-@click.option(
-    "--promote",
-    type=click.Choice(["auto", "never"]),
-    default="never",
-    show_default=True,
-    help="Whether the network answers from now on.",
-)
+@promote_option("never")
 @as_json
 @click.pass_obj
 def train(
@@ -96,7 +91,7 @@ def train(
     shape: ImageShape | None,
     resize: ResizePolicy,
     seed: int,
-    promote: str,
+    promote: PromotePolicy,
     as_json: bool,
 ) -> None:
     """Train one genome on a dataset or a snapshot and publish the network.
@@ -134,7 +129,7 @@ def train(
         shape=shape,
         resize=resize,
         seed=seed,
-        promote=promote == "auto",
+        promote=promote,
     )
     console = progress_console()
     with training_bar(console, seconds) as bar:
@@ -186,5 +181,5 @@ def _summary(published: Published) -> str:
     return (
         f"network {published.network[:12]}: {100 * metrics.validation_accuracy:.2f} % of "
         f"{metrics.validation_images} validation images, {metrics.parameters:,} parameters, "
-        f"{published.epochs} epochs in {published.seconds:.1f} s"
+        f"{published.epochs} epochs in {published.seconds:.1f} s; it {published.verdict}"
     )

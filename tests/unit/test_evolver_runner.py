@@ -347,6 +347,39 @@ def test_the_network_of_a_run_that_never_promotes_is_only_registered() -> None:
     assert stage.gallery.promoted == []
 
 
+def test_a_winner_that_is_to_be_a_canary_is_put_on_trial_and_nobody_waits_for_the_end() -> None:
+    stage = Stage()
+    stage.gallery.states = ["running", "promoted"]
+    run = stage.evolve(seconds=20, promote="canary")
+    assert [trial.mode for trial in stage.gallery.tried] == ["canary"]
+    assert not run.promoted
+    assert str(run.verdict).startswith("answers 10 % of the requests")
+
+
+def test_a_winner_is_compared_with_the_champion_and_promoted_unless_it_is_worse() -> None:
+    stage = Stage()
+    stage.gallery.states = ["running", "running", "promoted"]
+    run = stage.evolve(seconds=20)
+    assert [trial.mode for trial in stage.gallery.tried] == ["check"]
+    assert (run.promoted, run.verdict) == (True, "answers from now on")
+
+
+def test_a_winner_that_is_found_worse_is_not_promoted_and_the_run_says_why() -> None:
+    stage = Stage()
+    stage.gallery.states = ["running", "refused"]
+    run = stage.evolve(seconds=20)
+    assert (run.state, run.promoted) == ("complete", False)
+    assert run.verdict == "is published, not promoted: the judge said so"
+
+
+def test_a_run_does_not_wait_for_ever_for_a_judge() -> None:
+    stage = Stage()
+    stage.gallery.states = ["running"]
+    run = stage.evolve(seconds=20)
+    assert (run.state, run.promoted) == ("complete", False)
+    assert str(run.verdict).startswith("is still compared")
+
+
 def test_a_winner_that_cannot_be_exported_gives_way_to_the_next() -> None:
     exports = []
 

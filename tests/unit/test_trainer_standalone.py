@@ -29,6 +29,7 @@ from commons.training import (
     TrainProgress,
     TrainResult,
 )
+from commons.trial_messages import Trial, TrialRequest
 from tests.onnx_builders import network_card
 from tests.sensory_house import MemoryBlobs
 from trainer.app import Settings, _NowAndThen, read_genome
@@ -125,8 +126,19 @@ class Bench:
         self.cards.append(card)
         return network_id(card)
 
-    def promote(self, *_: object) -> None:
-        self._do("promote")
+    def try_out(self, dataset: str, request: TrialRequest) -> Trial:
+        self._do("try")
+        return Trial(
+            id=1,
+            dataset=dataset,
+            network=request.network,
+            champion=None,
+            mode=request.mode,
+            share=0.1,
+            promote=True,
+            state="promoted" if request.mode == "check" else "running",
+            started=0.0,
+        )
 
     def fetched(self, *_: int) -> None:
         raise AssertionError("the cache of this bench reports nothing")
@@ -160,6 +172,13 @@ def test_it_fetches_trains_exports_and_publishes_in_this_order(
     assert bench.said == ["epoch 1", "epoch 1"]
     assert (published.dataset, published.epochs, published.promoted) == ("digits", 2, False)
     assert files(tmp_path) == []
+
+
+def test_a_network_that_is_to_be_a_canary_is_put_on_trial(bench: Bench, tmp_path: Path) -> None:
+    published = trainer(bench, tmp_path).train(replace(REQUEST, promote="canary"))
+    assert bench.did[-2:] == ["publish", "try"]
+    assert not published.promoted
+    assert published.verdict.startswith("answers 10 % of the requests")
 
 
 def test_shape_and_resize_go_into_examples_training_export_and_checkpoints(
@@ -206,17 +225,18 @@ def test_a_shape_or_resize_that_is_none_says_what_would_be(
     assert str(error.value) == words
 
 
-@pytest.mark.parametrize("fault", ["examples", "train", "export", "publish", "promote"])
+@pytest.mark.parametrize("fault", ["examples", "train", "export", "publish", "try"])
 def test_interrupted_anywhere_it_goes_on_there_with_the_same_network(
     bench: Bench, tmp_path: Path, fault: str
 ) -> None:
-    request = TrainingRequest(Genome(), None, "5" * 64, Budget(epochs=2), promote=True)
+    request = TrainingRequest(Genome(), None, "5" * 64, Budget(epochs=2), promote="auto")
     bench.fails[fault] = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         trainer(bench, tmp_path).train(request)
     bench.did.clear()
     published = trainer(bench, tmp_path).train(request)
-    assert bench.did[-2:] == ["publish", "promote"]
+    assert bench.did[-2:] == ["publish", "try"]
+    assert (published.promoted, published.verdict) == (True, "answers from now on")
     assert ("train" in bench.did) == (fault in ("examples", "train"))
     assert ("export" in bench.did) == (fault in ("examples", "train", "export"))
     assert {network_id(card) for card in bench.cards} == {published.network}

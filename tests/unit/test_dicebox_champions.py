@@ -1,0 +1,120 @@
+"""`dicebox networks`: who answers, and who shall, from the command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from commons.adapters.file_blobs import FileBlobs
+from commons.errors import ConflictError, DiceboxError
+from dicebox.command import dicebox
+from dicebox.connect import Place, connect
+from tests.onnx_builders import always, network_card
+
+
+class Shell:
+    """Calls `dicebox networks` on a data folder."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def __call__(self, *arguments: str) -> str:
+        result = self.result(*arguments)
+        if result.exception is not None:
+            raise result.exception
+        return result.stdout
+
+    def result(self, *arguments: str) -> Result:
+        return CliRunner().invoke(dicebox, ["--data", str(self.data), "networks", *arguments])
+
+    def json(self, *arguments: str) -> Any:
+        return json.loads(self(*arguments, "--json"))
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    return Shell(tmp_path / "data")
+
+
+@pytest.fixture
+def published(shell: Shell) -> list[str]:
+    """Give three networks for digits."""
+    blobs = FileBlobs(shell.data / "blobs")
+    cards = [network_card(blobs, always(i % 2), created=float(i)) for i in range(3)]
+    with connect(Place(shell.data)) as client:
+        return [client.gallery.register(card) for card in cards]
+
+
+def champion(shell: Shell) -> str | None:
+    listed = json.loads(shell.result("--json").stdout)["networks"]
+    return next((one["network"] for one in listed if one["champion"]), None)
+
+
+def test_promoting_and_going_back_and_one_further_back(shell, published) -> None:
+    for network in published:
+        assert "answers for digits from now on" in shell("promote", network[:12])
+    assert champion(shell) == published[2]
+    said = shell("rollback", "digits", "--reason", "it sees ghosts")
+    assert said == f"network {published[1][:12]} answers for digits again\n"
+    assert shell.json("rollback", "digits")["network"] == published[0]
+    with pytest.raises(ConflictError, match="no network answered for digits before"):
+        shell("rollback", "digits")
+    assert champion(shell) == published[0]
+
+
+def test_the_history_says_who_answered_and_why(shell, published) -> None:
+    for network in published[:2]:
+        shell("promote", network)
+    shell("rollback", "digits", "--reason", "ghosts")
+    lines = shell("history", "digits").splitlines()
+    assert f"rollback of {published[1][:12]}: ghosts" in lines[1]
+    assert [line.split()[-1] for line in lines[2:]] == ["promoted", "promoted"]
+    assert len(shell.json("history", "digits")["events"]) == 3
+    assert "Nobody has answered for pets" in shell("history", "pets")
+
+
+def test_a_canary_is_put_on_trial_listed_and_stopped(shell, published) -> None:
+    shell("promote", published[0])
+    assert "No trial yet" in shell("trials", "digits")
+    said = shell("try", published[1][:12], "--share", "0.25", "--no-promote")
+    assert said == f"network {published[1][:12]}: answers 25 % of the requests\n"
+    trial = shell.json("trials", "digits")["trials"][0]
+    assert (trial["mode"], trial["share"], trial["promote"]) == ("canary", 0.25, False)
+    assert "answers 25 %" in shell("trials", "digits")
+    assert "no longer on trial" in shell("stop", "digits")
+    assert "stopped" in shell("trials", "digits")
+
+
+def test_a_shadow_is_asked_about_every_request_unless_it_is_said_otherwise(
+    shell, published
+) -> None:
+    shell("promote", published[0])
+    assert "is asked too for 100 %" in shell("try", published[1], "--mode", "shadow")
+
+
+def test_where_nobody_answers_a_network_on_trial_is_promoted(shell, published) -> None:
+    assert "promoted: nobody answered" in shell("try", published[0], "--mode", "check")
+    assert champion(shell) == published[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["try", "0123456789", "--mode", "check", "--share", "0.5"],
+        ["try", "0123456789", "--mode", "check", "--no-promote"],
+        ["try", "0123456789", "--share", "2"],
+        ["try", "0123456789", "--mode", "coin"],
+        ["--dataset", "digits", "rollback", "digits"],
+        ["rollback"],
+        ["rollback", "No Name"],
+    ],
+)
+def test_what_cannot_be_meant_is_bad_usage(shell, published, arguments) -> None:
+    assert shell.result(*arguments).exit_code == 2
+
+
+def test_an_unknown_network_is_told(shell, published) -> None:
+    with pytest.raises(DiceboxError, match="no network"):
+        shell("promote", "0000000000")
