@@ -158,6 +158,6 @@ def _ask(
 
 def _decoded(data: bytes, how: Preprocessing) -> Decoded:
     try:
-        return decode_stored(data, how.shape, how.resize)
+        return decode_stored(data, how.shape, how.resize)[np.newaxis]
     except (InvalidInputError, TooLargeError) as error:
         return error
