@@ -2,7 +2,7 @@
 
 Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them):
 
-    POST /classify?dataset=&network=&top=   raw image bytes in, categories with probabilities out
+    POST /classify?dataset=&network=&top=   an image, or a form of files: categories, probabilities
     PUT  /network-files/{sha256}.{kind}     send a file of a network (npz, keras, onnx)
     GET  /network-files/{sha256}.{kind}     the file; HEAD says whether it is here
     POST /networks                          register a card; 409 `missing-files` if some are
@@ -25,5 +25,7 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
 `DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_MAX_NETWORK_FILE_BYTES`,
 `DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`, `DICEBOX_RECORD_SHARE`, `DICEBOX_HISTORY_S`,
-`DICEBOX_HISTORY_MOST`, `DICEBOX_SENSORY_URL`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
+`DICEBOX_HISTORY_MOST`, `DICEBOX_MOST_WAITING`, `DICEBOX_MOST_WAIT_S`, `DICEBOX_CACHED_ANSWERS`,
+`DICEBOX_LANES`, `DICEBOX_SERVER_PROCESSES`, `DICEBOX_DRAIN_S`, `DICEBOX_DEVICE`,
+`DICEBOX_GPU_MEMORY_BYTES`, `DICEBOX_SENSORY_URL`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """

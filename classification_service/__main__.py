@@ -1,20 +1,22 @@
-"""`python -m classification_service`: the service on granian."""
+"""`python -m classification_service`: the service, in several processes."""
 
 import os
 import sys
 
-from granian import Granian
-from granian.constants import Interfaces
-
 from classification_service.app import Settings
+from classification_service.server import Server, listen
+from commons.adapters.request_log import configure_logs
 from commons.adapters.shared_counts import share_counts
 from commons.errors import DiceboxError
 from commons.listening import listening_address
 from commons.settings import settings_from_env
 
+_WORKER = (sys.executable, "-m", "classification_service.worker")
+
 
 def main() -> None:
     """Serve until a signal ends it."""
+    configure_logs()
     try:
         settings = settings_from_env(Settings, os.environ)
         address = listening_address(
@@ -22,17 +24,11 @@ def main() -> None:
             lambda: settings.admin_url is not None,
             "set DICEBOX_ADMIN_URL to the address of the sensory service, which keeps the keys",
         )
+        share_counts(settings.data / "metrics" / "classification")
+        listener = listen(address, settings.port)
+        Server(listener, _WORKER, settings.server_processes, settings.drain_s).serve()
     except DiceboxError as error:
         sys.exit(f"classification_service: {error}")
-    share_counts(settings.data / "metrics" / "classification")
-    Granian(
-        "classification_service.wsgi:create",
-        address=address,
-        port=settings.port,
-        interface=Interfaces.WSGI,
-        factory=True,
-        blocking_threads=4,
-    ).serve()
 
 
 if __name__ == "__main__":

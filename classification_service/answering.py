@@ -76,11 +76,13 @@ class Answering:
             return None
         question.image = hashlib.sha256(question.data).hexdigest()
         network = question.choice.answering
-        said = self._cache.get((network.network, question.image, question.ask.top))
+        said = self._cache.get((network.network, question.image))
         if said is None:
             return None
         spent = Spent(0.0, 0.0, 0.0, 0)
-        return answer_json(self._wording(network), question.image, said, spent, None)
+        recorded = self._record(question, network, said, spent)
+        verdict = ranked(said[np.newaxis], question.ask.top)[0]
+        return answer_json(self._wording(network), question.image, verdict, spent, recorded)
 
     def answer(self, batch: Sequence[Question]) -> tuple[int, float]:
         """Answer questions of one group; return how many images were asked and the seconds."""
@@ -159,15 +161,17 @@ class Answering:
             top = question.ask.top
             if top not in verdicts:
                 verdicts[top] = ranked(said.probabilities, top)
-            image = question.image or hashlib.sha256(question.data).hexdigest()
+            question.image = question.image or hashlib.sha256(question.data).hexdigest()
             spent = Spent(
                 said.start - question.came, one.decode_s, said.infer_s, len(said.probabilities)
             )
-            recorded = self._record(question, image, said, first, spent)
+            probabilities = said.probabilities[first]
+            recorded = self._record(question, said.network, probabilities, spent)
+            if self._cache.is_on and said.network is question.choice.answering:
+                # A copy, for a row would keep its whole batch.
+                self._cache.put((said.network.network, question.image), probabilities.copy())
             verdict = verdicts[top][first]
-            if said.network is question.choice.answering:
-                self._cache.put((said.network.network, image, top), verdict)
-            question.reply = answer_json(words, image, verdict, spent, recorded)
+            question.reply = answer_json(words, question.image, verdict, spent, recorded)
 
     def _reply_tensors(self, question: Question, probabilities: Floats) -> None:
         question.probabilities = probabilities
@@ -179,18 +183,17 @@ class Answering:
                 self._gallery.compare(shadow, named == other)
 
     def _record(
-        self, question: Question, image: str, said: _Said, row: int, spent: Spent
+        self, question: Question, network: LoadedNetwork, probabilities: Floats, spent: Spent
     ) -> str | None:
         if self._recorder is None:
             return None
-        card = said.network.card
         return self._recorder.offer(
             data=question.data,
-            image=image,
-            dataset=card.dataset,
-            network=said.network.network,
-            categories=card.categories,
-            probabilities=said.probabilities[row],
+            image=question.image,
+            dataset=network.card.dataset,
+            network=network.network,
+            categories=network.card.categories,
+            probabilities=probabilities,
             seconds=spent.decode_s + spent.infer_s,
         )
 

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from commons.messages import Category
 
+_FEW = 40
+
 # Indices of the most probable categories, most probable first, with their probabilities.
 Verdict = Sequence[tuple[int, float]]
 
@@ -53,6 +55,13 @@ def ranked(probabilities: npt.NDArray[np.float32], top: int) -> list[list[tuple[
 
     Equal probabilities keep the order of the categories.
     """
+    if probabilities.shape[1] <= _FEW:
+        # The standard library is there before numpy has begun.
+        rows: list[list[float]] = probabilities.tolist()
+        return [
+            [(i, row[i]) for i in sorted(range(len(row)), key=row.__getitem__, reverse=True)[:top]]
+            for row in rows
+        ]
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
     values = np.take_along_axis(probabilities, order, axis=1)
     return [

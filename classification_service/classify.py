@@ -6,7 +6,9 @@ same steps itself: `begin`, then `answer` for what is quick and `submit` for wha
 
 import logging
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -31,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 _QUICK_S = 0.0003
 _QUICK_BYTES = 128 * 1024
 _QUICK_PIXELS = 256 * 256
+# From so many on, a picture goes by a lane of its own: others must not wait for its decoding.
+_LARGE_PIXELS = 4_000_000
 _OF_IMAGE = frozenset({"not-an-image", "too-many-pixels"})
 _TOGETHER = 32
 
@@ -69,9 +73,15 @@ class Answerer:
         self._admission = admission or Admission(2**62)
         self._show_queue = show_queue
         self._lanes = Lanes(self._serve, lanes)
+        self._slow_lane = Lanes(partial(self._serve, is_typical=False))
         self._answering = Answering(
             gallery, self._now, cache or ResponseCache(0), recorder, count_batch, self._shadow
         )
+
+    @property
+    def waiting(self) -> int:
+        """How many images wait for an answer, or are asked about."""
+        return self._admission.inside
 
     def classify(self, ask: Ask, data: bytes, deadline: float = math.inf) -> bytes:
         """Return the `Classification` of an image as JSON.
@@ -87,7 +97,7 @@ class Answerer:
         """
         question = self._begin(ask, data, deadline)
         if not question.is_settled:
-            self._lanes.run([question])
+            self._run([question])
         if question.error is not None:
             raise question.error
         return question.reply
@@ -104,7 +114,7 @@ class Answerer:
         refused: list[UploadFault] = []
         for some in _by(files, _TOGETHER):
             questions = self._begun(ask, some, deadline)
-            self._lanes.run([question for _, question in questions if not question.is_settled])
+            self._run([question for _, question in questions if not question.is_settled])
             for name, question in questions:
                 error = question.error
                 if error is None:
@@ -144,7 +154,7 @@ class Answerer:
             Question.about(choice, now, deadline, images=images[at : at + _TOGETHER])
             for at in range(0, len(images), _TOGETHER)
         ]
-        self._lanes.run(questions)
+        self._run(questions)
         found: list[Floats] = []
         for question in questions:
             if question.error is not None:
@@ -184,9 +194,9 @@ class Answerer:
         pixels = said_pixels(question.data)
         return pixels is not None and pixels <= _QUICK_PIXELS
 
-    def submit(self, question: Question, done: Callable[[], None]) -> None:
+    def submit(self, question: Question, done: Callable[[], object]) -> None:
         """Have a question answered in another thread, which then calls `done`."""
-        self._lanes.submit(question, done)
+        self._lane_of(question).submit(question, done)
 
     def answer(self, questions: Sequence[Question]) -> None:
         """Answer questions, together where that is faster; never raises."""
@@ -218,10 +228,28 @@ class Answerer:
             raise
         return questions
 
-    def _serve(self, batch: Sequence[Question]) -> None:
-        self._show_queue(self._admission.inside)
+    def _run(self, questions: Sequence[Question]) -> None:
+        """Return when all of these are answered."""
+        answered = threading.Semaphore(0)
+        for question in questions:
+            self.submit(question, answered.release)
+        for _ in questions:
+            answered.acquire()
+
+    def _lane_of(self, question: Question) -> Lanes:
+        if question.images is None:
+            pixels = said_pixels(question.data)
+            if pixels is None or pixels > _LARGE_PIXELS:
+                return self._slow_lane
+        return self._lanes
+
+    def _serve(self, batch: Sequence[Question], *, is_typical: bool = True) -> None:
+        if self._admission.inside > len(batch):
+            self._show_queue(self._admission.inside)
         try:
-            self._admission.learn(*self._answering.answer(batch))
+            images, seconds = self._answering.answer(batch)
+            if is_typical:
+                self._admission.learn(images, seconds)
         except Exception as error:
             # The outermost loop of a lane: the next batch has nothing to do with this one.
             _LOG.exception("a batch of %d questions failed", len(batch))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from classification_service.questions import Question
 
-Done = Callable[[], None]
+Done = Callable[[], object]
 
 
 class Lanes:
@@ -35,14 +35,6 @@ class Lanes:
                 name = f"lane-{self._started}"
                 threading.Thread(target=self._run, name=name, daemon=True).start()
             self._changed.notify()
-
-    def run(self, questions: Sequence[Question]) -> None:
-        """Return when all of these are answered."""
-        answered = threading.Semaphore(0)
-        for question in questions:
-            self.submit(question, answered.release)
-        for _ in questions:
-            answered.acquire()
 
     def _run(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""The process: environment in, watched app out (a factory, so that importing does nothing)."""
+"""The app for another WSGI server (a factory, so that importing does nothing)."""
 
 import os
 

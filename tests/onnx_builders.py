@@ -137,3 +137,43 @@ def network_card(blobs: Blobs, onnx: bytes | None = None, **changes: Any) -> Net
         "versions": {"keras": "3"},
     }
     return NetworkCard(**{**fields, **changes})
+
+
+def costly(shape: tuple[int, int, int], *, layers: int = 8, channels: int = 32) -> bytes:
+    """Return a network of convolutions that takes some milliseconds an image, alone or in a batch.
+
+    Bright pictures are of category 1, dark ones of category 0.
+    """
+    height, width, depth = shape
+    kernel = np.zeros((channels, channels, 3, 3), np.float32)
+    kernel[np.arange(channels), np.arange(channels), 1, 1] = 1.0
+    first = np.full((channels, depth, 1, 1), 1 / depth, np.float32)
+    column = np.full(channels, 8.0 / channels / 255, np.float32)
+    nodes = [
+        helper.make_node("Transpose", ["images"], ["channels_first"], perm=[0, 3, 1, 2]),
+        helper.make_node("Conv", ["channels_first", "first"], ["layer0"]),
+        *(
+            helper.make_node("Conv", [f"layer{i}", "kernel"], [f"layer{i + 1}"], pads=[1, 1, 1, 1])
+            for i in range(layers)
+        ),
+        helper.make_node("GlobalAveragePool", [f"layer{layers}"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"], axis=1),
+        helper.make_node("MatMul", ["flat", "weights"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "costly",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", height, width, depth])],
+        [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 2])],
+        [
+            numpy_helper.from_array(first, "first"),
+            numpy_helper.from_array(kernel, "kernel"),
+            numpy_helper.from_array(np.stack([-column, column], axis=1), "weights"),
+            numpy_helper.from_array(np.array([4.0, -4.0], np.float32), "bias"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())

@@ -8,6 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -279,6 +280,7 @@ def _comes_from_here(environ: "WSGIEnvironment") -> bool:
     return peer in LOOPBACK and forwarded in LOOPBACK
 
 
+@lru_cache(256)
 def _is_local(value: str) -> bool:
     try:
         return urlsplit(value if "//" in value else f"//{value}").hostname in LOOPBACK

@@ -7,7 +7,8 @@ can be read from the tables is read at the scrape, where it is the same for all.
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from flask import request
 from prometheus_client import (
@@ -82,6 +83,22 @@ class ServiceMetrics:
         answered[0].inc()
         answered[1].observe(seconds)
 
+    def observe_all(self, method: str, route: str, status: int, seconds: Sequence[float]) -> None:
+        """Count some requests that ended alike at once, for less than each alone would cost."""
+        self.observe(method, route, status, seconds[0])
+        if len(seconds) == 1:
+            return
+        counter, histogram = self._answered[method, route, status]
+        counter.inc(len(seconds) - 1)
+        buckets: dict[int, int] = {}
+        for each in seconds[1:]:
+            bucket = bisect_left(_BUCKETS, each)
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        # The library observes one by one, each with two writes to the file that is shared.
+        histogram._sum.inc(sum(seconds[1:]))
+        for bucket, times in buckets.items():
+            histogram._buckets[bucket].inc(times)
+
     def text(self) -> bytes:
         """Return the figures of all processes in Prometheus' text form."""
         registry = CollectorRegistry()
@@ -104,6 +121,7 @@ class ServingMetrics(ServiceMetrics):
             buckets=_BATCH_SIZES,
             registry=self._registry,
         ).labels(service)
+        self._shown = 0
         # A process that has ended waits for nothing: its part is left out of the sum.
         self._queue = Gauge(
             "dicebox_queue_images",
@@ -125,7 +143,9 @@ class ServingMetrics(ServiceMetrics):
 
     def show_queue(self, images: int) -> None:
         """Say how many images wait in this process."""
-        self._queue.set(images)
+        if images != self._shown:
+            self._shown = images
+            self._queue.set(images)
 
 
 def route_of_request() -> str:
