@@ -47,6 +47,8 @@ def create() -> "WSGIApplication":
     try:
         settings = sensory_service.app.Settings.from_env(os.environ)
         serving = settings_from_env(classification_service.app.Settings, os.environ)
+        # This process has the cores for itself, where the service alone shares them with others.
+        serving = serving.model_copy(update={"server_processes": 1})
         front = create_front(settings.data, watch=True, settings=settings, serving=serving)
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
