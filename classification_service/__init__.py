@@ -20,12 +20,21 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /classifications/{id}              one of them; /image and /thumbnail beside
     POST /classifications/{id}/correction   what it really shows; becomes a label, once
     DELETE /classifications/{id}            for good; /classifications?image= all of an image
+    POST /jobs?network=&dataset=&open=      many images, one or more networks: ids at once
+    GET  /jobs, /jobs/{id}                  the jobs of this key; DELETE forgets one
+    POST /jobs/{id}/images?open=            more images for an open job; /close, /cancel beside
+    GET  /jobs/{id}/results?category=       what was said, page by page; results.csv: all of it
     GET  /healthz, /readyz
 
+`python -m classification_service.job_worker` takes parts of jobs from the queue
+`classification.jobs` and does the chores of the service.
+
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
-`DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`, `DICEBOX_MAX_NETWORK_FILE_BYTES`,
-`DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`, `DICEBOX_RECORD_SHARE`, `DICEBOX_HISTORY_S`,
-`DICEBOX_HISTORY_MOST`, `DICEBOX_MOST_WAITING`, `DICEBOX_MOST_WAIT_S`, `DICEBOX_CACHED_ANSWERS`,
-`DICEBOX_LANES`, `DICEBOX_SERVER_PROCESSES`, `DICEBOX_DRAIN_S`, `DICEBOX_DEVICE`,
-`DICEBOX_GPU_MEMORY_BYTES`, `DICEBOX_SENSORY_URL`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
+`DICEBOX_BROKER_URL`, `DICEBOX_MAX_JOB_IMAGES`, `DICEBOX_JOB_KEPT_S`, `DICEBOX_JOB_OPEN_S`,
+`DICEBOX_JOB_LEASE_S`, `DICEBOX_REFRESH_S`, `DICEBOX_MAX_BODY_BYTES`,
+`DICEBOX_MAX_NETWORK_FILE_BYTES`, `DICEBOX_SPARE_NETWORKS`, `DICEBOX_SPARE_BYTES`,
+`DICEBOX_RECORD_SHARE`, `DICEBOX_HISTORY_S`, `DICEBOX_HISTORY_MOST`, `DICEBOX_MOST_WAITING`,
+`DICEBOX_MOST_WAIT_S`, `DICEBOX_CACHED_ANSWERS`, `DICEBOX_LANES`, `DICEBOX_SERVER_PROCESSES`,
+`DICEBOX_DRAIN_S`, `DICEBOX_DEVICE`, `DICEBOX_GPU_MEMORY_BYTES`, `DICEBOX_SENSORY_URL`,
+`DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """

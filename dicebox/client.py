@@ -5,6 +5,7 @@ from typing import Self
 import httpx
 
 from commons.adapters.history_client import HistoryClient
+from commons.adapters.job_client import JobClient
 from commons.adapters.services import (
     AdminClient,
     Caller,
@@ -42,6 +43,7 @@ class Client:
         self.evolution = EvolutionClient(caller)
         self.gallery = GalleryClient(caller)
         self.history = HistoryClient(caller)
+        self.jobs = JobClient(caller)
         self.admin = AdminClient(caller)
 
     def __enter__(self) -> Self:

@@ -20,6 +20,7 @@ from dicebox.commands.evolution import evolve
 from dicebox.commands.genomes import genomes
 from dicebox.commands.history import history
 from dicebox.commands.images import import_images
+from dicebox.commands.jobs import jobs
 from dicebox.commands.keys import keys
 from dicebox.commands.load import load
 from dicebox.commands.networks import networks
@@ -104,6 +105,7 @@ for command in (
     train,
     classify,
     history,
+    jobs,
     networks,
     runs,
     genomes,
