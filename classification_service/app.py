@@ -92,8 +92,8 @@ class Settings(commons.settings.Settings):
         max_job_images: A job of more images is refused.
         job_kept_s: A job is kept for so long after its end, with its images.
         job_open_s: A job that is left open gets no more images after so long without any.
-        job_lease_s: A part of a job whose worker died goes to another one after so long, where
-            there is no broker that notices it.
+        job_lease_s: A worker that says nothing for so long is taken for dead: others do what it
+            had begun.
         record_share: How many of all classifications are recorded, with their images; 0: none.
         history_s: How long they are kept.
         history_most: How many of them are kept.
@@ -267,7 +267,7 @@ def create_job_worker(settings: Settings) -> JobWorker:
     if settings.sensory_url is not None:
         judge = _create_judge(settings, database, settings.sensory_url)
         chores.append(Chore("judging trials", _JUDGE_S, judge.step))
-    return jobs.worker(_job_gallery(settings, database, blobs), chores)
+    return jobs.worker(_job_gallery(settings, database, blobs), chores, settings.job_lease_s)
 
 
 def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> TrialJudge:

@@ -8,7 +8,11 @@ from flask_openapi3 import APIBlueprint
 from sqlalchemy import Engine
 
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
-from classification_service.adapters.job_work_tables import SqlJobCleaning, SqlJobWork
+from classification_service.adapters.job_work_tables import (
+    SqlAnswerBook,
+    SqlJobCleaning,
+    SqlJobWork,
+)
 from classification_service.chores import Chore, Chores
 from classification_service.consumer import JobWorker
 from classification_service.gallery import Gallery
@@ -39,10 +43,16 @@ class JobAssembly:
         )
         return job_routes(desk, JobResults(catalog, images, networks), count)
 
-    def worker(self, gallery: Gallery, chores: Sequence[Chore]) -> JobWorker:
-        """Return what works on jobs, and does chores beside."""
-        work = SqlJobWork(self.database)
-        parts = PartClassifier(work, gallery, self.blobs, self.clock)
+    def worker(self, gallery: Gallery, chores: Sequence[Chore], claim_s: float) -> JobWorker:
+        """Return what works on jobs, and does chores beside.
+
+        Args:
+            gallery: Where networks are found by their ids.
+            chores: What is done beside.
+            claim_s: A worker that says nothing for so long is taken for dead.
+        """
+        work, book = SqlJobWork(self.database), SqlAnswerBook(self.database)
+        parts = PartClassifier(work, book, gallery, self.blobs, self.clock, claim_s)
         return JobWorker(self.queue, work, parts, Chores(chores, self.clock), self.clock)
 
     def chore(self, kept_s: float, open_s: float) -> Chore:

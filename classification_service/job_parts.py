@@ -8,7 +8,7 @@ import numpy as np
 from classification_service.answers import ranked
 from classification_service.batching import stacked
 from classification_service.gallery import Gallery
-from classification_service.job_ports import JobWork, PartImage, PartWork, Said
+from classification_service.job_ports import AnswerBook, JobWork, PartImage, PartWork, Said
 from classification_service.loading import LoadedNetwork
 from commons.adapters.decode import Pixels, decode_stored
 from commons.errors import (
@@ -27,6 +27,7 @@ _MOST_TOGETHER = 64
 _FLOAT_BYTES = 4
 # Then others have their turn, and no lease of a queue ends meanwhile.
 _TURN_S = 10.0
+_OTHERS_S = 0.2
 
 Decoded = Pixels | InvalidInputError | TooLargeError
 
@@ -34,21 +35,33 @@ Decoded = Pixels | InvalidInputError | TooLargeError
 class PartClassifier:
     """Classifies parts of jobs as `POST classify` does it: same decoder, same preprocessing.
 
-    What is said of an image is looked up before a network is asked, and kept before the next
-    images are taken: a kill costs the answers to one batch, and nothing is asked twice.
+    Images are claimed before a network is asked about them, and what it says is kept before the
+    next ones are taken: a kill costs the answers to one batch, and nothing is asked twice.
 
     Args:
-        work: What is to be done, and what was said.
+        work: What is to be done.
+        book: What was said.
         gallery: Brings networks into memory.
         blobs: Where the bytes of images are.
         clock: What time it is.
+        claim_s: Who claimed images and says nothing for so long is taken for dead.
     """
 
-    def __init__(self, work: JobWork, gallery: Gallery, blobs: Blobs, clock: Clock) -> None:
+    def __init__(
+        self,
+        work: JobWork,
+        book: AnswerBook,
+        gallery: Gallery,
+        blobs: Blobs,
+        clock: Clock,
+        claim_s: float,
+    ) -> None:
         self._work = work
+        self._book = book
         self._gallery = gallery
         self._blobs = blobs
         self._clock = clock
+        self._claim_s = claim_s
 
     def classify(self, number: int, stopped: Callable[[], bool]) -> bool:
         """Say whether there is nothing left to be done for a part; if there is, come again.
@@ -67,20 +80,24 @@ class PartClassifier:
             self.give_up(number, "the bytes of its images are gone")
             return True
         until = self._clock.monotonic() + _TURN_S
+        others = 0
         for images in _together(part.images, networks):
             decoded: dict[tuple[str, Preprocessing], Decoded] = {}
             for loaded in list(networks):
                 if stopped() or self._clock.monotonic() >= until:
                     return False
                 try:
-                    said = _ask(loaded, self._unsaid(images, loaded), data, decoded)
+                    others += self._answer(part, loaded, images, data, decoded)
                 except InvalidInputError as error:
                     # It took such images when it was loaded: not they are wrong but the network.
                     self._work.give_up(number, loaded.network, str(error))
                     networks.remove(loaded)
-                    continue
-                if said and not self._work.record(number, said, self._clock.now()):
+                except _OverError:
                     return True
+        if others:
+            # Another worker is about to say it, or has died: its claims end.
+            self._clock.sleep(_OTHERS_S)
+            return False
         self._work.finish(number, self._clock.now())
         return True
 
@@ -98,9 +115,35 @@ class PartClassifier:
                 self._work.give_up(part.number, network, str(error))
         return networks
 
-    def _unsaid(self, images: Sequence[PartImage], loaded: LoadedNetwork) -> list[PartImage]:
-        said = self._work.said([one.image for one in images], [loaded.network])
-        return [one for one in images if (one.image, loaded.network) not in said]
+    def _answer(
+        self,
+        part: PartWork,
+        loaded: LoadedNetwork,
+        images: Sequence[PartImage],
+        data: bytes,
+        decoded: dict[tuple[str, Preprocessing], Decoded],
+    ) -> int:
+        """Keep what a network says of images; return of how many others are asking it now."""
+        now, network = self._clock.now(), loaded.network
+        names = [one.image for one in images]
+        claim = self._book.claim(names, network, now, now + self._claim_s)
+        if not claim.mine:
+            return claim.others
+        mine = set(claim.mine)
+        is_kept = False
+        try:
+            said = _ask(loaded, [one for one in images if one.image in mine], data, decoded)
+            is_kept = self._book.record(part.number, said, self._clock.now())
+        finally:
+            if not is_kept:
+                self._book.release(claim.mine, network)
+        if not is_kept:
+            raise _OverError
+        return claim.others
+
+
+class _OverError(Exception):
+    """The part is not to be worked on any more."""
 
 
 def _together(

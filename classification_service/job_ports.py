@@ -167,18 +167,10 @@ class JobImages(Protocol):
 
 
 class JobWork(Protocol):
-    """What a worker needs of the jobs."""
+    """What a worker needs of the jobs and their parts."""
 
     def begin(self, part: int, when: float) -> PartWork | None:
         """Return a part to be worked on; nothing if there is nothing to be done for it."""
-        ...
-
-    def said(self, images: Sequence[str], networks: Sequence[str]) -> set[tuple[str, str]]:
-        """Return those of all (image, network) of which it is known what is said."""
-        ...
-
-    def record(self, part: int, said: Sequence[Said], when: float) -> bool:
-        """Keep what was said durably and say whether the part is still to be worked on."""
         ...
 
     def give_up(self, part: int, network: str | None, reason: str) -> None:
@@ -191,6 +183,35 @@ class JobWork(Protocol):
 
     def lost(self, before: float, now: float, limit: int) -> list[int]:
         """Return parts whose task was sent before a time and is not done, and note it is sent."""
+        ...
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Images that a network is to be asked about by whoever claimed them, and by nobody else.
+
+    Args:
+        mine: Those that were free.
+        others: How many somebody else has at the moment.
+    """
+
+    mine: Sequence[str]
+    others: int
+
+
+class AnswerBook(Protocol):
+    """What networks say of images, kept once, whoever asks."""
+
+    def claim(self, images: Sequence[str], network: str, now: float, until: float) -> Claim:
+        """Claim what nobody knows yet of some images, up to a time: then it is free again."""
+        ...
+
+    def release(self, images: Sequence[str], network: str) -> None:
+        """Give images back of which nothing was recorded."""
+        ...
+
+    def record(self, part: int, said: Sequence[Said], when: float) -> bool:
+        """Keep what was said durably, unless the part is not to be worked on any more: say so."""
         ...
 
 

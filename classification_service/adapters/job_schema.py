@@ -69,7 +69,8 @@ IMAGE = Table(
     Index("job_image_by_image", "image"),
     sqlite_autoincrement=True,
 )
-# What a network says of an image, whoever asked: jobs only look at it.
+# What a network says of an image, whoever asked: jobs only look at it. Until it is `said`,
+# somebody is about to ask, and nobody else does up to the time `claimed`.
 ANSWER = Table(
     "job_answer",
     METADATA,
@@ -80,7 +81,8 @@ ANSWER = Table(
     Column("answers", Text),
     Column("kind", String(64)),
     Column("reason", Text),
-    Column("said", Float, nullable=False),
+    Column("said", Float),
+    Column("claimed", Float, nullable=False),
 )
 # Who adds images and who takes answers away go one after the other: an answer that seems to be
 # nobody's may be that of an image which is just being added.

@@ -175,7 +175,9 @@ def _why(connection: Connection, job: int) -> str:
     for query in (
         select(NETWORK.c.reason).where(NETWORK.c.job == job, NETWORK.c.reason.is_not(None)),
         select(PART.c.reason).where(PART.c.job == job, PART.c.reason.is_not(None)),
-        select(ANSWER.c.reason).select_from(of_job).where(IMAGE.c.job == job),
+        select(ANSWER.c.reason)
+        .select_from(of_job)
+        .where(IMAGE.c.job == job, ANSWER.c.reason.is_not(None)),
     ):
         reason = connection.execute(query.limit(1)).scalar()
         if reason is not None:

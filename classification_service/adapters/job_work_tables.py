@@ -17,10 +17,12 @@ from classification_service.adapters.job_schema import (
     PART,
 )
 from classification_service.adapters.job_tables import chunks, finish_if_done
-from classification_service.job_ports import PartImage, PartWork, Said
+from classification_service.job_ports import Claim, PartImage, PartWork, Said
 from commons.adapters.database import one_at_a_time, reading, writing
 
 _AT_ONCE = 100
+_PAIR = ("image", "network")
+_SAID = ("category", "confidence", "answers", "kind", "reason", "said")
 
 
 class SqlJobWork:
@@ -55,33 +57,6 @@ class SqlJobWork:
                 images=[PartImage(one.image, one.file, one.start, one.size) for one in images],
                 networks=list(networks.scalars()),
             )
-
-    def said(self, images: Sequence[str], networks: Sequence[str]) -> set[tuple[str, str]]:
-        """Return those of all (image, network) of which it is known what is said."""
-        with reading(self._database) as connection:
-            return {
-                (row.image, row.network)
-                for some in chunks(images)
-                for row in connection.execute(
-                    select(ANSWER.c.image, ANSWER.c.network).where(
-                        ANSWER.c.image.in_(some), ANSWER.c.network.in_(networks)
-                    )
-                )
-            }
-
-    def record(self, part: int, said: Sequence[Said], when: float) -> bool:
-        """Keep what was said durably and say whether the part is still to be worked on."""
-        with writing(self._database) as connection:
-            row = _unfinished(connection, part)
-            if row is None:
-                return False
-            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-            connection.execute(
-                dialect.insert(ANSWER).on_conflict_do_nothing(),
-                [_answer_row(one, when) for one in said],
-            )
-            _count(connection, row, when)
-            return True
 
     def give_up(self, part: int, network: str | None, reason: str) -> None:
         """Write down why a network cannot answer this job, or nobody can answer this part."""
@@ -123,6 +98,67 @@ class SqlJobWork:
             for some in chunks(parts):
                 connection.execute(PART.update().where(PART.c.sequence.in_(some)).values(sent=now))
             return parts
+
+
+class SqlAnswerBook:
+    """`classification_service.job_ports.AnswerBook` in a database from `create_database`."""
+
+    def __init__(self, database: sqlalchemy.Engine) -> None:
+        self._database = database
+
+    def claim(self, images: Sequence[str], network: str, now: float, until: float) -> Claim:
+        """Claim what nobody knows yet of some images, up to a time: then it is free again."""
+        query = select(ANSWER.c.image).where(
+            ANSWER.c.image.in_(images), ANSWER.c.network == network, ANSWER.c.said.is_not(None)
+        )
+        with reading(self._database) as connection:
+            said = set(connection.execute(query).scalars())
+        # In one order for all, or two that claim the same would wait for each other.
+        unsaid = sorted(image for image in images if image not in said)
+        if not unsaid:
+            return Claim([], 0)
+        with writing(self._database) as connection:
+            insert = _insert(connection)(ANSWER).values(
+                [{"image": image, "network": network, "claimed": until} for image in unsaid]
+            )
+            is_free = and_(ANSWER.c.said.is_(None), ANSWER.c.claimed <= now)
+            taken = insert.on_conflict_do_update(
+                index_elements=_PAIR, set_={"claimed": until}, where=is_free
+            ).returning(ANSWER.c.image)
+            mine = set(connection.execute(taken).scalars())
+            said = set(connection.execute(query).scalars())
+        return Claim(
+            [image for image in unsaid if image in mine],
+            sum(image not in mine and image not in said for image in unsaid),
+        )
+
+    def release(self, images: Sequence[str], network: str) -> None:
+        """Give images back of which nothing was recorded."""
+        with writing(self._database) as connection:
+            connection.execute(
+                ANSWER.delete().where(
+                    ANSWER.c.image.in_(images),
+                    ANSWER.c.network == network,
+                    ANSWER.c.said.is_(None),
+                )
+            )
+
+    def record(self, part: int, said: Sequence[Said], when: float) -> bool:
+        """Keep what was said durably, unless the part is not to be worked on any more: say so."""
+        with writing(self._database) as connection:
+            row = _unfinished(connection, part)
+            if row is None:
+                return False
+            insert = _insert(connection)(ANSWER)
+            new = {name: insert.excluded[name] for name in _SAID}
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=_PAIR, set_=new, where=ANSWER.c.said.is_(None)
+                ),
+                [_answer_row(one, when) for one in sorted(said, key=lambda one: one.image)],
+            )
+            _count(connection, row, when)
+            return True
 
 
 class SqlJobCleaning:
@@ -225,4 +261,10 @@ def _answer_row(said: Said, when: float) -> dict[str, Any]:
         "kind": said.kind,
         "reason": said.reason,
         "said": when,
+        "claimed": when,
     }
+
+
+def _insert(connection: Connection) -> Any:
+    """Return what makes an insert that can say what to do where a row is there."""
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert

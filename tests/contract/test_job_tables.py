@@ -11,11 +11,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import classification_service
-from classification_service.adapters.job_schema import METADATA
+from classification_service.adapters.job_schema import ANSWER, METADATA
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
-from classification_service.adapters.job_work_tables import SqlJobCleaning, SqlJobWork
+from classification_service.adapters.job_work_tables import (
+    SqlAnswerBook,
+    SqlJobCleaning,
+    SqlJobWork,
+)
 from classification_service.job_ports import (
     AnswerFilter,
+    Claim,
     NewJob,
     NewPart,
     PartImage,
@@ -49,6 +54,7 @@ class Tables:
         self.catalog = SqlJobCatalog(database)
         self.images = SqlJobImages(database)
         self.work = SqlJobWork(database)
+        self.book = SqlAnswerBook(database)
         self.cleaning = SqlJobCleaning(database)
 
     def make(self, number: int = 1, who: str | None = "ann", networks: tuple[str, ...] = (A,)):
@@ -64,6 +70,12 @@ class Tables:
 
     def get(self, job: str) -> ClassificationJob:
         return self.catalog.get(job, ALL)
+
+    def said(self) -> set[tuple[str, str]]:
+        """Return every (image, network) of which it is known what is said."""
+        with reading(self.database) as connection:
+            rows = connection.execute(ANSWER.select().where(ANSWER.c.said.is_not(None)))
+            return {(row.image, row.network) for row in rows}
 
     def states(self, job: str) -> list[str]:
         return [one.state for one in self.images.answers(AnswerFilter(job), None, 1000)]
@@ -178,10 +190,10 @@ def test_a_part_goes_from_queued_over_running_to_done_and_so_does_its_job(tables
         (sha(2), 20, 10),
     ]
     assert (tables.get(job).state, tables.states(job)) == ("running", ["running"] * 4)
-    assert tables.work.record(number, [said(1), bad(2)], 5.0)
+    assert tables.book.record(number, [said(1), bad(2)], 5.0)
     assert tables.states(job) == ["done", "running", "failed", "running"]
     assert (tables.get(job).done, tables.get(job).failed) == (1, 1)
-    assert tables.work.record(number, [said(1, B), said(2, B)], 6.0)
+    assert tables.book.record(number, [said(1, B), said(2, B)], 6.0)
     tables.work.finish(number, 7.0)
     ended = tables.get(job)
     assert (ended.state, ended.done, ended.failed, ended.finished) == ("done", 3, 1, 7.0)
@@ -193,7 +205,7 @@ def test_a_job_is_finished_by_its_last_part_but_not_while_it_is_open(tables: Tab
     parts = [tables.add(job, number) for number in (1, 2)]
     for number, work in enumerate(parts, start=1):
         tables.work.begin(work, 3.0)
-        tables.work.record(work, [said(number)], 3.0)
+        tables.book.record(work, [said(number)], 3.0)
     tables.work.finish(parts[0], 4.0)
     assert tables.get(job).state == "running"
     tables.work.finish(parts[1], 5.0)
@@ -221,10 +233,10 @@ def test_workers_that_finish_the_last_parts_at_once_finish_the_job(tables: Table
 def test_what_was_said_is_kept_once_and_shown_by_every_job(tables: Tables) -> None:
     first, second = tables.make(1), tables.make(2)
     one, two = tables.add(first, 1), tables.add(second, 1, 2)
-    tables.work.record(one, [said(1, sure=0.9)], 3.0)
-    assert tables.work.said([sha(1), sha(2)], [A, B]) == {(sha(1), A)}
+    tables.book.record(one, [said(1, sure=0.9)], 3.0)
+    assert tables.said() == {(sha(1), A)}
     assert tables.states(second) == ["done", "queued"]
-    tables.work.record(two, [said(1, sure=0.5)], 4.0)
+    tables.book.record(two, [said(1, sure=0.5)], 4.0)
     (kept,) = tables.images.answers(AnswerFilter(first), None, 10)
     assert kept.answers == [(1, 0.9), (0, 0.1)]
 
@@ -234,10 +246,10 @@ def test_a_network_that_cannot_be_asked_fails_what_it_did_not_say(tables: Tables
     number = tables.add(job, 1, 2)
     tables.catalog.end(job, 2.0)
     tables.work.begin(number, 3.0)
-    tables.work.record(number, [said(1, B)], 3.0)
+    tables.book.record(number, [said(1, B)], 3.0)
     tables.work.give_up(number, B, "its file is damaged")
     assert tables.states(job) == ["running", "done", "running", "failed"]
-    tables.work.record(number, [said(1), said(2)], 4.0)
+    tables.book.record(number, [said(1), said(2)], 4.0)
     tables.work.finish(number, 5.0)
     ended = tables.get(job)
     assert (ended.state, ended.done, ended.failed) == ("done", 3, 1)
@@ -268,7 +280,7 @@ def test_a_job_without_a_single_image_that_is_one_failed_too(tables: Tables) -> 
     job = tables.make()
     number = tables.add(job, 1)
     tables.catalog.end(job, 2.0)
-    tables.work.record(number, [bad(1)], 3.0)
+    tables.book.record(number, [bad(1)], 3.0)
     tables.work.finish(number, 4.0)
     assert (tables.get(job).state, tables.get(job).reason) == ("failed", "it is none")
 
@@ -277,9 +289,9 @@ def test_a_cancelled_job_keeps_what_was_said_and_is_worked_on_no_more(tables: Ta
     job = tables.make()
     one, two = tables.add(job, 1, 2), tables.add(job, 3)
     tables.work.begin(one, 3.0)
-    tables.work.record(one, [said(1)], 3.0)
+    tables.book.record(one, [said(1)], 3.0)
     tables.catalog.end(job, 4.0, cancel=True)
-    assert not tables.work.record(one, [said(2)], 5.0)
+    assert not tables.book.record(one, [said(2)], 5.0)
     assert tables.work.begin(two, 5.0) is None
     tables.work.finish(one, 6.0)
     ended = tables.get(job)
@@ -292,7 +304,7 @@ def test_a_job_that_is_over_cannot_be_cancelled_any_more(tables: Tables) -> None
     job = tables.make()
     number = tables.add(job, 1)
     tables.catalog.end(job, 2.0)
-    tables.work.record(number, [said(1)], 3.0)
+    tables.book.record(number, [said(1)], 3.0)
     tables.work.finish(number, 4.0)
     tables.catalog.end(job, 5.0, cancel=True)
     assert (tables.get(job).state, tables.get(job).finished) == ("done", 4.0)
@@ -328,7 +340,7 @@ def test_answers_come_page_by_page_in_the_order_of_the_images(tables: Tables) ->
 def test_answers_are_found_by_category_confidence_state_and_network(tables: Tables) -> None:
     job = tables.make(networks=(A, B))
     number = tables.add(job, 1, 2, 3, 4)
-    tables.work.record(
+    tables.book.record(
         number,
         [said(1, A, 1, 0.9), said(2, A, 0, 0.6), bad(3), said(1, B, 1, 0.7), said(2, B, 0, 0.8)],
         3.0,
@@ -362,7 +374,7 @@ def test_a_job_is_removed_some_time_after_its_end_and_not_before(tables: Tables)
     number = tables.add(job, 1)
     assert tables.cleaning.remove_old(1e9, 1e9) == 0
     tables.catalog.end(job, 3.0)
-    tables.work.record(number, [said(1)], 3.0)
+    tables.book.record(number, [said(1)], 3.0)
     tables.work.finish(number, 5.0)
     assert tables.cleaning.remove_old(5.0, 6.0) == 0
     assert tables.cleaning.remove_old(5.5, 6.0) == 1
@@ -373,17 +385,49 @@ def test_a_job_is_removed_some_time_after_its_end_and_not_before(tables: Tables)
 def test_what_is_forgotten_takes_along_what_no_other_job_shows(tables: Tables) -> None:
     gone, kept = tables.make(1), tables.make(2)
     number, other = tables.add(gone, 1, 2, blob="of the first"), tables.add(kept, 2, 3)
-    tables.work.record(number, [said(1), said(2)], 3.0)
-    tables.work.record(other, [said(3)], 3.0)
+    tables.book.record(number, [said(1), said(2)], 3.0)
+    tables.book.record(other, [said(3)], 3.0)
     tables.catalog.end(gone, 4.0, remove=True)
     assert tables.cleaning.forget_jobs() == []
     assert tables.cleaning.removed_parts(10) == [(number, "of the first")]
-    assert not tables.work.record(number, [said(1)], 5.0)
+    assert not tables.book.record(number, [said(1)], 5.0)
     tables.cleaning.forget_part(number)
     tables.cleaning.forget_part(number)
-    assert tables.work.said([sha(1), sha(2), sha(3)], [A]) == {(sha(2), A), (sha(3), A)}
+    assert tables.said() == {(sha(2), A), (sha(3), A)}
     assert tables.cleaning.removed_parts(10) == []
     assert tables.cleaning.forget_jobs() == [gone]
     assert tables.cleaning.forget_jobs() == []
     assert tables.states(kept) == ["done", "done"]
     assert tables.work.begin(number, 9.0) is None
+
+
+def test_what_one_has_claimed_no_other_gets_until_it_is_free_again(tables: Tables) -> None:
+    number = tables.add(tables.make(networks=(A, B)), 1, 2, 3)
+    assert tables.book.claim([sha(2), sha(1)], A, 10.0, 40.0) == Claim([sha(1), sha(2)], 0)
+    assert tables.book.claim([sha(1), sha(3)], A, 11.0, 41.0) == Claim([sha(3)], 1)
+    assert tables.book.claim([sha(1)], B, 11.0, 41.0) == Claim([sha(1)], 0)
+    tables.book.record(number, [said(1)], 12.0)
+    tables.book.release([sha(1), sha(2)], A)
+    assert tables.said() == {(sha(1), A)}
+    images = [sha(1), sha(2), sha(3)]
+    assert tables.book.claim(images, A, 13.0, 43.0) == Claim([sha(2)], 1)
+    assert tables.book.claim(images, A, 42.0, 72.0) == Claim([sha(3)], 1)  # its holder died
+    assert tables.book.claim([sha(1)], A, 1e9, 2e9) == Claim([], 0)
+    assert tables.states(job_id(1)) == ["done", "queued", "queued", "queued", "queued", "queued"]
+
+
+def test_of_many_that_claim_the_same_images_at_once_each_image_has_one(tables: Tables) -> None:
+    images = [sha(number) for number in range(50)]
+    start = threading.Barrier(4)
+
+    def claim(shift: int) -> list[str]:
+        start.wait()
+        mine: list[str] = []
+        for at in range(0, 50, 10):
+            some = (images[at:] + images[:at])[shift : shift + 25]
+            mine += tables.book.claim(some[::-1] if shift else some, A, 1.0, 99.0).mine
+        return mine
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [image for mine in pool.map(claim, (0, 5, 10, 20)) for image in mine]
+    assert sorted(claimed) == images

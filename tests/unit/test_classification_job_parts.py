@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import sqlalchemy
 
 from classification_service.adapters.job_schema import METADATA
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
-from classification_service.adapters.job_work_tables import SqlJobWork
+from classification_service.adapters.job_work_tables import SqlAnswerBook, SqlJobWork
 from classification_service.chores import Chores
 from classification_service.consumer import JobWorker
 from classification_service.job_parts import PartClassifier
@@ -19,6 +21,7 @@ from classification_service.job_ports import AnswerFilter, FoundAnswer, Viewer
 from classification_service.jobs import JobDesk
 from classification_service.loading import LoadedNetwork, damaged
 from classification_service.ports import Floats, RegisteredNetwork
+from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.table_queue import TableQueue
 from commons.errors import ConflictError, UnavailableError
@@ -105,7 +108,7 @@ class House:
         self.queue.create_tables()
         self.silent = SilentQueue(self.queue)
         self.silent.reachable = True
-        self.work = SqlJobWork(database)
+        self.work, self.book = SqlJobWork(database), SqlAnswerBook(database)
         self.catalog, self.images = SqlJobCatalog(database), SqlJobImages(database)
         self.ids = iter(range(10_000))
         self.desk = JobDesk(
@@ -121,8 +124,11 @@ class House:
 
     def worker(self, clock: Clock | None = None) -> JobWorker:
         clock = clock or self.clock
-        parts = PartClassifier(self.work, self.networks, self.blobs, clock)  # type: ignore[arg-type]
-        return JobWorker(self.queue, self.work, parts, Chores([], clock), clock)
+        return JobWorker(self.queue, self.work, self.parts(clock), Chores([], clock), clock)
+
+    def parts(self, clock: Clock) -> PartClassifier:
+        networks: Any = self.networks
+        return PartClassifier(self.work, self.book, networks, self.blobs, clock, claim_s=30.0)
 
     def make(self, numbers: Iterator[int] | range, *networks: str) -> str:
         files = [(f"{number}", image(number)) for number in numbers]
@@ -210,13 +216,31 @@ def test_a_worker_that_dies_before_it_says_that_it_is_done_costs_nothing(house: 
     job = house.make(range(10))
     delivery = house.queue.receive(JOB_QUEUE, 0.0)
     assert delivery is not None
-    parts = PartClassifier(house.work, house.networks, house.blobs, house.clock)  # type: ignore[arg-type]
-    assert parts.classify(1, lambda: False)  # and never acknowledged
+    assert house.parts(house.clock).classify(1, lambda: False)  # and never acknowledged
     assert house.get(job).state == "done"
     house.clock.sleep(31.0)
     house.drain()
     assert house.get(job).done == 10
     assert sum(house.networks.asked[A].sizes) == 10
+
+
+def test_workers_that_meet_the_same_images_of_two_jobs_ask_for_each_once(house: House) -> None:
+    jobs = [house.make(range(300), A, B), house.make(range(299, -1, -1), B, A)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: house.drain(house.worker(SystemClock())), range(4)))
+    for job in jobs:
+        assert (house.get(job).state, house.get(job).done) == ("done", 600)
+    assert house.asked_twice == 0
+
+
+def test_images_that_a_dead_worker_had_claimed_are_asked_for_later(house: House) -> None:
+    job = house.make(range(10))
+    now = house.clock.now()
+    house.book.claim([one.image for one in house.answers(job)][:4], A, now, now + 30.0)
+    house.drain()
+    assert (house.get(job).state, house.get(job).done) == ("done", 10)
+    assert house.clock.now() - now >= 30.0
+    assert sorted(house.networks.asked[A].sizes) == [4, 6]
 
 
 def test_a_worker_that_is_told_to_end_leaves_the_rest_to_others_at_once(house: House) -> None:

@@ -77,7 +77,8 @@ def upgrade() -> None:
         sa.Column("answers", sa.Text),
         sa.Column("kind", sa.String(64)),
         sa.Column("reason", sa.Text),
-        sa.Column("said", sa.Float, nullable=False),
+        sa.Column("said", sa.Float),
+        sa.Column("claimed", sa.Float, nullable=False),
     )
 
 
