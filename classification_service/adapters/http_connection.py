@@ -66,6 +66,7 @@ class HttpConnection(asyncio.Protocol):
         self._present: Request | None = None
         self._is_advancing = False
         self._is_deaf = False
+        self._is_last = False
         self._is_lingering = False
         self._is_half_closed = False
         self._discarded = 0
@@ -243,7 +244,7 @@ class HttpConnection(asyncio.Protocol):
 
     def closes_after(self, head: Head) -> bool:
         """Say whether the connection ends with the reply to this request."""
-        return self._host.is_draining or not head.is_kept_alive
+        return self._host.is_draining or self._is_last or not head.is_kept_alive
 
     @property
     def is_idle(self) -> bool:
@@ -280,6 +281,7 @@ class HttpConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             # Nobody is upgraded here; what follows would be of a protocol that is not spoken.
             self._is_deaf = True
+            self._is_last = True
         except httptools.HttpParserError as error:
             if not self._is_deaf:
                 detail = f"expected an HTTP/1.1 request, got something else ({error})"
@@ -338,6 +340,8 @@ class HttpConnection(asyncio.Protocol):
 
     def _refuse_with(self, said: bytes) -> None:
         """Answer in its turn what will not be read on; nothing after it is looked at."""
+        if self._is_deaf:
+            return
         self._is_deaf = True
         self._host.body_bytes -= self._body.size
         self._body.close()

@@ -127,6 +127,15 @@ def test_connection_close_is_honoured(here):
         assert said.endswith(b"bye")
 
 
+def test_nobody_is_upgraded_to_another_protocol(here):
+    upgrade = post(b"here", "", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c")
+    with here.connect() as connection:
+        connection.sendall(upgrade)
+        said = read_to_end(connection)
+        assert statuses(said) == [200]
+        assert b"connection: close" in said
+
+
 def test_what_asks_nothing_hot_goes_to_the_application():
     def app(environ, start_response):
         body = environ["wsgi.input"].read()
@@ -281,6 +290,15 @@ def test_a_refusal_waits_for_the_answers_before_it(here):
         status, _, said, rest = read_reply(connection)
         assert (status, said) == (200, b"good")
         assert read_reply(connection, rest)[0] == 400
+
+
+def test_what_is_refused_is_refused_once(here):
+    bad = b"POST /hot HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n"
+    flood = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n"
+    with here.connect() as connection:
+        connection.sendall(bad + b"x" * 5000 + flood + bad)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(read_to_end(connection)) == [413]
 
 
 def test_a_head_that_comes_too_slowly_ends():
