@@ -6,6 +6,7 @@ measured on them. It runs behind the requests, in the job worker.
 
 import logging
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -30,8 +31,25 @@ from commons.trial_messages import Trial, TrialState
 # Of more, those with the smallest hashes: a sample that stays the same.
 _MOST_IMAGES = 2000
 _AT_ONCE = 50
+# The other chores of the worker wait meanwhile.
+_A_STEP = 500
 _LONGEST_S = 14 * 86_400.0
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class _State:
+    """What a judge remembers of a trial: nothing that another one would miss.
+
+    Args:
+        snapshot: Whose images were all asked about.
+        unusable: Images that are gone, or none.
+        waits_for: What was logged last.
+    """
+
+    snapshot: str | None = None
+    unusable: set[str] = field(default_factory=set)
+    waits_for: str | None = None
 
 
 class TrialJudge:
@@ -64,23 +82,26 @@ class TrialJudge:
         self._images = images
         self._clock = clock
         self._rule = rule
-        self._seen: dict[int, str] = {}
+        self._states: dict[int, _State] = {}
 
     def step(self) -> None:
-        """Go on with every trial that runs as far as its evidence goes.
+        """Go on with every trial that runs, by some hundred images at most.
 
         Raises:
             UnavailableError: The tables cannot be reached.
         """
         running = self._trials.running()
-        self._seen = {k: v for k, v in self._seen.items() if k in {one.id for one in running}}
+        self._states = {one.id: self._states.get(one.id) or _State() for one in running}
         for trial in running:
+            state = self._states[trial.id]
             try:
-                self._judge(trial)
+                self._judge(trial, state)
             except DiceboxError as error:
-                _LOG.warning("the trial of %s waits: %s", trial.network, error)
+                if str(error) != state.waits_for:
+                    _LOG.warning("the trial of %s waits: %s", trial.network, error)
+                state.waits_for = str(error)
 
-    def _judge(self, trial: Trial) -> None:
+    def _judge(self, trial: Trial, state: _State) -> None:
         champions = {reign.dataset: reign.network for reign in self._tables.champions()}
         champion = champions.get(trial.dataset)
         if champion == trial.network:
@@ -91,10 +112,9 @@ class TrialJudge:
             self._end(trial, "undecided", "nothing was proved in two weeks")
         else:
             snapshot = self._snapshot(trial)
-            if snapshot is not None and self._seen.get(trial.id) != snapshot.id:
-                trial = self._compared(trial, snapshot)
-                self._seen[trial.id] = snapshot.id
-            if trial.mode == "check":
+            if snapshot is not None and state.snapshot != snapshot.id:
+                trial = self._compared(trial, snapshot, state)
+            if trial.mode == "check" and (snapshot is None or state.snapshot == snapshot.id):
                 self._decide_once(trial)
 
     def _snapshot(self, trial: Trial) -> Snapshot | None:
@@ -112,20 +132,24 @@ class TrialJudge:
                 return self._images.snapshot(entry.id)
         return None
 
-    def _compared(self, trial: Trial, snapshot: Snapshot) -> Trial:
-        """Return the trial with the images of a snapshot, or as many as were needed."""
+    def _compared(self, trial: Trial, snapshot: Snapshot, state: _State) -> Trial:
+        """Return the trial with more images of a snapshot, or as many as were needed."""
         challenger = self._gallery.network(trial.network)
         champion = self._gallery.network(str(trial.champion))
         lines = self._images.snapshot_images(snapshot.id, "validation")
         labels = {line.image: snapshot.categories[line.category].id for line in lines}
         judged = self._pairs.judged(trial.id)
-        left = sorted(set(labels) - judged)[: max(0, _MOST_IMAGES - len(judged))]
-        for part in _parts(left):
+        left = sorted(set(labels) - judged - state.unusable)
+        left = left[: max(0, _MOST_IMAGES - len(judged))]
+        for part in _parts(left[:_A_STEP]):
             known = {image: labels[image] for image in part}
             found = self._answers(known, challenger, champion)
+            state.unusable |= set(part) - {pair.image for pair in found}
             trial = self._pairs.add_pairs(trial.id, found)
             if trial.mode != "check" and self._is_decided(trial):
-                break
+                return trial
+        if len(left) <= _A_STEP:
+            state.snapshot = snapshot.id
         return trial
 
     def _answers(

@@ -10,7 +10,7 @@ from classification_service.adapters.tables import SqlGalleryTables
 from classification_service.ports import GalleryTables, RegisteredNetwork
 from commons.adapters.database import migrate
 from commons.adapters.file_blobs import FileBlobs
-from commons.errors import NotFoundError
+from commons.errors import InvalidInputError, NotFoundError
 from commons.network_card import network_id
 from tests.databases import database_urls, opened_database
 from tests.onnx_builders import network_card
@@ -51,6 +51,24 @@ def test_an_unknown_network_is_not_found(tables):
         tables.network("beef")
 
 
+def test_a_network_is_found_by_the_first_digits_of_its_id(tables, entry):
+    added = entry()
+    tables.add_network(added)
+    for digits in (8, 12, 63):
+        assert tables.network(added.network[:digits]) == added
+    for name in (added.network[:7], added.network[:8] + "x", added.network[:8].upper() + "A%"):
+        with pytest.raises(NotFoundError):
+            tables.network(name)
+
+
+def test_digits_that_several_ids_start_with_name_none_of_them(tables, entry):
+    card = entry().card
+    for end in "01":
+        tables.add_network(RegisteredNetwork("ab" * 31 + "0" + end, card, 1.0))
+    with pytest.raises(InvalidInputError, match="several networks start with"):
+        tables.network("ab" * 5)
+
+
 def test_networks_come_newest_first_even_if_the_clock_went_back(tables, entry):
     for created in (3.0, 1.0, 2.0):
         tables.add_network(entry(created=created))
@@ -82,6 +100,14 @@ def test_a_network_can_be_promoted_again(tables, entry):
     for promoted in (first, second, first):
         tables.promote("digits", promoted.network, 1.0)
     assert [champion.network for champion in tables.champions()] == [first.network]
+
+
+def test_the_champion_is_not_promoted_again(tables, entry):
+    tables.add_network(entry())
+    for when in (1.0, 2.0):
+        tables.promote("digits", entry().network, when)
+    champion = tables.champions()[0]
+    assert (champion.since, champion.before) == (1.0, None)
 
 
 def test_every_dataset_has_its_own_champion(tables, entry):
