@@ -18,6 +18,7 @@ from classification_service.history_retention import HistoryRetention
 from classification_service.history_routes import history_routes
 from classification_service.recording import BatchRecorder, Count
 from commons.adapters.caller import Caller
+from commons.adapters.metrics import Gauges
 from commons.auth import authorization
 from commons.ports import Blobs, Clock
 
@@ -48,6 +49,12 @@ class HistoryAssembly:
         return history_routes(
             history, CorrectionDesk(SqlCorrectionTables(self.database), self.clock)
         )
+
+    def gauges(self) -> Gauges:
+        """Return what is measured of the tables: corrections that are on their way."""
+        tables = SqlCorrectionTables(self.database)
+        name = ("dicebox_corrections", "Corrections that are still to be sent", "state")
+        return {name: lambda: {"waiting": float(tables.waiting())}}
 
     def chores(
         self, most_s: float, most: int, sensory_url: str | None, key: str | None

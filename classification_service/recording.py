@@ -15,6 +15,7 @@ from commons.errors import UnavailableError
 from commons.messages import Category
 from commons.ports import Blobs, Clock
 
+IMAGES = "classified/"
 # Event, a word about it, how many.
 Count = Callable[[str, str, int], None]
 
@@ -26,7 +27,12 @@ _LOG = logging.getLogger(__name__)
 
 def classified_blob(sha256: str) -> str:
     """Return the name of the blob that holds an image of the history."""
-    return f"classified/{sha256[:2]}/{sha256[2:4]}/{sha256}"
+    return f"{IMAGES}{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def image_of(blob: str) -> str:
+    """Return the sha256 of the image in a blob."""
+    return blob.rpartition("/")[2]
 
 
 def new_id(now: float) -> str:

@@ -7,23 +7,16 @@ from typing import Any
 
 import sqlalchemy
 from sqlalchemy import (
-    BigInteger,
-    Column,
     ColumnElement,
     Connection,
     Engine,
-    Float,
-    Index,
-    Integer,
     Row,
     Select,
-    String,
-    Table,
-    Text,
     select,
     tuple_,
 )
 
+from classification_service.adapters.history_schema import CORRECTION, HISTORY_LOCK, RECORDED
 from classification_service.history_ports import DropImages, HistoryFilter, Record
 from commons.adapters.database import one_at_a_time, reading
 from commons.errors import InvalidInputError, NotFoundError
@@ -34,56 +27,6 @@ from commons.history_messages import (
     RecordedClassification,
 )
 from commons.messages import Answer, Category
-
-METADATA = sqlalchemy.MetaData()
-# Thirty-two bits would last a busy service some weeks; SQLite's own numbers are large anyway.
-_NUMBER = BigInteger().with_variant(Integer, "sqlite")
-# `margin` and `entropy` come with `sequence`, so that a page is a range of an index.
-RECORDED = Table(
-    "classification",
-    METADATA,
-    Column("sequence", _NUMBER, primary_key=True),
-    Column("id", String(28), nullable=False, unique=True),
-    Column("image", String(64), nullable=False),
-    Column("dataset", String(63), nullable=False),
-    Column("network", String(64), nullable=False),
-    Column("category", String(120), nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("answers", Text, nullable=False),
-    Column("margin", Float, nullable=False),
-    Column("entropy", Float, nullable=False),
-    Column("seconds", Float, nullable=False),
-    Column("at", Float, nullable=False),
-    Column("correction", _NUMBER),
-    Index("classification_by_image", "image"),
-    Index("classification_by_time", "at"),
-    Index("classification_by_dataset", "dataset", "sequence"),
-    Index("classification_by_category", "dataset", "category", "sequence"),
-    Index("classification_by_margin", "dataset", "margin", "sequence"),
-    Index("classification_by_entropy", "dataset", "entropy", "sequence"),
-    sqlite_autoincrement=True,
-)
-CORRECTION = Table(
-    "correction",
-    METADATA,
-    Column("number", _NUMBER, primary_key=True),
-    Column("classification", String(28), nullable=False),
-    Column("image", String(64), nullable=False),
-    Column("dataset", String(63), nullable=False),
-    Column("category", String(120), nullable=False),
-    Column("who", String(120)),
-    Column("at", Float, nullable=False),
-    Column("state", String(8), nullable=False),
-    Column("reason", Text),
-    Column("attempts", Integer, nullable=False),
-    Column("due", Float, nullable=False),
-    Index("correction_by_classification", "classification"),
-    Index("correction_by_state", "state", "due"),
-    Index("correction_by_image", "image", "state"),
-    sqlite_autoincrement=True,
-)
-# Held by whoever adds or removes rows of either table, so that images go with their last row.
-HISTORY_LOCK = 0x48495354
 
 _SHOWN = (
     *RECORDED.c,
@@ -105,7 +48,7 @@ _LONGEST_NAME = 120
 
 
 class SqlHistoryTables:
-    """`classification_service.history_ports.HistoryTables` in a database that was migrated."""
+    """`HistoryTables` and `ExpiringHistory` of the ports, in a database that was migrated."""
 
     def __init__(self, database: Engine) -> None:
         self._database = database
@@ -179,6 +122,18 @@ class SqlHistoryTables:
                     count += _removed(connection, due, drop)
         return count
 
+    def drop_unrecorded(self, images: Sequence[str], drop: DropImages) -> int:
+        """Drop those of some images that no row has."""
+        with reading(self._database) as connection:
+            needed = _needed(connection, images)
+        if needed.issuperset(images):
+            return 0
+        with one_at_a_time(self._database, HISTORY_LOCK) as connection:
+            needed = _needed(connection, images)
+            lost = [image for image in images if image not in needed]
+            drop(lost)
+        return len(lost)
+
 
 def _last_surplus(most: int) -> sqlalchemy.ScalarSelect[int]:
     newest = select(RECORDED.c.sequence).order_by(RECORDED.c.sequence.desc())
@@ -200,12 +155,18 @@ def _removed(connection: Connection, chosen: Select[Any], drop: DropImages) -> i
     for some in _slices(ids):
         connection.execute(CORRECTION.delete().where(CORRECTION.c.classification.in_(some)))
         connection.execute(RECORDED.delete().where(RECORDED.c.id.in_(some)))
+    needed = _needed(connection, images)
+    drop([image for image in images if image not in needed])
+    return len(rows)
+
+
+def _needed(connection: Connection, images: Sequence[str]) -> set[str]:
+    """Return those of some images that a row has."""
     needed: set[str] = set()
     for some in _slices(images):
         still = select(RECORDED.c.image).where(RECORDED.c.image.in_(some)).distinct()
         needed.update(connection.execute(still).scalars())
-    drop([image for image in images if image not in needed])
-    return len(rows)
+    return needed
 
 
 def _slices(values: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy
 from sqlalchemy import ColumnElement, Engine, Row, select
 
-from classification_service.adapters.history_tables import CORRECTION, HISTORY_LOCK, RECORDED
+from classification_service.adapters.history_schema import CORRECTION, HISTORY_LOCK, RECORDED
 from classification_service.history_ports import Outcome, Outgoing
 from commons.adapters.database import one_at_a_time, reading
 from commons.errors import NotFoundError

@@ -17,7 +17,6 @@ from commons.history_messages import (
 )
 
 ResultType = TypeVar("ResultType")
-_PAGE = 500
 # An answer comes a moment before it is recorded.
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.1
@@ -44,6 +43,7 @@ class HistoryClient:
         until: float | None = None,
         corrected: bool | None = None,
         order: HistoryOrder = "newest",
+        page: int = 500,
     ) -> Iterator[RecordedClassification]:
         """Yield what was recorded, page by page: all of it, or what the filters leave.
 
@@ -58,6 +58,7 @@ class HistoryClient:
             corrected: Only those that were corrected, or only the others.
             order: `newest`, or what is worth labeling first: `uncertain` by the margin between
                 the two most probable categories, `entropy` by that of all.
+            page: How many are asked for at once, 1 to 1000.
         """
         which = {
             "dataset": dataset,
@@ -69,16 +70,16 @@ class HistoryClient:
             "until": until,
             "corrected": corrected,
             "order": order,
-            "limit": _PAGE,
+            "limit": page,
         }
         cursor: str | None = None
         while True:
             given = {**which, "cursor": cursor}
             query = {name: value for name, value in given.items() if value is not None}
             reply = self._caller.call("GET", f"{CLASSIFICATION}/classifications", params=query)
-            page = HistoryPage.model_validate_json(reply.content)
-            yield from page.classifications
-            cursor = page.cursor
+            came = HistoryPage.model_validate_json(reply.content)
+            yield from came.classifications
+            cursor = came.cursor
             if cursor is None:
                 return
 

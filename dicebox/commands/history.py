@@ -12,6 +12,7 @@ from dicebox.commands.network_choice import whole_id
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
+_LARGEST_PAGE = 1000
 _Time = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -78,6 +79,7 @@ def list_history(
             until=_seconds(until),
             corrected=corrected,
             order=order,
+            page=min(limit, _LARGEST_PAGE),
         )
         found = list(islice(listed, limit))
     if as_json:

@@ -9,12 +9,20 @@ import pytest
 import sqlalchemy
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import event
 
 import classification_service
-from classification_service.adapters.history_tables import METADATA, SqlHistoryTables
+from classification_service.adapters.history_schema import METADATA
+from classification_service.adapters.history_tables import SqlHistoryTables
 from classification_service.adapters.outbox_tables import SqlCorrectionTables
 from classification_service.history_ports import HistoryFilter, Record
-from commons.adapters.database import migrate, reading, version_table
+from commons.adapters.database import (
+    create_database,
+    migrate,
+    reading,
+    sqlite_url,
+    version_table,
+)
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import Category
 from tests.databases import database_urls, opened_database
@@ -224,6 +232,15 @@ def test_what_has_a_correction_on_its_way_does_not_expire(tables, corrections):
     assert tables.expire(before=9999.0, most=0, limit=10, drop=Dropped()) == 1
 
 
+def test_images_without_a_row_are_dropped(tables):
+    tables.add([record(number) for number in range(3)])
+    images, dropped = [f"{number:064x}" for number in (0, 2)], Dropped()
+    assert tables.drop_unrecorded(images, dropped) == 0
+    assert tables.drop_unrecorded([*images, f"{5:064x}"], dropped) == 1
+    assert tables.drop_unrecorded([], dropped) == 0
+    assert (dropped, shown(tables)) == ([5], [2, 1, 0])
+
+
 def test_while_rows_go_none_are_added(tables):
     """A recorder may rely on it: what it adds after its image went finds that out."""
     tables.add([record(0)])
@@ -326,3 +343,35 @@ def test_to_settle_what_was_removed_is_no_error(tables, corrections):
     corrections.settle(taken.number, "sent")
     corrections.postpone(taken.number, 1.0, "x")
     assert corrections.waiting() == 0
+
+
+@pytest.mark.parametrize(
+    ("which", "order", "index"),
+    [
+        (HistoryFilter(dataset="digits"), "newest", "by_dataset"),
+        (HistoryFilter(dataset="digits", category="dark"), "newest", "by_category"),
+        (HistoryFilter(dataset="digits", corrected=False), "uncertain", "by_margin"),
+        (HistoryFilter(dataset="digits"), "entropy", "by_entropy"),
+        (ALL, "newest", "INTEGER PRIMARY KEY"),
+    ],
+)
+def test_a_page_is_a_range_of_an_index_and_nothing_is_sorted(tmp_path, which, order, index):
+    """On SQLite, which says how it answers whatever the tables hold."""
+    database = create_database(sqlite_url(tmp_path / "plan.sqlite3"))
+    migrate(database, MIGRATIONS)
+    tables, asked = SqlHistoryTables(database), []
+    tables.add([record(number) for number in range(3)])
+    cursor = tables.page(which._replace(category=None), order, None, 1).cursor
+
+    def note(_connection, _cursor, statement, parameters, *_):
+        asked.append((statement, parameters))
+
+    event.listen(database, "before_cursor_execute", note)
+    tables.page(which, order, cursor, 2)
+    event.remove(database, "before_cursor_execute", note)
+    (found,) = [one for one in asked if "SELECT" in one[0]]
+    with reading(database) as connection:
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {found[0]}", found[1])
+        plan = [row[3] for row in rows]
+    assert index in plan[0]
+    assert not any("TEMP B-TREE" in step for step in plan)

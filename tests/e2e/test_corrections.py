@@ -19,7 +19,8 @@ import pytest
 import sqlalchemy
 
 import classification_service
-from classification_service.adapters.history_tables import CORRECTION, SqlHistoryTables
+from classification_service.adapters.history_schema import CORRECTION
+from classification_service.adapters.history_tables import SqlHistoryTables
 from classification_service.adapters.outbox_tables import SqlCorrectionTables
 from classification_service.corrections import CorrectionDesk
 from classification_service.history_ports import Record

@@ -238,3 +238,23 @@ def test_retention_keeps_up_with_more_than_it_removes_at_once(said, history, tmp
     )
     assert retention.step() == 247
     assert ids(history.list()) == names[:-4:-1]
+
+
+def test_images_of_a_recorder_that_was_killed_are_swept_away(said, history, tmp_path):
+    blobs, clock = FileBlobs(tmp_path / "blobs"), ManualClock(SystemClock().now())
+    kept = classified_blob(history.get(said(png_bytes())).image)
+    blobs.put(classified_blob("0" * 64), b"recorded nowhere")
+    tables = SqlHistoryTables(create_database(sqlite_url(tmp_path / "classification.sqlite3")))
+    retention = HistoryRetention(tables, blobs, clock, most_s=86400.0, most=10)
+    retention.step()
+    assert blobs.exists(classified_blob("0" * 64)), "its row may still come"
+    clock.time += 6 * 3600.0
+    retention.step()
+    assert list(blobs.names("classified/")) == [kept]
+
+
+def test_corrections_that_wait_are_measured(said, history, http):
+    figure = 'dicebox_corrections{service="/api/classification/v1",state="waiting"}'
+    assert f"{figure} 0.0" in http.get(f"{CLASSIFICATION}/metrics").text
+    history.correct(said(png_bytes()), "cat")
+    assert f"{figure} 1.0" in http.get(f"{CLASSIFICATION}/metrics").text

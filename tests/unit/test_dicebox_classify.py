@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from rich.console import Console
 
 from commons.errors import ForbiddenError, UnavailableError
 from commons.messages import Classification
@@ -143,3 +144,16 @@ def test_files_come_in_the_order_in_which_they_were_named(folder: Path) -> None:
         folder / "0.png",
         Path("-"),
     ]
+
+
+def test_progress_is_shown_on_standard_error_and_results_stay_as_they_are(
+    shell: Shell, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr("dicebox.commands.classifying.progress_console", lambda: console)
+    code, out, _ = shell("classify", folder)
+    assert (code, len(out.splitlines())) == (0, 4)
+    assert "Classifying" in screen.getvalue()
+    assert "4/4" in screen.getvalue()
+    assert all(": bright" in line for line in out.splitlines())
