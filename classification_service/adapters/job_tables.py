@@ -156,6 +156,19 @@ def finish_if_done(connection: Connection, job: int, when: float) -> None:
     connection.execute(JOB.update().where(JOB.c.sequence == job).values(values))
 
 
+def count_said(connection: Connection, part: int) -> dict[str, int]:
+    """Return how much of a part is `done` and `failed`, by what networks said of its images."""
+    answers = (
+        select(func.count(ANSWER.c.answers).label("done"), func.count(ANSWER.c.kind).label("bad"))
+        .select_from(IMAGE)
+        .join(NETWORK, NETWORK.c.job == IMAGE.c.job)
+        .join(ANSWER, and_(ANSWER.c.image == IMAGE.c.image, ANSWER.c.network == NETWORK.c.network))
+        .where(IMAGE.c.part == part)
+    )
+    counts = connection.execute(answers).one()
+    return {"done": counts.done, "failed": counts.bad}
+
+
 def unknown_job(job: str) -> NotFoundError:
     """Return the error that says so, ready to raise."""
     return NotFoundError(f"there is no job {job}", kind="unknown-job")
@@ -265,6 +278,9 @@ def _add_part(
     row = {"job": job, "blob": part.blob, "images": len(new), "sent": when, "done": 0, "failed": 0}
     number = connection.execute(PART.insert().values(row).returning(PART.c.sequence)).scalar_one()
     connection.execute(IMAGE.insert(), [{"job": job, "part": number, **one} for one in new])
+    # Other jobs may have been told already.
+    known = count_said(connection, number)
+    connection.execute(PART.update().where(PART.c.sequence == number).values(known))
     return AddedPart(part.blob, number)
 
 

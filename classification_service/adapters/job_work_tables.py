@@ -1,7 +1,7 @@
 """Jobs in tables, as workers see them: what is to be done, what was said, what is over."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
@@ -16,7 +16,7 @@ from classification_service.adapters.job_schema import (
     NETWORK,
     PART,
 )
-from classification_service.adapters.job_tables import chunks, finish_if_done
+from classification_service.adapters.job_tables import chunks, count_said, finish_if_done
 from classification_service.job_ports import Claim, PartImage, PartWork, Said
 from commons.adapters.database import one_at_a_time, reading, writing
 
@@ -77,7 +77,10 @@ class SqlJobWork:
         with writing(self._database) as connection:
             row = _unfinished(connection, part)
             if row is not None:
-                _count(connection, row, when, is_over=True)
+                done = count_said(connection, part)["done"]
+                of_job = select(func.count()).where(NETWORK.c.job == row.job)
+                failed = row.images * connection.execute(of_job).scalar_one() - done
+                _note(connection, part, {"done": done, "failed": failed, "finished": when})
                 finish_if_done(connection, row.job, when)
 
     def lost(self, before: float, now: float, limit: int) -> list[int]:
@@ -157,7 +160,7 @@ class SqlAnswerBook:
                 ),
                 [_answer_row(one, when) for one in sorted(said, key=lambda one: one.image)],
             )
-            _count(connection, row, when)
+            _note(connection, part, {**count_said(connection, part), "sent": when})
             return True
 
 
@@ -232,21 +235,8 @@ def _unfinished(connection: Connection, part: int) -> Row[Any] | None:
     return connection.execute(query).first()
 
 
-def _count(connection: Connection, part: Row[Any], when: float, *, is_over: bool = False) -> None:
-    answers = (
-        select(func.count(ANSWER.c.answers).label("done"), func.count(ANSWER.c.kind).label("bad"))
-        .select_from(IMAGE)
-        .join(NETWORK, NETWORK.c.job == IMAGE.c.job)
-        .join(ANSWER, and_(ANSWER.c.image == IMAGE.c.image, ANSWER.c.network == NETWORK.c.network))
-        .where(IMAGE.c.part == part.sequence)
-    )
-    counts = connection.execute(answers).one()
-    values = {"done": counts.done, "failed": counts.bad, "sent": when}
-    if is_over:
-        of_job = select(func.count()).where(NETWORK.c.job == part.job)
-        wanted = part.images * connection.execute(of_job).scalar_one()
-        values |= {"failed": wanted - counts.done, "finished": when}
-    connection.execute(PART.update().where(PART.c.sequence == part.sequence).values(values))
+def _note(connection: Connection, part: int, values: Mapping[str, float]) -> None:
+    connection.execute(PART.update().where(PART.c.sequence == part).values(values))
 
 
 def _answer_row(said: Said, when: float) -> dict[str, Any]:

@@ -236,6 +236,9 @@ def test_what_was_said_is_kept_once_and_shown_by_every_job(tables: Tables) -> No
     tables.book.record(one, [said(1, sure=0.9)], 3.0)
     assert tables.said() == {(sha(1), A)}
     assert tables.states(second) == ["done", "queued"]
+    third = tables.make(3)
+    tables.add(third, 1, 3)
+    assert (tables.get(third).state, tables.get(third).done) == ("queued", 1)
     tables.book.record(two, [said(1, sure=0.5)], 4.0)
     (kept,) = tables.images.answers(AnswerFilter(first), None, 10)
     assert kept.answers == [(1, 0.9), (0, 0.1)]

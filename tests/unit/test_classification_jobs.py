@@ -16,8 +16,10 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.job_client import JobClient
+from commons.adapters.key_guard import KeyGuard
 from commons.adapters.queues import open_queue
 from commons.adapters.services import CLASSIFICATION, Caller, GalleryClient
+from commons.auth import KeyInfo, PresentedKey, Scope, generate_key, present_key
 from commons.errors import ConflictError, InvalidInputError, NotFoundError, TooLargeError
 from commons.job_messages import ClassificationJob
 from commons.messages import Category
@@ -31,10 +33,10 @@ JOBS = f"{CLASSIFICATION}/jobs"
 class House:
     """A service, a worker that works when it is told to, and clients."""
 
-    def __init__(self, data: Path, **settings: Any) -> None:
+    def __init__(self, data: Path, guard: KeyGuard | None = None, **settings: Any) -> None:
         self.settings = Settings(data=data, **settings)
         self.blobs = FileBlobs(data / "blobs")
-        app = create_service(self.settings).app
+        app = create_service(self.settings, guard).app
         transport = httpx.WSGITransport(app, raise_app_exceptions=True)
         self.http = httpx.Client(transport=transport, base_url="http://localhost")
         caller = Caller(self.http, patience_s=0.01)
@@ -262,6 +264,53 @@ def test_jobs_are_listed_newest_first_page_by_page(house: House) -> None:
     page = house.jobs.page(limit=2)
     assert [job.id for job in house.jobs.page(page.cursor, limit=2).jobs] == [made[2], made[1]]
     assert house.http.get(JOBS, params={"cursor": "x"}).status_code == 400
+
+
+class Keys:
+    """`commons.auth.KeyFinder` of keys that are named by what they begin with."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, tuple[str, Scope]] = {}
+
+    def make(self, name: str, scope: Scope = "classify") -> dict[str, str]:
+        """Return the headers of a new key."""
+        number = len(self.names)
+        key = generate_key(number.to_bytes)
+        presented = present_key(key)
+        assert presented is not None
+        self.names[presented.id] = (name, scope)
+        return {"Authorization": f"Bearer {key}"}
+
+    def find(self, presented: PresentedKey) -> KeyInfo | None:
+        name, scope = self.names[presented.id]
+        return KeyInfo(id=presented.id, name=name, scopes=(scope,), created=0.0)
+
+    def exists(self) -> bool:
+        return True
+
+
+def test_a_key_sees_the_jobs_of_its_name_alone_and_admin_sees_all(tmp_path: Path) -> None:
+    keys = Keys()
+    house = House(tmp_path, guard=KeyGuard(keys, required=True))
+    ann, again, bob = keys.make("ann"), keys.make("ann"), keys.make("bob")
+    admin = keys.make("boss", "admin")
+    house.http.headers.update(admin)
+    house.publish(promote=True)
+    files = form(("a", grey(1)))
+    job = house.http.post(JOBS, files=files, headers=ann).json()["job"]
+    assert job["who"] == "ann"
+    house.work()
+    paths = ("", "/results", "/results.csv")
+    for headers, status in ((ann, 200), (again, 200), (admin, 200), (bob, 404)):
+        for path in paths:
+            reply = house.http.get(f"{JOBS}/{job['id']}{path}", headers=headers)
+            assert reply.status_code == status
+        jobs = house.http.get(JOBS, headers=headers).json()["jobs"]
+        assert len(jobs) == (1 if status == 200 else 0)
+    for method, path in (("POST", "/images"), ("POST", "/cancel"), ("DELETE", "")):
+        reply = house.http.request(method, f"{JOBS}/{job['id']}{path}", headers=bob)
+        assert reply.status_code == 404
+    assert house.http.delete(f"{JOBS}/{job['id']}", headers=again).status_code == 204
 
 
 # Results
