@@ -19,11 +19,17 @@ from tests.unit.test_dicebox_command import Shell, publish
 MANY = 40
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a folder with a champion, to be read by all tests."""
+    data = tmp_path_factory.mktemp("classify") / "data"
+    publish(data)
+    return data
+
+
 @pytest.fixture
-def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
-    shell = Shell(tmp_path / "data", capsys)
-    publish(shell.data)
-    return shell
+def shell(data: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
+    return Shell(data, capsys)
 
 
 @pytest.fixture

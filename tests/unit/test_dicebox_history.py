@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,14 +45,22 @@ class History:
         return record.id
 
 
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Give a folder with a champion, to be copied, and the id of that."""
+    data = tmp_path_factory.mktemp("history") / "data"
+    return data, publish(data)
+
+
 @pytest.fixture
 def shell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Shell:
     return Shell(tmp_path / "data", capsys)
 
 
 @pytest.fixture
-def recorded(shell: Shell) -> History:
-    return History(shell.data, publish(shell.data))
+def recorded(shell: Shell, published: tuple[Path, str]) -> History:
+    shutil.copytree(published[0], shell.data)
+    return History(shell.data, published[1])
 
 
 def ids(out: str) -> list[str]:
