@@ -81,6 +81,8 @@ class Settings(commons.settings.Settings):
         max_network_file_bytes: A larger file of a network is refused.
         spare_networks: How many networks besides the needed ones stay in memory.
         spare_bytes: How large their files are together at most.
+        rollback_latency_s: A new network whose median latency is so much longer than that of the
+            one before, and three times that, is rolled back.
         most_waiting: Images that may wait for an answer at once in a process; more get 503.
         most_wait_s: A new one is refused too when it would wait longer, at the present rate.
         cached_answers: Answers that a process remembers by image and network; 0: none.
@@ -118,6 +120,7 @@ class Settings(commons.settings.Settings):
     max_network_file_bytes: int = Field(default=256 * 1024 * 1024, ge=1)
     spare_networks: int = Field(default=8, ge=0)
     spare_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    rollback_latency_s: float = Field(default=Limits.latency_s, gt=0.0)
     most_waiting: int = Field(default=256, ge=1)
     most_wait_s: float = Field(default=2.0, gt=0.0)
     cached_answers: int = Field(default=1024, ge=0)
@@ -193,7 +196,8 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     runtime = OnnxRuntime(settings.device, settings.gpu_memory_bytes)
     loader = Loader(blobs, runtime.load, most_bytes=settings.max_network_file_bytes)
     spares = Spares(settings.spare_networks, settings.spare_bytes)
-    limits, trials, reigns = Limits(), SqlTrialTables(database), SqlReignTables(database)
+    limits = Limits(latency_s=settings.rollback_latency_s)
+    trials, reigns = SqlTrialTables(database), SqlReignTables(database)
     gallery = Gallery(tables, loader, clock, trials, spares=spares, probation_s=limits.probation_s)
     gallery.refresh()
     history = HistoryAssembly(database, blobs, clock)

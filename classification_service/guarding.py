@@ -35,7 +35,7 @@ class Limits:
     error_share: float = 0.02
     error_factor: float = 3.0
     latency_factor: float = 3.0
-    latency_s: float = 0.005
+    latency_s: float = 0.05
     proof_answers: int = 500
     proof_s: float = 300.0
     probation_s: float = 86_400.0

@@ -15,6 +15,7 @@ from commons.trial_messages import Trial
 
 _PACE_S = 1.0
 _KEPT_S = 3600.0
+_FORGET_EVERY_S = 60.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -46,6 +47,7 @@ class Probation:
         self._clock = clock
         self._limits = limits
         self._due = -_PACE_S
+        self._forget_at = 0.0
         self._failed = False
 
     def step(self) -> None:
@@ -71,7 +73,9 @@ class Probation:
         now = self._clock.now()
         if counted:
             self._traffic.add(counted.items(), now)
-            self._traffic.forget(now - _KEPT_S)
+            if now >= self._forget_at:
+                self._traffic.forget(now - _KEPT_S)
+                self._forget_at = now + _FORGET_EVERY_S
         changed = False
         for post in posts:
             if post.trial is not None:

@@ -104,6 +104,41 @@ def always(index: int, *, categories: int = 2, shape: tuple[int, int, int] = SHA
     return onnx_bytes(shape, weights=np.zeros((pixels, categories)), bias=bias)
 
 
+def fails_on_grey(index: int) -> bytes:
+    """Return a network that answers for black and for white images and fails for others.
+
+    It looks up place 0 of a list for the two, and one that is not there for what lies between.
+    """
+    model = onnx.load_from_string(always(index))
+    constants = {
+        "half": np.array(127.5, np.float32),
+        "two": np.array(2.0, np.float32),
+        "far": np.array(100.0, np.float32),
+        "ones": np.ones(1, np.float32),
+        "last_axis": np.array([1], np.int64),
+    }
+    model.graph.initializer.extend(
+        numpy_helper.from_array(value, name) for name, value in constants.items()
+    )
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Div", ["mean", "half"], ["halves"]),
+        helper.make_node("Floor", ["halves"], ["step"]),
+        helper.make_node("Sub", ["step", "two"], ["rest"]),
+        helper.make_node("Mul", ["step", "rest"], ["product_of_both"]),
+        helper.make_node("Mul", ["product_of_both", "far"], ["place"]),
+        helper.make_node("Cast", ["place"], ["index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["ones", "index"], ["found"]),
+        helper.make_node("Unsqueeze", ["found", "last_axis"], ["factor"]),
+        helper.make_node("Mul", ["logits", "factor"], ["looked_up"]),
+    ]
+    last = model.graph.node.pop()
+    last.input[0] = "looked_up"
+    model.graph.node.extend([*nodes, last])
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
 def stored_file(blobs: Blobs, data: bytes, suffix: str) -> NetworkFile:
     """Put a file of a network into the blobs and return its line of the card."""
     sha256 = hashlib.sha256(data).hexdigest()

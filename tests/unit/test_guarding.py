@@ -78,17 +78,17 @@ def test_errors_that_the_network_before_had_too_are_not_this_ones_fault() -> Non
 
 
 def test_a_network_that_is_much_slower_is_at_fault() -> None:
-    reason = fault(traffic(60, seconds=0.05), traffic(60, seconds=0.002), LIMITS)
+    reason = fault(traffic(60, seconds=0.2), traffic(60, seconds=0.02), LIMITS)
     assert reason is not None
     assert "median" in reason
 
 
-def test_microseconds_more_are_no_fault_however_many_times_more_they_are() -> None:
-    assert fault(traffic(60, seconds=0.001), traffic(60, seconds=0.0001), LIMITS) is None
+def test_a_few_milliseconds_more_are_no_fault_however_many_times_more_they_are() -> None:
+    assert fault(traffic(60, seconds=0.02), traffic(60, seconds=0.0001), LIMITS) is None
 
 
 def test_without_enough_answers_to_compare_with_slowness_is_no_fault() -> None:
-    assert fault(traffic(60, seconds=0.05), traffic(10, seconds=0.002), LIMITS) is None
+    assert fault(traffic(60, seconds=0.2), traffic(10, seconds=0.02), LIMITS) is None
 
 
 def test_a_network_proves_itself_by_answers_and_time() -> None:

@@ -6,18 +6,23 @@ from pathlib import Path
 import httpx
 import pytest
 
-from classification_service.app import Settings, create_service
+from classification_service.app import ClassificationService, Settings, create_service
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import CLASSIFICATION, Caller, GalleryClient
 from commons.errors import ConflictError, NotFoundError
 from commons.trial_messages import TrialRequest
-from tests.onnx_builders import always, keras_bytes, network_card, stored_file
+from tests.dicebox_processes import until
+from tests.onnx_builders import always, fails_on_grey, keras_bytes, network_card, stored_file
 from tests.trial_builders import picture
 
 
 @pytest.fixture
-def http(tmp_path: Path) -> Iterator[httpx.Client]:
-    service = create_service(Settings(data=tmp_path))
+def service(tmp_path: Path) -> ClassificationService:
+    return create_service(Settings(data=tmp_path))
+
+
+@pytest.fixture
+def http(service: ClassificationService) -> Iterator[httpx.Client]:
     transport = httpx.WSGITransport(service.app)
     with httpx.Client(transport=transport, base_url="http://localhost") as client:
         yield client
@@ -72,6 +77,49 @@ def test_a_canary_of_all_requests_answers_them(http, gallery, networks) -> None:
     assert gallery.classify(picture(7), "digits").network == networks[1]
     gallery.stop_trial("digits")
     assert gallery.classify(picture(7), "digits").network == networks[0]
+
+
+def test_nobody_notices_a_bad_champion_and_it_is_rolled_back(
+    service, gallery, networks, tmp_path
+) -> None:
+    good = networks[0]
+    card = network_card(FileBlobs(tmp_path / "blobs"), fails_on_grey(1))
+    broken = gallery.register(card)
+    for network in (good, broken):
+        gallery.promote("digits", network)
+    assert {gallery.classify(picture(200), "digits").network for _ in range(60)} == {good}
+    assert gallery.champion("digits").network == broken
+    service.probation.step()
+    assert gallery.champion("digits").network == good
+    event = gallery.history("digits")[0]
+    assert (event.undone, event.automatic) == (broken, True)
+    assert str(event.reason).startswith("60 of 60 requests failed")
+
+
+def test_nobody_notices_a_bad_canary_and_its_trial_ends(
+    service, gallery, networks, tmp_path
+) -> None:
+    gallery.promote("digits", networks[0])
+    broken = gallery.register(network_card(FileBlobs(tmp_path / "blobs"), fails_on_grey(1)))
+    gallery.try_out("digits", TrialRequest(network=broken, share=1.0))
+    assert {gallery.classify(picture(200), "digits").network for _ in range(60)} == {networks[0]}
+    service.probation.step()
+    assert gallery.trials("digits")[0].state == "failed"
+    assert gallery.champion("digits").network == networks[0]
+
+
+def test_a_shadow_is_asked_and_its_disagreements_are_counted(service, gallery, networks) -> None:
+    gallery.promote("digits", networks[0])
+    gallery.try_out("digits", TrialRequest(network=networks[1], mode="shadow"))
+    for value in range(20):
+        assert gallery.classify(picture(value), "digits").network == networks[0]
+
+    def compared() -> int:
+        service.probation.step()
+        return gallery.trials("digits")[0].compared
+
+    until(lambda: compared() == 20)
+    assert gallery.trials("digits")[0].disagreed == 20
 
 
 @pytest.mark.parametrize(

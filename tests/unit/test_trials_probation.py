@@ -45,7 +45,7 @@ def test_a_champion_that_is_much_slower_than_the_one_before_is_rolled_back(house
     observe(house, first, 60, seconds=0.001)
     house.promote(second)
     step(house)
-    observe(house, second, 60, seconds=0.05)
+    observe(house, second, 60, seconds=0.2)
     step(house)
     assert house.champion() == first
 
