@@ -1,9 +1,18 @@
-"""`python -m benchmarks.serving`: how soon `dicebox up` is ready, and how fast it answers."""
+"""`python -m benchmarks.serving`: how soon a Dicebox is ready, and how fast it answers.
+
+Alone it starts `dicebox up` several times and classifies over one idle connection. With
+`--peers` the classification service is measured beside other people's servers, all with the same
+network, the same image and the same decoder: closed loops with wrk, open loops with our own load
+generator, then too much load, swaps of the champion and an end under load. The peers and wrk
+share the machine with nobody. Every measurement is a cell: `--part`, `--image` and `--resume`
+do it in pieces.
+"""
 
 import http.client
 import json
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,18 +22,28 @@ import click
 import numpy as np
 import psutil  # type: ignore[import-untyped]
 
+from benchmarks.cells import Measured
 from benchmarks.datasets import DIGITS, freeze_dataset
+from benchmarks.document import RESULTS
 from benchmarks.frame import Findings, Options, benchmark
 from benchmarks.installation import Running, dicebox_up, fresh_dicebox
 from benchmarks.processes import Observer, holds_tensorflow, resident_bytes, tree
 from benchmarks.rows import Row, at_most
 from benchmarks.runs import drive_run
+from benchmarks.serving_faults import PARTS as FAULTS
+from benchmarks.serving_faults import measure_faults
+from benchmarks.serving_network import tasks
+from benchmarks.serving_race import measure_loop, measure_open, measure_rates
+from benchmarks.serving_rows import fault_rows, open_rows, rate_rows, rates_grid
+from benchmarks.serving_wrk import need_wrk
 from commons.adapters.services import CLASSIFICATION
 from commons.errors import DiceboxError
 from commons.messages import RunRequest
 from dicebox.client import Client
 from dicebox.digits import digit_files
 
+CELLS = RESULTS / "cells"
+_RACE = ("rates", "open", *FAULTS)
 _EVOLUTION_S = 20.0
 _WARM_UP = 200
 _QUICK = 10  # divides the counts
@@ -35,8 +54,65 @@ _MB = 1e6
 @benchmark("serving")
 @click.option("--starts", default=5, show_default=True, type=click.IntRange(1))
 @click.option("--requests", default=3000, show_default=True, type=click.IntRange(10))
-def serving(options: Options, starts: int, requests: int) -> Findings:
-    """Start `dicebox up` several times, then classify over one idle connection."""
+@click.option(
+    "--part",
+    "parts",
+    type=click.Choice(("starts", *_RACE)),
+    multiple=True,
+    help="Only this; may be given again [default: starts, with --peers all].",
+)
+@click.option(
+    "--image", "images", type=click.Choice(list(tasks())), multiple=True, help="Only this one."
+)
+@click.option("--rounds", default=5, show_default=True, type=click.IntRange(1))
+@click.option("--seconds", default=3.0, show_default=True, type=click.FloatRange(1.0))
+def serving(
+    options: Options,
+    starts: int,
+    requests: int,
+    parts: tuple[str, ...],
+    images: tuple[str, ...],
+    rounds: int,
+    seconds: float,
+) -> Findings:
+    """Start `dicebox up` several times, or measure the service beside its peers."""
+    parts = parts or (("starts", *_RACE) if options.peers else ("starts",))
+    own = _starts(options, starts, requests) if "starts" in parts else Findings([])
+    if not set(parts) & set(_RACE):
+        return own
+    if options.quick:
+        rounds, seconds = 1, 1.0
+    race = _race(options, parts, images or tuple(tasks()), rounds, seconds)
+    return replace(race, rows=[*own.rows, *race.rows], details={**own.details, **race.details})
+
+
+def _race(
+    options: Options, parts: Sequence[str], images: Sequence[str], rounds: int, seconds: float
+) -> Findings:
+    need_wrk()
+    folder = options.work / "cells" if options.quick else CELLS
+    rates: list[Measured] = []
+    opens: list[Measured] = []
+    loops: list[Measured] = []
+    if {"rates", "open"} & set(parts):
+        # Who is in the open loop, and how fast that is, comes from the closed ones.
+        kept = replace(options, resume=options.resume or "rates" not in parts)
+        rates = measure_rates(kept, images, rounds=rounds, seconds=seconds, folder=folder)
+        loops = measure_loop(kept, images, folder)
+    if "open" in parts:
+        opens = measure_open(
+            options, images, rates, rounds=min(3, rounds), seconds=2 * seconds, folder=folder
+        )
+    faults = measure_faults(options, [part for part in FAULTS if part in parts], folder)
+    cells = [*rates, *loops, *opens, *faults.values()]
+    return Findings(
+        [*rate_rows(rates, loops), *open_rows(opens), *fault_rows(faults)],
+        grids=[rates_grid(rates)] if rates else [],
+        details={"cells": [cell.as_json() for cell in cells]},
+    )
+
+
+def _starts(options: Options, starts: int, requests: int) -> Findings:
     if options.quick:
         starts, requests = 1, max(_QUICK, requests // _QUICK)
     house = _house_with_champion(options)
