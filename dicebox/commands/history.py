@@ -3,27 +3,59 @@
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import click
+from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from commons.history_messages import Correction, HistoryOrder, RecordedClassification
+from commons.history_messages import (
+    ClassificationId,
+    Correction,
+    HistoryOrder,
+    RecordedClassification,
+)
 from dicebox.commands.network_choice import whole_id
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
+_ID = TypeAdapter[str](ClassificationId)
 _LARGEST_PAGE = 1000
 _Time = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
-@click.group(short_help="Look at recorded classifications, and correct them.")
-def history() -> None:
+class _IdType(click.ParamType[str]):
+    """The id of a recorded classification."""
+
+    name = "ID"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the id."""
+        try:
+            return _ID.validate_python(value)
+        except ValidationError:
+            self.fail(
+                f"expected 28 hex digits, as `dicebox history list` shows them, got {value!r}",
+                param,
+                ctx,
+            )
+
+
+@click.group(
+    short_help="Look at recorded classifications, and correct them.", invoke_without_command=True
+)
+@click.pass_context
+def history(context: click.Context) -> None:
     """Look at classifications that were recorded, and correct them.
+
+    Without a command of its own it lists the newest.
 
     `dicebox up` records every classification and keeps it for 30 days; $DICEBOX_RECORD_SHARE
     (0 to 1) says how many of all, $DICEBOX_HISTORY_S for how many seconds. A service that runs
     by itself records none unless it is told to.
     """
+    if context.invoked_subcommand is None:
+        context.invoke(list_history)
 
 
 @history.command(name="list")
@@ -91,7 +123,7 @@ def list_history(
 
 
 @history.command()
-@click.argument("classification", metavar="ID")
+@click.argument("classification", type=_IdType(), metavar="ID")
 @click.option(
     "-o",
     "--image",
@@ -120,7 +152,7 @@ def show(place: Place, classification: str, image: Path | None, as_json: bool) -
 
 
 @history.command()
-@click.argument("classification", metavar="ID")
+@click.argument("classification", type=_IdType(), metavar="ID")
 @click.argument("category")
 @as_json
 @click.pass_obj
@@ -140,7 +172,7 @@ def correct(place: Place, classification: str, category: str, as_json: bool) -> 
 
 
 @history.command()
-@click.argument("classification", metavar="ID")
+@click.argument("classification", type=_IdType(), metavar="ID")
 @as_json
 @click.pass_obj
 def remove(place: Place, classification: str, as_json: bool) -> None:

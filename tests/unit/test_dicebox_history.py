@@ -75,6 +75,7 @@ def test_the_history_is_listed_newest_first_and_as_it_is_asked_for(
     code, out, _ = shell("history", "list")
     assert (code, ids(out)) == (0, names[::-1])
     assert "2030-01-01 00:03:00" in out
+    assert shell("history")[:2] == (code, out)
     for options, expected in (
         (["--limit", 2], [names[3], names[2]]),
         (["--uncertain"], [names[1], names[2], names[0], names[3]]),
@@ -93,6 +94,8 @@ def test_the_history_is_listed_newest_first_and_as_it_is_asked_for(
 def test_where_nothing_is_recorded_that_is_told(shell: Shell, recorded: History) -> None:
     code, out, _ = shell("history", "list")
     assert (code, out.startswith("Nothing is recorded that fits")) == (0, True)
+    code, _, err = shell("history", "show", "nonsense")
+    assert (code, "expected 28 hex digits" in err) == (2, True)
     code, _, err = shell("history", "show", new_id(1000.0))
     assert (code, "there is no classification" in err) == (1, True)
 
