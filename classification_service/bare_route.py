@@ -94,7 +94,8 @@ class BareRoute:
         self._metrics = metrics
         self._clock = clock
         self._logs_all = logs_all
-        self._ids = (f"{os.urandom(8).hex()}{number:016x}" for number in itertools.count(1))
+        mine = os.urandom(8).hex()
+        self._ids = (f"{mine}{number:016x}" for number in itertools.count(1))
 
     def takes(self, method: str, path: str, content_type: str) -> bool:
         """Say whether a request is for this route, and none that Flask's view answers."""

@@ -19,6 +19,7 @@ from commons.adapters.caller import CLASSIFICATION
 from commons.adapters.clock import SystemClock
 from commons.adapters.garbage import spare_started
 from commons.adapters.request_log import configure_logs
+from commons.adapters.shared_counts import never_fork
 from commons.errors import DiceboxError
 from commons.settings import settings_from_env
 
@@ -115,6 +116,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH_S)
     configure_logs()
+    never_fork()
     settings = settings_from_env(Settings, os.environ)
     try:
         service = create_service(settings)

@@ -17,3 +17,16 @@ def share_counts(folder: Path) -> None:
     values = sys.modules.get("prometheus_client.values")
     if values is not None:
         values.ValueClass = values.get_value_class()  # type: ignore[attr-defined]
+
+
+def never_fork() -> None:
+    """Spare the library the question, at every count, whether this is still the same process.
+
+    For one that will have no children of its own, before it counts anything.
+    """
+    if FOLDER not in os.environ:
+        return
+    from prometheus_client import values  # noqa: PLC0415 - it reads the environment
+
+    mine = os.getpid()
+    values.ValueClass = values.MultiProcessValue(lambda: mine)  # type: ignore[no-untyped-call]
