@@ -199,8 +199,10 @@ def _why(connection: Connection, job: int) -> str:
 
 
 def _seen_by(viewer: Viewer) -> list[ColumnElement[bool]]:
-    present = [JOB.c.removed.is_(None)]
-    return present if viewer.sees_all else [*present, JOB.c.who == viewer.name]
+    conditions: list[ColumnElement[bool]] = [JOB.c.removed.is_(None)]
+    if not viewer.sees_all:
+        conditions.append(JOB.c.who == viewer.name)
+    return conditions
 
 
 def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[ClassificationJob]:
@@ -335,13 +337,12 @@ def _says(network: str, category: int) -> ColumnElement[bool]:
 
 def _answer_state(job: Row[Any]) -> ColumnElement[str]:
     """Return how the state of one answer is told; what is said once is said for good."""
-    without = "cancelled" if job.cancelled is not None else "queued"
     is_worked_on = and_(PART.c.started.is_not(None), PART.c.finished.is_(None))
     return case(
         (ANSWER.c.answers.is_not(None), "done"),
         (_REASON.is_not(None), "failed"),
-        (and_(is_worked_on, without == "queued"), "running"),
-        else_=without,
+        (is_worked_on, "running" if job.cancelled is None else "cancelled"),
+        else_="queued" if job.cancelled is None else "cancelled",
     )
 
 

@@ -145,10 +145,27 @@ def show(place: Place, job: str, as_json: bool) -> None:
 @click.option("--csv", "as_csv", is_flag=True, help="Print a table for a spreadsheet instead.")
 @as_json
 @click.pass_obj
-def results(place: Place, job: str, as_csv: bool, as_json: bool, **which: Any) -> None:
+def results(
+    place: Place,
+    job: str,
+    network: str | None,
+    state: JobState | None,
+    category: str | None,
+    min_confidence: float | None,
+    max_confidence: float | None,
+    as_csv: bool,
+    as_json: bool,
+) -> None:
     """Print what the networks of JOB say, a line for each picture and network."""
     if as_csv and as_json:
         raise click.UsageError("--csv and --json exclude each other")
+    which: dict[str, Any] = {
+        "network": network,
+        "state": state,
+        "category": category,
+        "min_confidence": min_confidence,
+        "max_confidence": max_confidence,
+    }
     with connect(place.existing()) as client:
         if as_csv:
             for part in client.jobs.csv(job, **which):
