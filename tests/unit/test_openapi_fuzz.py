@@ -15,6 +15,7 @@ from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 
 import classification_service.app
+from classification_service.app import Settings, create_job_worker
 from commons.adapters.file_blobs import FileBlobs
 from dicebox.client import Client
 from dicebox.front import create_front
@@ -96,12 +97,16 @@ def publish_something(folder: Path, app: Callable[..., object]) -> dict[str, str
         said = client.gallery.classify(png_bytes())
         assert said.id is not None
         client.history.get(said.id)
+        job = client.jobs.make().id
+        client.jobs.add(job, [("a.png", png_bytes()), ("bad", b"no image")])
+        assert create_job_worker(Settings(data=folder)).step()
     return {
         "network": network,
         "model": "pets",
         "name": f"{card.onnx.sha256}.onnx",
         "kind": "onnx",
         "classification": said.id,
+        "job": job,
     }
 
 
