@@ -201,7 +201,9 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     gallery = Gallery(tables, loader, clock, trials, spares=spares, probation_s=limits.probation_s)
     gallery.refresh()
     history = HistoryAssembly(database, blobs, clock)
-    metrics, is_stopping = ServingMetrics(PREFIX, history.gauges()), threading.Event()
+    jobs = _jobs(settings, database, blobs)
+    gauges = {**history.gauges(), **jobs.gauges()}
+    metrics, is_stopping = ServingMetrics(PREFIX, gauges), threading.Event()
     recorder = history.recorder(settings.record_share, metrics.count)
     guard = guard or create_guard(settings.admin_url, settings.keys)
     answerer = _create_answerer(settings, gallery, metrics, recorder)
@@ -225,7 +227,6 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(history.routes())
     app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
     app.register_api(v2_routes(answerer, clock, missing))
-    jobs = _jobs(settings, database, blobs)
     app.register_api(jobs.routes(tables, settings.max_job_images, metrics.count))
     probation = Probation(gallery, reigns, trials, SqlTrafficTables(database), clock, limits)
     return ClassificationService(

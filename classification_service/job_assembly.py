@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask_openapi3 import APIBlueprint
 from sqlalchemy import Engine
 
+from classification_service.adapters.job_figures import jobs_by_state, waiting_parts
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import (
     SqlAnswerBook,
@@ -21,6 +22,7 @@ from classification_service.job_results import JobResults
 from classification_service.job_routes import Count, job_routes
 from classification_service.jobs import JobDesk, JobRetention
 from classification_service.ports import GalleryTables
+from commons.adapters.metrics import Gauges
 from commons.ports import Blobs, Clock, Queue
 
 _CLEAN_EVERY_S = 30.0
@@ -42,6 +44,14 @@ class JobAssembly:
             catalog, images, networks, self.blobs, self.queue, self.clock, _new_id, most_images
         )
         return job_routes(desk, JobResults(catalog, images, networks), count)
+
+    def gauges(self) -> Gauges:
+        """Return what is measured of the tables: jobs, and what is still to be done of them."""
+        depth = ("dicebox_queue_depth", "Parts of jobs still to be worked on", "queue")
+        return {
+            ("dicebox_jobs", "Jobs that are kept", "state"): lambda: jobs_by_state(self.database),
+            depth: lambda: waiting_parts(self.database),
+        }
 
     def worker(self, gallery: Gallery, chores: Sequence[Chore], claim_s: float) -> JobWorker:
         """Return what works on jobs, and does chores beside.

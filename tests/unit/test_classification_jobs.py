@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,27 @@ def test_a_key_sees_the_jobs_of_its_name_alone_and_admin_sees_all(tmp_path: Path
         reply = house.http.request(method, f"{JOBS}/{job['id']}{path}", headers=bob)
         assert reply.status_code == 404
     assert house.http.delete(f"{JOBS}/{job['id']}", headers=again).status_code == 204
+
+
+def test_the_figures_say_how_many_jobs_there_are_and_what_is_to_be_done(house: House) -> None:
+    house.publish(promote=True)
+
+    def figures() -> dict[str, float]:
+        text = house.http.get(f"{CLASSIFICATION}/metrics").text
+        form = r'^dicebox_(?:jobs|queue_depth)\{.*(?:state|queue)="(\w+)".*\} (\S+)$'
+        return {name: float(value) for name, value in re.findall(form, text, re.M)}
+
+    first, second, third = house.jobs.make(), house.jobs.make(), house.jobs.make()
+    house.jobs.add(first.id, [("a", grey(1))])
+    house.work()
+    house.jobs.close(first.id)
+    house.jobs.add(second.id, [("b", grey(2)), ("c", grey(3))])
+    house.jobs.add(second.id, [("d", grey(4))])
+    house.jobs.cancel(third.id)
+    none = {"done": 0, "failed": 0, "running": 0, "queued": 0, "cancelled": 0, "jobs": 0}
+    assert figures() == none | {"done": 1, "queued": 1, "cancelled": 1, "jobs": 2}
+    house.work()
+    assert figures() == none | {"done": 1, "running": 1, "cancelled": 1}
 
 
 # Results
