@@ -57,14 +57,33 @@ def prove_onnx(data: bytes, shape: tuple[int, int, int]) -> None:
     timer = threading.Timer(_LONGEST_S, _end, [run])
     timer.start()
     try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = _loaded(data, options)
         name = session.get_inputs()[0].name if session.get_inputs() else ""
         for images in (black, np.concatenate([black, black + 255.0])):
-            session.run(None, {name: images}, run)
-    except REFUSALS as error:
-        raise damaged(f"its ONNX file does not load and answer within bounds: {error}") from error
+            _run(session, {name: images}, run)
     finally:
         timer.cancel()
+
+
+def _loaded(data: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except REFUSALS as error:
+        raise damaged(f"its ONNX file does not load: {error}") from error
+
+
+def _run(
+    session: onnxruntime.InferenceSession,
+    images: dict[str, Floats],
+    options: onnxruntime.RunOptions,
+) -> None:
+    shape = next(iter(images.values())).shape
+    try:
+        session.run(None, images, options)
+    except REFUSALS as error:
+        raise damaged(
+            f"its ONNX network refuses {shape}, or wants too much time or memory: {error}"
+        ) from error
 
 
 def _end(run: onnxruntime.RunOptions) -> None:
