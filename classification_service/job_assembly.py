@@ -19,13 +19,14 @@ from classification_service.consumer import JobWorker
 from classification_service.gallery import Gallery
 from classification_service.job_parts import PartClassifier
 from classification_service.job_results import JobResults
+from classification_service.job_retention import JobRetention
 from classification_service.job_routes import Count, job_routes
-from classification_service.jobs import JobDesk, JobRetention
+from classification_service.jobs import JobDesk
 from classification_service.ports import GalleryTables
 from commons.adapters.metrics import Gauges
 from commons.ports import Blobs, Clock, Queue
 
-_CLEAN_EVERY_S = 30.0
+_CLEAN_EVERY_S = 15.0
 
 
 @dataclass(frozen=True)

@@ -237,3 +237,8 @@ class JobCleaning(Protocol):
     def forget_jobs(self) -> list[str]:
         """Forget removed jobs that have no parts left, and return them."""
         ...
+
+
+def job_blobs(job: str) -> str:
+    """Return what the names of a job's blobs begin with."""
+    return f"jobs/{job}/"

@@ -1,4 +1,4 @@
-"""The use cases of jobs: make one, give it images, look at it, end it, clean up after it."""
+"""The use cases of jobs: make one, give it images, look at it, end it."""
 
 import hashlib
 import logging
@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from classification_service.job_ports import (
     JobCatalog,
-    JobCleaning,
     JobImages,
     NewJob,
     NewPart,
     PartImage,
     Viewer,
+    job_blobs,
 )
 from classification_service.ports import GalleryTables
 from commons.errors import (
@@ -38,7 +38,6 @@ from commons.ports import Blobs, Clock, Queue
 _PART_IMAGES = 64
 _PART_BYTES = 8 * 1024 * 1024
 _LONGEST_NAME = 255
-_PARTS_AT_ONCE = 200
 _LOG = logging.getLogger(__name__)
 File = tuple[str, bytes, str]  # its name, its bytes, their sha256
 
@@ -234,47 +233,6 @@ class JobDesk:
         except DiceboxError as error:
             # The tables know of them, and workers with nothing to do look there.
             _LOG.warning("%d parts of a job wait for the queue: %s", len(tasks), error)
-
-
-class JobRetention:
-    """Ends jobs that were left open, and takes away those that are old or were removed.
-
-    Args:
-        cleaning: The tables.
-        blobs: Where the bytes of images are.
-        clock: What time it is.
-        kept_s: So long after its end a job is kept.
-        open_s: A job that got no image for so long takes none any more.
-    """
-
-    def __init__(
-        self, cleaning: JobCleaning, blobs: Blobs, clock: Clock, kept_s: float, open_s: float
-    ) -> None:
-        self._cleaning = cleaning
-        self._blobs = blobs
-        self._clock = clock
-        self._kept_s = kept_s
-        self._open_s = open_s
-
-    def step(self) -> None:
-        """Do what is due; killed at any point, the next step goes on there."""
-        now = self._clock.now()
-        self._cleaning.close_idle(now - self._open_s, now)
-        self._cleaning.remove_old(now - self._kept_s, now)
-        while parts := self._cleaning.removed_parts(_PARTS_AT_ONCE):
-            for part, blob in parts:
-                # In this order: a part that is forgotten has left nothing.
-                self._blobs.delete(blob)
-                self._cleaning.forget_part(part)
-        for job in self._cleaning.forget_jobs():
-            # Of requests that ended before they told the tables.
-            for name in list(self._blobs.names(job_blobs(job))):
-                self._blobs.delete(name)
-
-
-def job_blobs(job: str) -> str:
-    """Return what the names of a job's blobs begin with."""
-    return f"jobs/{job}/"
 
 
 def _parted(files: Iterable[tuple[str, bytes]]) -> Iterator[list[File]]:

@@ -1,12 +1,12 @@
 """Jobs and their images in tables, as those who made them see them."""
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select
 
+from classification_service.adapters.job_answers import answers_of, found_answer
 from classification_service.adapters.job_schema import (
     ANSWER,
     COMING_AND_GOING,
@@ -28,7 +28,6 @@ from commons.errors import ConflictError, NotFoundError, TooLargeError
 from commons.job_messages import ClassificationJob, JobNetwork, JobState
 
 _SOME = 500
-_REASON = func.coalesce(ANSWER.c.reason, NETWORK.c.reason, PART.c.reason)
 Item = TypeVar("Item")
 
 
@@ -127,14 +126,14 @@ class SqlJobImages:
             job = connection.execute(select(JOB).where(JOB.c.id == which.job)).first()
             if job is None:
                 raise unknown_job(which.job)
-            query = _answers(job, which).limit(limit)
+            query = answers_of(job, which).limit(limit)
             if after is not None:
                 image, position = after
                 query = query.where(
                     IMAGE.c.sequence >= image,
                     or_(IMAGE.c.sequence > image, NETWORK.c.position > position),
                 )
-            return [_found(row) for row in connection.execute(query)]
+            return [found_answer(row) for row in connection.execute(query)]
 
 
 def finish_if_done(connection: Connection, job: int, when: float) -> None:
@@ -291,69 +290,3 @@ def _not_yet(part: NewPart, there: set[str]) -> Iterable[dict[str, Any]]:
         if one.image not in there:
             there.add(one.image)
             yield {"image": one.image, "file": one.file, "start": one.start, "size": one.size}
-
-
-def _answers(job: Row[Any], which: AnswerFilter) -> Select[Any]:
-    state = _answer_state(job)
-    tables = (
-        IMAGE.join(NETWORK, NETWORK.c.job == IMAGE.c.job)
-        .join(PART, PART.c.sequence == IMAGE.c.part)
-        .outerjoin(
-            ANSWER, and_(ANSWER.c.image == IMAGE.c.image, ANSWER.c.network == NETWORK.c.network)
-        )
-    )
-    query = (
-        select(
-            IMAGE.c.sequence,
-            IMAGE.c.image,
-            IMAGE.c.file,
-            NETWORK.c.position,
-            NETWORK.c.network,
-            ANSWER.c.answers,
-            ANSWER.c.kind,
-            state.label("state"),
-            case((state == "failed", _REASON), else_=None).label("reason"),
-        )
-        .select_from(tables)
-        .where(IMAGE.c.job == job.sequence)
-        .order_by(IMAGE.c.sequence, NETWORK.c.position)
-    )
-    if which.network is not None:
-        query = query.where(NETWORK.c.network == which.network)
-    if which.state is not None:
-        query = query.where(state == which.state)
-    if which.categories is not None:
-        query = query.where(or_(False, *(_says(*one) for one in which.categories)))
-    if which.least is not None:
-        query = query.where(ANSWER.c.confidence >= which.least)
-    if which.most is not None:
-        query = query.where(ANSWER.c.confidence <= which.most)
-    return query
-
-
-def _says(network: str, category: int) -> ColumnElement[bool]:
-    return and_(NETWORK.c.network == network, ANSWER.c.category == category)
-
-
-def _answer_state(job: Row[Any]) -> ColumnElement[str]:
-    """Return how the state of one answer is told; what is said once is said for good."""
-    is_worked_on = and_(PART.c.started.is_not(None), PART.c.finished.is_(None))
-    return case(
-        (ANSWER.c.answers.is_not(None), "done"),
-        (_REASON.is_not(None), "failed"),
-        (is_worked_on, "running" if job.cancelled is None else "cancelled"),
-        else_="queued" if job.cancelled is None else "cancelled",
-    )
-
-
-def _found(row: Row[Any]) -> FoundAnswer:
-    return FoundAnswer(
-        place=(row.sequence, row.position),
-        image=row.image,
-        file=row.file,
-        network=row.network,
-        state=row.state,
-        answers=[(index, value) for index, value in json.loads(row.answers or "[]")],
-        kind=row.kind,
-        reason=row.reason,
-    )
