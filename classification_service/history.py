@@ -1,9 +1,9 @@
 """What was recorded: listed, looked at, and taken away on request."""
 
-from collections.abc import Sequence
+from functools import partial
 
 from classification_service.history_ports import HistoryFilter, HistoryTables
-from classification_service.recording import classified_blob, recorded_at
+from classification_service.recording import classified_blob, drop_images, recorded_at
 from commons.adapters.decode import encode_thumbnail
 from commons.errors import NotFoundError
 from commons.history_messages import (
@@ -38,6 +38,7 @@ class History:
         self._tables = tables
         self._blobs = blobs
         self._clock = clock
+        self._drop = partial(drop_images, blobs)
 
     def page(
         self, which: HistoryFilter, order: HistoryOrder, cursor: str | None, limit: int
@@ -99,13 +100,9 @@ class History:
     def forget_image(self, image: str) -> ForgottenImage:
         """Remove every classification of an image and its bytes; also where there are none."""
         count = self._tables.remove(drop=self._drop, image=image)
-        # Those of a recorder that was killed before it added a row.
-        self._blobs.delete(classified_blob(image))
+        # That of a recorder that was killed before it added a row.
+        self._tables.drop_unrecorded([image], self._drop)
         return ForgottenImage(image=image, classifications=count)
-
-    def _drop(self, images: Sequence[str]) -> None:
-        for image in images:
-            self._blobs.delete(classified_blob(image))
 
 
 def unknown(classification: str, now: float) -> NotFoundError:

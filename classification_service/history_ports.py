@@ -132,19 +132,19 @@ class HistoryTables(Protocol):
         """
         ...
 
+    def drop_unrecorded(self, images: Sequence[str], drop: DropImages) -> int:
+        """Drop those of some images that no row has; return how many."""
+        ...
 
-class ExpiringHistory(Protocol):
-    """Where recorded classifications are kept no longer; the same tables, and all said there."""
+
+class ExpiringHistory(HistoryTables, Protocol):
+    """The same, for whoever keeps it from growing."""
 
     def expire(self, *, before: float, most: int, limit: int, drop: DropImages) -> int:
         """Remove what is older than `before` or above `most` rows, oldest first; return how many.
 
         At most `limit` rows go at once, and none whose correction is still on its way.
         """
-        ...
-
-    def drop_unrecorded(self, images: Sequence[str], drop: DropImages) -> int:
-        """Drop those of some images that no row has; return how many."""
         ...
 
 

@@ -1,10 +1,11 @@
 """Takes away what the history has kept long enough."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 
 from classification_service.history_ports import ExpiringHistory
-from classification_service.recording import IMAGES, classified_blob, image_of
+from classification_service.recording import IMAGES, drop_images, image_of
 from commons.errors import NotFoundError
 from commons.ports import Blobs, Clock
 
@@ -37,6 +38,7 @@ class HistoryRetention:
         self._clock = clock
         self._most_s = most_s
         self._most = most
+        self._drop = partial(drop_images, blobs)
         self._next_sweep = clock.monotonic()
 
     def step(self) -> int:
@@ -69,7 +71,3 @@ class HistoryRetention:
                 continue
             if is_old:
                 yield image_of(name)
-
-    def _drop(self, images: Sequence[str]) -> None:
-        for image in images:
-            self._blobs.delete(classified_blob(image))

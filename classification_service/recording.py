@@ -5,6 +5,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.util import Finalize
 from typing import NamedTuple
 
@@ -28,6 +29,12 @@ _LOG = logging.getLogger(__name__)
 def classified_blob(sha256: str) -> str:
     """Return the name of the blob that holds an image of the history."""
     return f"{IMAGES}{sha256[:2]}/{sha256[2:4]}/{sha256}"
+
+
+def drop_images(blobs: Blobs, images: Sequence[str]) -> None:
+    """Delete the images of the history with these hashes."""
+    for image in images:
+        blobs.delete(classified_blob(image))
 
 
 def image_of(blob: str) -> str:
@@ -191,12 +198,15 @@ class BatchRecorder:
     def _store(self, batch: list[_Offer]) -> None:
         images = {offer.image: offer.data for offer in batch}
         named = [(classified_blob(image), data) for image, data in images.items()]
-        are_new = self._blobs.put_many(named)
+        self._blobs.put_many(named)
         self._tables.add([_record(offer) for offer in batch])
-        # What was there may have gone with its last row before these were there.
-        for (name, data), is_new in zip(named, are_new, strict=True):
-            if not is_new and not self._blobs.exists(name):
-                self._blobs.put(name, data)
+        # Until now whoever removed another row of such an image took it along.
+        gone = [image for image in images if not self._blobs.exists(classified_blob(image))]
+        for image in gone:
+            self._blobs.put(classified_blob(image), images[image])
+        if gone:
+            # Or its own row, and then it is not to be here again.
+            self._tables.drop_unrecorded(gone, partial(drop_images, self._blobs))
 
 
 def _record(offer: _Offer) -> Record:

@@ -35,7 +35,8 @@ class Rows:
         self.free = threading.Event()
         self.free.set()
         self.entered = threading.Event()
-        self.adding: Callable[[], None] = lambda: None
+        self.adding: Callable[[], object] = lambda: None
+        self.added: Callable[[], object] = lambda: None
 
     def add(self, records: Sequence[Record]) -> None:
         self.entered.set()
@@ -44,6 +45,12 @@ class Rows:
             raise self.errors.pop(0)
         self.adding()
         self.batches.append(list(records))
+        self.added()
+
+    def drop_unrecorded(self, images: Sequence[str], drop: Callable[[Sequence[str]], None]) -> int:
+        lost = [one for one in images if one not in {record.image for record in self.records}]
+        drop(lost)
+        return len(lost)
 
     @property
     def records(self) -> list[Record]:
@@ -235,6 +242,16 @@ def test_an_image_that_went_with_its_last_row_meanwhile_is_put_back():
     desk.offer(b"one")
     desk.recorder.close()
     assert desk.blobs.held == {name: b"one"}
+
+
+def test_an_image_whose_own_row_went_meanwhile_is_not_put_back():
+    rows = Rows()
+    desk = Desk(rows)
+    rows.added = lambda: (rows.batches.clear(), desk.blobs.held.clear())
+    desk.offer(b"one")
+    desk.recorder.close()
+    assert desk.counted == {"kept": 1}
+    assert desk.blobs.held == {}
 
 
 def test_closing_records_what_was_taken_and_takes_nothing_more():
