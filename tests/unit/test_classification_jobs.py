@@ -3,7 +3,9 @@
 import csv
 import io
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +53,14 @@ class House:
         return network
 
     def work(self) -> None:
-        """Have the worker do all there is to be done."""
-        while self.worker.step():
-            pass
+        """Have the worker do all there is to be done, and not wait for more."""
+        while self._tasks():
+            self.worker.step()
+
+    def _tasks(self) -> int:
+        file = self.settings.data / "queue.sqlite3"
+        with closing(sqlite3.connect(file)) as queue:
+            return int(queue.execute("SELECT count(*) FROM message").fetchone()[0])
 
     def done(self, files: list[tuple[str, bytes]], *networks: str) -> ClassificationJob:
         """Return a job of these files, worked on."""
