@@ -21,6 +21,7 @@ from commons.auth import StoredKey, authorization, generate_key, stored_key
 from commons.errors import UnavailableError
 
 _START_S = 120.0
+_ANSWER_S = 5.0
 _STOP_S = 20.0
 _POLL_S = 0.05
 _WORKERS = 2
@@ -207,8 +208,9 @@ def _wait(process: subprocess.Popen[bytes], served: Served) -> None:
     while in_a_row < 4 * _WORKERS:
         try:
             # A connection each: it is one worker that answers on one.
+            # Some never answer what comes too early.
             reply = httpx.post(
-                served.url, content=served.body, headers=dict(served.headers), timeout=_START_S
+                served.url, content=served.body, headers=dict(served.headers), timeout=_ANSWER_S
             )
             in_a_row = in_a_row + 1 if reply.is_success else 0
             reason = f"{reply.status_code} {reply.text[:300]}"
