@@ -88,6 +88,8 @@ class Settings(commons.settings.Settings):
         cached_answers: Answers that a process remembers by image and network; 0: none.
         lanes: Batches that a process asks networks for at once; None: its share of the cores.
         server_processes: How many processes `python -m classification_service` starts.
+        log_classifications: Write a line for every classification, and not for those alone that
+            are refused; `python -m classification_service` asks.
         drain_s: After SIGTERM, everything has ended at most so long afterwards.
         device: `cuda` asks a card where ONNX Runtime can (`onnxruntime-gpu` in its place).
         gpu_memory_bytes: What a network of a process may take of the card's memory.
@@ -126,6 +128,7 @@ class Settings(commons.settings.Settings):
     cached_answers: int = Field(default=1024, ge=0)
     lanes: int | None = Field(default=None, ge=1)
     server_processes: int = Field(default=2, ge=1)
+    log_classifications: bool = False
     drain_s: float = Field(default=8.0, gt=0.0)
     device: Device = "cpu"
     gpu_memory_bytes: int | None = Field(default=None, ge=1)

@@ -97,7 +97,13 @@ class Worker:
 
 async def serve(service: ClassificationService, settings: Settings, channel: socket.socket) -> None:
     """Serve the connections that come through a channel."""
-    route = BareRoute(service.answerer, service.guard, service.metrics, SystemClock())
+    route = BareRoute(
+        service.answerer,
+        service.guard,
+        service.metrics,
+        SystemClock(),
+        logs_all=settings.log_classifications,
+    )
 
     def most_bytes(path: str) -> int:
         is_file = path.startswith(_FILES)

@@ -90,7 +90,7 @@ def _readiness(service: Serving) -> int:
 
 
 def test_a_request_that_is_on_its_way_is_answered_after_the_port_has_closed(data):
-    with serving(data, drain_s=10, server_processes=1) as service:
+    with serving(data, drain_s=5, server_processes=1) as service:
         body = picture()
         connection = socket.create_connection(("127.0.0.1", service.port), 10.0)
         with connection:

@@ -244,6 +244,21 @@ def test_refusals_are_logged_with_their_key_and_answers_are_not(service, caplog)
     assert KEYS["classify"] not in str(record.fields)
 
 
+def test_every_answer_is_logged_where_that_is_asked_for(service, caplog):
+    route = BareRoute(
+        service.answerer, service.guard, service.metrics, SystemClock(), logs_all=True
+    )
+    errands = [route.errand(environ("dataset=digits", GOOD), IMAGE) for _ in range(3)]
+    for errand in errands:
+        assert route.begin(errand) in {"answer", "submit"}
+    with caplog.at_level(logging.INFO, "dicebox.request"):
+        route.answer(errands)
+    assert [record.fields["status"] for record in caplog.records] == [200] * 3
+    assert {record.fields["request_id"] for record in caplog.records} == {
+        errand.request_id for errand in errands
+    }
+
+
 def test_a_good_key_stays_good_while_nobody_can_be_asked(service, keys):
     assert barely(service, "dataset=digits", IMAGE, GOOD).reply.status == 200
     keys.is_away = True
