@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from classification_service.answers import ranked
-from classification_service.batching import stacked
+from classification_service.batching import pace_of, stacked
 from classification_service.gallery import Gallery
 from classification_service.job_ports import AnswerBook, JobWork, PartImage, PartWork, Said
 from classification_service.loading import LoadedNetwork
@@ -22,8 +22,10 @@ from commons.job_messages import KEPT_ANSWERS
 from commons.network_card import Preprocessing
 from commons.ports import Blobs, Clock
 
+# What is claimed and kept together: as much memory and time as this at most.
 _BATCH_BYTES = 32 * 1024 * 1024
-_MOST_TOGETHER = 64
+_BATCH_S = 1.0
+_MOST_TOGETHER = 128
 _FLOAT_BYTES = 4
 # Then others have their turn, and no lease of a queue ends meanwhile.
 _TURN_S = 10.0
@@ -149,12 +151,20 @@ class _OverError(Exception):
 def _together(
     images: Sequence[PartImage], networks: Sequence[LoadedNetwork]
 ) -> Iterator[Sequence[PartImage]]:
-    """Yield as many images at once as the largest network's input leaves room for."""
-    shapes = [loaded.card.preprocessing.shape for loaded in networks]
-    largest = max((_FLOAT_BYTES * math.prod(shape) for shape in shapes), default=1)
-    size = min(_MOST_TOGETHER, max(1, _BATCH_BYTES // largest))
+    """Yield as many images at once as the largest and the slowest network allow."""
+    size = _MOST_TOGETHER
+    for loaded in networks:
+        size = min(size, _BATCH_BYTES // (_FLOAT_BYTES * math.prod(_shape(loaded))))
+        seconds = pace_of(loaded.predictor).seconds
+        if math.isfinite(seconds):  # else nobody has measured it
+            size = min(size, int(_BATCH_S / seconds))
+    size = max(1, size)
     for start in range(0, len(images) if networks else 0, size):
         yield images[start : start + size]
+
+
+def _shape(loaded: LoadedNetwork) -> tuple[int, int, int]:
+    return loaded.card.preprocessing.shape
 
 
 def _ask(

@@ -35,7 +35,7 @@ from commons.job_messages import (
 from commons.ports import Blobs, Clock, Queue
 
 # A part is read whole by whoever works on it, and is what a worker that dies leaves to others.
-_PART_IMAGES = 64
+_PART_IMAGES = 256
 _PART_BYTES = 8 * 1024 * 1024
 _LONGEST_NAME = 255
 _LOG = logging.getLogger(__name__)

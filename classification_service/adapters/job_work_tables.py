@@ -121,14 +121,13 @@ class SqlAnswerBook:
         if not unsaid:
             return Claim([], 0)
         with writing(self._database) as connection:
-            insert = _insert(connection)(ANSWER).values(
-                [{"image": image, "network": network, "claimed": until} for image in unsaid]
-            )
+            insert = _insert(connection)(ANSWER)
+            rows = [{"image": image, "network": network, "claimed": until} for image in unsaid]
             is_free = and_(ANSWER.c.said.is_(None), ANSWER.c.claimed <= now)
             taken = insert.on_conflict_do_update(
-                index_elements=_PAIR, set_={"claimed": until}, where=is_free
+                index_elements=_PAIR, set_={"claimed": insert.excluded.claimed}, where=is_free
             ).returning(ANSWER.c.image)
-            mine = set(connection.execute(taken).scalars())
+            mine = set(connection.execute(taken, rows).scalars())
             said = set(connection.execute(query).scalars())
         return Claim(
             [image for image in unsaid if image in mine],

@@ -14,6 +14,7 @@ import sqlalchemy
 from classification_service.adapters.job_schema import METADATA
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import SqlAnswerBook, SqlJobWork
+from classification_service.batching import UNMEASURED, Pace
 from classification_service.chores import Chores
 from classification_service.consumer import JobWorker
 from classification_service.job_parts import PartClassifier
@@ -34,7 +35,7 @@ from tests.onnx_builders import network_card
 from tests.sensory_house import ManualClock, SilentQueue
 
 ALL = Viewer(None, sees_all=True)
-MOST = 1000
+MOST = 2000
 A, B = "a" * 64, "b" * 64
 Happening = Callable[[], None]
 
@@ -57,6 +58,7 @@ class Asked:
     meanwhile: Happening = lambda: None
     seen: Counter[bytes] = field(default_factory=Counter)
     sizes: list[int] = field(default_factory=list)
+    pace: Pace = UNMEASURED
 
     def predict(self, images: Floats) -> Floats:
         self.meanwhile()
@@ -167,7 +169,7 @@ def test_images_are_asked_in_batches_and_each_network_once(house: House) -> None
     assert (house.get(job).state, house.get(job).done) == ("done", 400)
     for asked in house.networks.asked.values():
         assert sum(asked.sizes) == 200
-        assert max(asked.sizes) == 64
+        assert asked.sizes == [128, 72]
     assert house.asked_twice == 0
 
 
@@ -185,7 +187,7 @@ def test_what_another_job_was_told_is_not_asked_again(house: House) -> None:
 def test_a_worker_that_is_killed_at_any_batch_loses_nothing_and_repeats_nothing_that_is_kept(
     house: House,
 ) -> None:
-    job = house.make(range(300), A, B)
+    job = house.make(range(600), A, B)
     calls = 0
 
     def die() -> None:
@@ -206,10 +208,10 @@ def test_a_worker_that_is_killed_at_any_batch_loses_nothing_and_repeats_nothing_
         else:
             break
     ended = house.get(job)
-    assert (ended.state, ended.done, ended.failed) == ("done", 600, 0)
+    assert (ended.state, ended.done, ended.failed) == ("done", 1200, 0)
     assert deaths >= 5
     assert house.asked_twice == 0
-    assert [answer.state for answer in house.answers(job)] == ["done"] * 600
+    assert [answer.state for answer in house.answers(job)] == ["done"] * 1200
 
 
 def test_a_worker_that_dies_before_it_says_that_it_is_done_costs_nothing(house: House) -> None:
@@ -384,3 +386,11 @@ def test_a_full_disk_refuses_a_job_and_leaves_nothing_of_it(house: House) -> Non
         house.desk.make(ALL, [A], None, files, is_open=False)
     assert house.blobs.held == {}
     assert house.desk.page(ALL, None, 10).jobs == []
+
+
+def test_a_slow_network_gets_as_many_images_at_once_as_a_second_is_for(house: House) -> None:
+    house.networks.asked[A].pace = Pace(1, 0.03)
+    job = house.make(range(100))
+    house.drain()
+    assert house.get(job).state == "done"
+    assert house.networks.asked[A].sizes == [33, 33, 33, 1]
