@@ -66,7 +66,8 @@ def run_demo(client: Client, request: RunRequest, console: Console) -> DemoResul
         raise DiceboxError(f"the run {run.id} ended as {run.state}: {run.reason}")
     if run.promoted:
         _wait_for_champion(client, run.network)
-    console.print(f"Published network {run.network[:12]}; it {run.verdict}.")
+    does = "is the champion and answers now" if run.promoted else run.verdict
+    console.print(f"Published network {run.network[:12]}; it {does}.")
     # A champion of before goes on where the new network is found worse, and is measured.
     champion = client.gallery.champion(DATASET).network or run.network
     held_out = _measure(client, snapshot, champion, console)
