@@ -610,7 +610,7 @@ class Run(Message):
     state: RunState
     request: RunRequest
     snapshot: str | None
-    shape: tuple[int, int, int] | None
+    shape: ImageShape | None
     created: float
     progress: RunProgress
     network: str | None = None

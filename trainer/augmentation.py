@@ -148,12 +148,12 @@ def _shifted(
 def _turned(images: npt.NDArray[np.uint8], move: Move, angle: Floats) -> Images:
     """Turn each image about its middle and move it, by bilinear interpolation."""
     n, height, width, _ = images.shape
-    angle, down, right = (
+    turned, down, right = (
         np.reshape(values, (n, 1, 1)) for values in (angle, move.down, move.right)
     )
     y = np.arange(height)[None, :, None] - (height - 1) / 2 - down
     x = np.arange(width)[None, None, :] - (width - 1) / 2 - right
-    cosine, sine = np.cos(angle), np.sin(angle)
+    cosine, sine = np.cos(turned), np.sin(turned)
     source_y = np.clip(cosine * y - sine * x + (height - 1) / 2, 0, height - 1)
     source_x = np.clip(sine * y + cosine * x + (width - 1) / 2, 0, width - 1)
     top, left = np.floor(source_y).astype(np.int64), np.floor(source_x).astype(np.int64)
