@@ -116,11 +116,16 @@ def opened_job_house(settings: Settings) -> Iterator[JobHouse]:
 
 
 def check_that_kills_cost_nothing(
-    house: JobHouse, kills: int, tell: Callable[[str], None], *, at_once: int = 1
+    house: JobHouse,
+    kills: int,
+    tell: Callable[[str], None],
+    *,
+    at_once: int = 1,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> None:
     """Kill workers in the middle of a job; all of it is done, and nothing that was kept again.
 
-    In the end so many work on what is left at once.
+    In the end so many work on what is left at once, while something happens to them.
     """
     networks = [house.publish(), house.publish(created=2.0)]
     job = house.made(IMAGES, *networks)
@@ -137,6 +142,9 @@ def check_that_kills_cost_nothing(
         assert house.jobs.job(job.id).finished is None, number
     for _ in range(at_once):
         house.start_worker(DICEBOX_JOB_LEASE_S="1")
+    before = house.jobs.job(job.id).done
+    house.wait_for(job.id, lambda now: now.done > before)
+    meanwhile()
     house.wait_for(job.id, lambda now: now.finished is not None)
     ended = house.jobs.job(job.id)
     assert (ended.state, ended.done, ended.failed) == ("done", 2 * IMAGES, 0)

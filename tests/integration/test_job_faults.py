@@ -21,7 +21,11 @@ def house(tmp_path: Path, rabbit: Rabbit, postgres: Postgres) -> Iterator[JobHou
         yield house
 
 
-def test_workers_that_are_killed_cost_nothing_on_real_servers_and_others_share_the_rest(
-    house: JobHouse, tell: Callable[[str], None]
+def test_workers_and_the_database_are_killed_and_others_share_the_rest(
+    house: JobHouse, postgres: Postgres, tell: Callable[[str], None]
 ) -> None:
-    check_that_kills_cost_nothing(house, KILLS, tell, at_once=2)
+    def restart() -> None:
+        postgres.kill()
+        postgres.start()
+
+    check_that_kills_cost_nothing(house, KILLS, tell, at_once=2, meanwhile=restart)

@@ -355,6 +355,27 @@ def test_a_job_whose_tasks_were_lost_is_done_all_the_same(house: House) -> None:
     assert house.asked_twice == 0
 
 
+def test_a_worker_goes_on_when_what_was_gone_is_back(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = house.make(range(10))
+    house.silent.reachable = False
+    looks = 0
+
+    def stopped() -> bool:
+        nonlocal looks
+        looks += 1
+        house.silent.reachable = looks > 100
+        return house.get(job).finished is not None
+
+    chores = Chores([], house.clock)
+    parts = house.parts(house.clock)
+    JobWorker(house.silent, house.work, parts, chores, house.clock).run(stopped)
+    assert house.get(job).state == "done"
+    assert "cannot work at the moment" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 def test_a_message_that_is_no_task_goes_to_the_dead_letters(house: House) -> None:
     house.queue.publish(JOB_QUEUE, [b"nonsense", b'{"part": 99}', b'{"part": 0}'])
     house.drain()
