@@ -21,7 +21,7 @@ from classification_service.gallery import NotLoadedError
 from classification_service.questions import Question
 from commons.adapters.caller import CLASSIFICATION
 from commons.adapters.key_guard import KeyGuard
-from commons.adapters.metrics import ServiceMetrics
+from commons.adapters.metrics import ServingMetrics
 from commons.adapters.problems import PROBLEM_TYPE, ProblemReply, problem_of, problem_of_request
 from commons.auth import Caller, Scope
 from commons.ports import Clock
@@ -84,7 +84,7 @@ class BareRoute:
         self,
         answerer: Answerer,
         guard: KeyGuard,
-        metrics: ServiceMetrics,
+        metrics: ServingMetrics,
         clock: Clock,
         *,
         logs_all: bool = False,
@@ -164,6 +164,10 @@ class BareRoute:
         """Make the reply of an errand whose question is settled."""
         if self._is_answered(errand):
             self._end(errand, 200)
+
+    def write_figures(self) -> None:
+        """Write down what was counted since the last time."""
+        self._metrics.write()
 
     def _is_answered(self, errand: Errand) -> bool:
         """Say whether there is an answer now, and neither a refusal nor nobody to answer."""

@@ -128,9 +128,11 @@ def main() -> None:
         service = create_service(settings)
     except DiceboxError as error:
         sys.exit(f"classification_service: {error}")
+    service.metrics.is_patient = True
     service.start_watching()
     spare_started()
     uvloop.run(serve(service, settings, channel))
+    service.metrics.write()
     service.recorder.close()
     # Threads that still wait for somebody else have nobody to answer.
     sys.stderr.flush()

@@ -62,6 +62,9 @@ class EchoRoute:
 
         threading.Thread(target=work).start()
 
+    def write_figures(self) -> None:
+        return None
+
     def finish(self, errand: FakeErrand) -> None:
         if not errand.given_up:
             errand.reply = (200, "application/json", errand.body, {})
@@ -87,8 +90,8 @@ def no_views(environ, start_response):
 @contextmanager
 def served(
     app=no_views,
-    limits: Limits = Limits(),
-    most_bytes: int = 1000,  # noqa: B008
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+    most_bytes: int = 1000,
 ) -> Iterator[Served]:
     """Serve on a free port until the block ends."""
     ready: list[Served] = []

@@ -92,6 +92,10 @@ class HotRoute(Protocol):
         """Make its reply."""
         ...
 
+    def write_figures(self) -> None:
+        """Write down what was counted; called a few times a second."""
+        ...
+
 
 class HttpHost:
     """Serves the connections that it is given.
@@ -145,6 +149,7 @@ class HttpHost:
         while True:
             await asyncio.sleep(_SWEEP_S)
             self._dated.refresh()
+            self.hot.write_figures()
             now = self.loop.time()
             for connection in list(self._connections):
                 connection.check(now)

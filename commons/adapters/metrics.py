@@ -7,6 +7,7 @@ can be read from the tables is read at the scrape, where it is the same for all.
 """
 
 import os
+import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -86,18 +87,10 @@ class ServiceMetrics:
     def observe_all(self, method: str, route: str, status: int, seconds: Sequence[float]) -> None:
         """Count some requests that ended alike at once, for less than each alone would cost."""
         self.observe(method, route, status, seconds[0])
-        if len(seconds) == 1:
-            return
-        counter, histogram = self._answered[method, route, status]
-        counter.inc(len(seconds) - 1)
-        buckets: dict[int, int] = {}
-        for each in seconds[1:]:
-            bucket = bisect_left(_BUCKETS, each)
-            buckets[bucket] = buckets.get(bucket, 0) + 1
-        # The library observes one by one, each with two writes to the file that is shared.
-        histogram._sum.inc(sum(seconds[1:]))
-        for bucket, times in buckets.items():
-            histogram._buckets[bucket].inc(times)
+        if len(seconds) > 1:
+            counter, histogram = self._answered[method, route, status]
+            counter.inc(len(seconds) - 1)
+            _observe_many(histogram, _BUCKETS, seconds[1:])
 
     def text(self) -> bytes:
         """Return the figures of all processes in Prometheus' text form."""
@@ -110,10 +103,19 @@ class ServiceMetrics:
 
 
 class ServingMetrics(ServiceMetrics):
-    """Also what a service that classifies has: batches, and a queue in every process."""
+    """Also what a service that classifies has: batches, and a queue in every process.
+
+    While `is_patient`, what is counted most often is kept in this process until `write`, which
+    whoever sets that calls a few times a second: each count in the shared file costs as much as
+    a tenth of an answer.
+    """
 
     def __init__(self, service: str, gauges: Gauges | None = None) -> None:
         super().__init__(service, gauges)
+        self.is_patient = False
+        self._kept_lock = threading.Lock()
+        self._kept_batches: list[tuple[str, int]] = []
+        self._kept_requests: dict[tuple[str, str, int], list[float]] = {}
         self._batches = Histogram(
             "dicebox_batch_images",
             "Images that a network was asked for together",
@@ -134,18 +136,58 @@ class ServingMetrics(ServiceMetrics):
 
     def count_batch(self, network: str, images: int) -> None:
         """Count what a network was asked for together."""
-        counter = self._classified.get(network)
-        if counter is None:
-            counter = self._events.labels(self._service, "classification", network)
-            self._classified[network] = counter
-        counter.inc(images)
-        self._batches.observe(images)
+        with self._kept_lock:
+            self._kept_batches.append((network, images))
+        if not self.is_patient:
+            self.write()
+
+    def observe_all(self, method: str, route: str, status: int, seconds: Sequence[float]) -> None:
+        """Count some requests that ended alike at once."""
+        with self._kept_lock:
+            self._kept_requests.setdefault((method, route, status), []).extend(seconds)
+        if not self.is_patient:
+            self.write()
 
     def show_queue(self, images: int) -> None:
         """Say how many images wait in this process."""
         if images != self._shown:
             self._shown = images
             self._queue.set(images)
+
+    def write(self) -> None:
+        """Write down what was kept."""
+        with self._kept_lock:
+            batches, self._kept_batches = self._kept_batches, []
+            requests, self._kept_requests = self._kept_requests, {}
+        sizes = [images for _, images in batches]
+        if sizes:
+            _observe_many(self._batches, _BATCH_SIZES, sizes)
+        images_of: dict[str, int] = {}
+        for network, images in batches:
+            images_of[network] = images_of.get(network, 0) + images
+        for network, images in images_of.items():
+            if network not in self._classified:
+                labels = (self._service, "classification", network)
+                self._classified[network] = self._events.labels(*labels)
+            self._classified[network].inc(images)
+        for (method, route, status), seconds in requests.items():
+            super().observe_all(method, route, status, seconds)
+
+    def text(self) -> bytes:
+        """Return the figures of all processes in Prometheus' text form."""
+        self.write()
+        return super().text()
+
+
+def _observe_many(histogram: Histogram, bounds: Sequence[float], values: Sequence[float]) -> None:
+    """Observe values with one write for each bucket; the library takes two for each value."""
+    buckets: dict[int, int] = {}
+    for value in values:
+        bucket = bisect_left(bounds, value)
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+    histogram._sum.inc(sum(values))
+    for bucket, times in buckets.items():
+        histogram._buckets[bucket].inc(times)
 
 
 def route_of_request() -> str:
