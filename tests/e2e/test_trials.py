@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.services import Caller, GalleryClient
 from commons.messages import FreezeRequest
 from commons.trial_messages import Trial, TrialMode, TrialRequest
 from dicebox.client import Client
 from tests.dicebox_processes import Dicebox, until
-from tests.onnx_builders import always, network_card, onnx_bytes
+from tests.onnx_builders import always, fails_on_grey, network_card, onnx_bytes
+from tests.serving_processes import promote, serving
 from tests.trial_builders import picture
 
 pytestmark = pytest.mark.e2e
@@ -85,3 +88,29 @@ def test_a_canary_that_is_better_becomes_the_champion_and_is_rolled_back_in_one_
     until(lambda: house.answering() == house.good, 5.0)
     assert gallery.roll_back("digits").network == house.bad
     assert house.answering() == house.bad
+
+
+def test_a_champion_that_fails_in_two_processes_is_rolled_back_and_no_client_notices(
+    tmp_path: Path,
+) -> None:
+    good, bad = (promote(tmp_path, one) for one in (always(0), fails_on_grey(1)))
+    with (
+        serving(tmp_path, server_processes=2) as service,
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}") as http,
+    ):
+        gallery = GalleryClient(Caller(http))
+        answers: list[tuple[int, str]] = []
+
+        def is_rolled_back() -> bool:
+            # A connection of its own each, so that both processes are asked.
+            headers = {"Connection": "close", "Content-Type": "image/png"}
+            address = f"{service.url}/classify?dataset=digits"
+            reply = http.post(address, content=picture(200), headers=headers)
+            answers.append((reply.status_code, reply.json()["network"]))
+            return gallery.champion("digits").network == good
+
+        assert gallery.champion("digits").network == bad
+        until(is_rolled_back)
+        event = gallery.history("digits")[0]
+    assert set(answers) == {(200, good)}
+    assert (event.undone, event.automatic) == (bad, True)
