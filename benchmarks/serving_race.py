@@ -14,7 +14,7 @@ from benchmarks.frame import Options
 from benchmarks.serving_network import Task, files_of, tasks
 from benchmarks.serving_peers import NAIVE, OURS, Arm, arms, requirements_of, script_of, serving
 from benchmarks.serving_servers import Served
-from benchmarks.serving_wrk import closed_loop
+from benchmarks.serving_wrk import Closed, closed_loop
 from commons.adapters.decode import decode_stored
 from commons.errors import DiceboxError
 from load_generator.adapters.sender import Sender
@@ -185,18 +185,23 @@ def _round(
 
 
 def _closed(served: Served, seconds: float) -> dict[str, Any]:
-    def run(connections: int, seconds: float) -> Any:
-        return closed_loop(
-            served.url, served.body, served.headers, connections=connections, seconds=seconds
-        )
+    """Return the figures of a server by connections, the fewest first; None where it failed."""
 
-    run(CONNECTIONS[-1], _WARM_UP_S)
+    def run(connections: int, seconds: float) -> Closed | None:
+        try:
+            return closed_loop(
+                served.url, served.body, served.headers, connections=connections, seconds=seconds
+            )
+        except DiceboxError:  # not one good answer in that time
+            return None
+
     figures: dict[str, Any] = {}
+    run(CONNECTIONS[0], _WARM_UP_S)
     for connections in CONNECTIONS:
         found = run(connections, seconds)
-        figures[f"rate_{connections}"] = found.rate
-        figures[f"failed_{connections}"] = found.failed
-        figures[f"p99_ms_{connections}"] = found.p99_ms
+        figures[f"rate_{connections}"] = found and found.rate
+        figures[f"failed_{connections}"] = found and found.failed
+        figures[f"p99_ms_{connections}"] = found and found.p99_ms
     return figures
 
 
