@@ -16,7 +16,13 @@ from commons.history_messages import (
     RecordedClassification,
 )
 from dicebox.commands.network_choice import whole_id
-from dicebox.commands.options import DatasetType, as_json, print_json, print_table
+from dicebox.commands.options import (
+    DatasetType,
+    ListingGroup,
+    as_json,
+    print_json,
+    print_table,
+)
 from dicebox.connect import Place, connect
 
 _ID = TypeAdapter[str](ClassificationId)
@@ -41,21 +47,16 @@ class _IdType(click.ParamType[str]):
             )
 
 
-@click.group(
-    short_help="Look at recorded classifications, and correct them.", invoke_without_command=True
-)
-@click.pass_context
-def history(context: click.Context) -> None:
+@click.group(cls=ListingGroup, short_help="Look at recorded classifications, and correct them.")
+def history() -> None:
     """Look at classifications that were recorded, and correct them.
 
-    Without a command of its own it lists the newest.
+    Without a command of its own it lists the newest, with the options of `list`.
 
     `dicebox up` records every classification and keeps it for 30 days; $DICEBOX_RECORD_SHARE
     (0 to 1) says how many of all, $DICEBOX_HISTORY_S for how many seconds. A service that runs
     by itself records none unless it is told to.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(list_history)
 
 
 @history.command(name="list")

@@ -13,7 +13,13 @@ from rich.table import Table
 
 from commons.job_messages import ClassificationJob, JobAnswer, JobState
 from dicebox.client import Client
-from dicebox.commands.options import DatasetType, as_json, print_json, print_table
+from dicebox.commands.options import (
+    DatasetType,
+    ListingGroup,
+    as_json,
+    print_json,
+    print_table,
+)
 from dicebox.connect import Place, connect, connect_to_workers
 from dicebox.job_upload import Sent, upload_pictures
 from dicebox.picture_files import pictures_of
@@ -24,9 +30,11 @@ _SHOWN_REFUSALS = 20
 _CONFIDENCE = click.FloatRange(0.0, 1.0)
 
 
-@click.group(short_help="Classify many pictures behind the requests.")
+@click.group(cls=ListingGroup, short_help="Classify many pictures behind the requests.")
 def jobs() -> None:
     """Classify many pictures by one or more networks, behind the requests.
+
+    Without a command of its own it lists the newest, with the options of `list`.
 
     A job's images are durable when they are sent, and each answer when it is given: whatever is
     killed meanwhile, nothing is lost and nothing is asked twice. What a network said of an image

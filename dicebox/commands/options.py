@@ -70,6 +70,16 @@ class UrlType(click.ParamType[str]):
         return str(value)
 
 
+class ListingGroup(click.Group):
+    """A group that means `list` where no command of its own is named, options of that or not."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put `list` where it is meant."""
+        if not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
 LONGEST_S = 30 * 86400.0
 _LONGEST_COMMAND = 4000
 _WIDE = 10_000

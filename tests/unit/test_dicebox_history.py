@@ -87,8 +87,10 @@ def test_the_history_is_listed_newest_first_and_as_it_is_asked_for(
         (["--network", recorded.network[:8], "--dataset", "digits"], names[::-1]),
     ):
         assert ids(shell("history", "list", *options)[1]) == expected, options
-    listed = json.loads(shell("history", "list", "--json")[1])["classifications"]
-    assert [one["id"] for one in listed] == names[::-1]
+    for words in (("history", "list", "--json"), ("history", "--json")):
+        listed = json.loads(shell(*words)[1])["classifications"]
+        assert [one["id"] for one in listed] == names[::-1]
+    assert shell("history", "--help")[1].startswith("Usage: dicebox history [OPTIONS] COMMAND")
 
 
 def test_where_nothing_is_recorded_that_is_told(shell: Shell, recorded: History) -> None:
