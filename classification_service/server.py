@@ -133,6 +133,10 @@ class Server:
 
     def _accept(self) -> bool:
         """Hand out all connections that wait; say whether there were any."""
+        if not any(hand.is_ready for hand in self._hands):
+            # They wait in the queue of the socket until there is somebody again.
+            time.sleep(_TICK_S)
+            return False
         came = False
         while True:
             try:
@@ -154,9 +158,14 @@ class Server:
         for _ in ready:
             self._turn += 1
             hand = ready[self._turn % len(ready)]
-            with suppress(BlockingIOError, ConnectionError):
+            try:
                 socket.send_fds(hand.channel, [CONNECTION], [connection.fileno()])
-                return
+            except BlockingIOError:
+                continue
+            except ConnectionError:
+                hand.is_ready = False
+                continue
+            return
 
     def _hear(self, hand: _Hand) -> None:
         try:

@@ -67,6 +67,29 @@ def meanwhile(service) -> Iterator[list[float]]:
     assert max(took) < 5.0
 
 
+def test_figures_are_those_of_all_processes(service):
+    # The first test of this service: nobody has asked for anything yet.
+    def figure(pattern: str) -> float:
+        text = httpx.get(f"{service.url}/metrics").text
+        found = re.search(rf"^{pattern} (\S+)$", text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    requests = r'dicebox_requests_total\{method="POST",route="[^"]*/classify",[^}]*status="200"\}'
+    events = r'dicebox_events_total\{event="classification",[^}]*\}'
+    images = r"dicebox_batch_images_sum\{[^}]*\}"
+    fast = r'dicebox_request_seconds_count\{method="POST",route="[^"]*/classify",[^}]*\}'
+    names = (requests, events, images, fast)
+    with ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(lambda _: httpx.post(f"{service.url}/classify", content=picture()), range(100))
+        )
+    # A process writes down what it counted a few times a second.
+    until(lambda: figure(fast) >= 100.0)
+    assert [figure(name) for name in names] == [100.0] * 4
+    assert figure(r"dicebox_queue_images\{[^}]*\}") == 0.0
+    assert 'le="0.0001"' in httpx.get(f"{service.url}/metrics").text
+
+
 @pytest.mark.usefixtures("meanwhile")
 def test_sixty_four_clients_that_never_finish_their_bodies_hold_nobody_up(service):
     with contextlib.ExitStack() as stack:
@@ -148,24 +171,18 @@ def test_clients_that_go_away_leave_nothing_behind(service):
             assert reply.status_code == 200
 
 
-def test_figures_are_those_of_all_processes(service):
-    def figure(pattern: str) -> float:
-        text = httpx.get(f"{service.url}/metrics").text
-        found = re.search(rf"^{pattern} (\S+)$", text, re.MULTILINE)
-        return float(found[1]) if found else 0.0
+def test_memory_stays_as_it_is(service):
+    body = picture(100, (20, 20))
 
-    requests = r'dicebox_requests_total\{method="POST",route="[^"]*/classify",[^}]*status="200"\}'
-    events = r'dicebox_events_total\{event="classification",[^}]*\}'
-    images = r"dicebox_batch_images_sum\{[^}]*\}"
-    fast = r'dicebox_request_seconds_count\{method="POST",route="[^"]*/classify",[^}]*\}'
-    names = (requests, events, images, fast)
-    before = [figure(name) for name in names]
-    with ThreadPoolExecutor(4) as pool:
-        list(
-            pool.map(lambda _: httpx.post(f"{service.url}/classify", content=picture()), range(100))
-        )
-    # A process writes down what it counted a few times a second.
-    until(lambda: figure(fast) - before[-1] >= 100.0)
-    assert [figure(name) - old for name, old in zip(names, before, strict=True)] == [100.0] * 4
-    assert figure(r"dicebox_queue_images\{[^}]*\}") == 0.0
-    assert 'le="0.0001"' in httpx.get(f"{service.url}/metrics").text
+    def ask(times: int) -> int:
+        with connected(service) as one, connected(service) as other:
+            request = head(f"Content-Length: {len(body)}") + body
+            for _ in range(times):
+                for connection in (one, other):
+                    connection.sendall(request)
+                    assert read_reply(connection)[0] == 200
+        return sum(worker.memory_info().rss for worker in service.workers())
+
+    before = ask(500)
+    assert ask(2000) - before < 8e6
+    assert max(worker.memory_info().rss for worker in service.workers()) < 250e6
