@@ -26,6 +26,7 @@ CONNECTIONS = (8, 64)
 _WARM_UP_S = 1.0
 _TAIL = 3  # so many servers have a part in the rounds after the first: ours and the best peers
 _LOOP_S = 3.0
+_MOST_CONNECTIONS = 4096
 
 
 def measure_rates(
@@ -90,6 +91,7 @@ def measure_open(
                 "server": arms()[cell.arm].server,
                 "rate": half,
                 "p99_ms": report.latency_ms.p99,
+                "is_valid": report.valid,
                 "report": _short(report),
             }
 
@@ -136,7 +138,8 @@ def offered(served: Served, steps: Sequence[Step], seed: int) -> LoadReport:
     """Return how a server fared under an open loop, Poisson arrivals."""
     target = target_of(served.url, [served.body], headers=served.headers)
     due = due_times(np.random.default_rng(seed), steps, "poisson")
-    return report_of(Sender(target).run(due), sum(step.seconds for step in steps))
+    outcomes = Sender(target, connections=_MOST_CONNECTIONS).run(due)
+    return report_of(outcomes, sum(step.seconds for step in steps))
 
 
 def medians(cells: Iterable[Measured], figure: str) -> dict[str, float]:

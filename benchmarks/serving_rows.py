@@ -53,6 +53,9 @@ def open_rows(cells: Sequence[Measured]) -> list[Row]:
         rate = of_image[0].figures["rate"]
         measure = f"p99 at {rate:,.0f}/s, half of the best peer's peak, {tasks()[name].name}"
         rows.append(Row(measure, "ms", ours, theirs, peer, Goal("at most", 1.0, of="ratio")))
+    invalid = [c for c in cells if c.cell.arm == OURS and not c.figures["is_valid"]]
+    if cells:
+        rows.append(Row("INVALID runs among ours", "", len(invalid), goal=at_most(0)))
     return rows
 
 

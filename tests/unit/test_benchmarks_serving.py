@@ -212,12 +212,15 @@ def test_rates_are_judged_against_the_best_peer_in_each_column() -> None:
 
 def test_the_latency_at_half_of_the_peak_is_judged_against_the_lowest() -> None:
     cells = [
-        cell(OURS, rate=11_000.0, p99_ms=2.0),
+        cell(OURS, rate=11_000.0, p99_ms=2.0, is_valid=True),
         cell(MOSEC, rate=11_000.0, p99_ms=None),
         cell(BATCHES, rate=11_000.0, p99_ms=3.0),
         cell(LIT, rate=11_000.0, p99_ms=9.0),
     ]
-    (row,) = open_rows(cells)
+    row, invalid = open_rows(cells)
+    assert (invalid.ours, invalid.met) == (0, True)
+    late = [cell(OURS, rate=11_000.0, p99_ms=2.0, is_valid=False)]
+    assert open_rows(late)[-1].met is False
     assert row.measure == "p99 at 11,000/s, half of the best peer's peak, 28x28 grey PNG"
     assert (row.ours, row.best_peer, row.peer, row.met) == (2.0, 3.0, BATCHES, True)
 

@@ -3,7 +3,7 @@
 Each file is sent in a process of its own, which says how much memory that took.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -47,6 +47,13 @@ def opened(folder: Path) -> httpx.Client:
     return httpx.Client(transport=httpx.WSGITransport(app), base_url="http://localhost")
 
 
+@pytest.fixture(scope="module")
+def http(folder: Path) -> Iterator[httpx.Client]:
+    """Give a client that is used in child processes alone: here it has started no thread."""
+    with opened(folder) as http:
+        yield http
+
+
 def both(data: bytes) -> Callable[[httpx.Client], list[list[object]]]:
     """Return what sends a file as it is, then as a tensor, then asks whether all is well."""
 
@@ -69,10 +76,10 @@ def both(data: bytes) -> Callable[[httpx.Client], list[list[object]]]:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_hostile_file_gets_the_right_answer_after_bounded_work(
-    folder: Path, name: str, tell: Callable[[str], None]
+    http: httpx.Client, name: str, tell: Callable[[str], None]
 ) -> None:
     data = FILES[name]
-    (raw, tensor, next_one), grown = measured(lambda: opened(folder), both(data))
+    (raw, tensor, next_one), grown = measured(lambda: http, both(data))
     expected = [200, "application/json"] if name in ANSWERED else [REFUSED[name][1], PROBLEM]
     assert raw == expected
     assert tensor == expected
@@ -102,7 +109,7 @@ def test_another_kind_of_content_is_refused_by_its_name(folder: Path, content_ty
     ],
 )
 def test_json_takes_bounded_memory(
-    folder: Path, item: bytes, count: int, status: int, tell: Callable[[str], None]
+    http: httpx.Client, item: bytes, count: int, status: int, tell: Callable[[str], None]
 ) -> None:
     head = b'{"inputs": [{"name": "images", "datatype": "UINT8", "shape": [1, 64, 64, 3], "data": '
     whole = head + b"[" + (item + b",") * count + item + b"]}]}"
@@ -110,7 +117,7 @@ def test_json_takes_bounded_memory(
     def send(http: httpx.Client) -> int:
         return http.post("/v2/models/digits/infer", content=whole).status_code
 
-    answered, grown = measured(lambda: opened(folder), send)
+    answered, grown = measured(lambda: http, send)
     assert answered == status
     tell(f"{len(whole):,} bytes of JSON answered {answered}, {grown >> 20} MB")
 
