@@ -74,7 +74,7 @@ def tasks() -> dict[str, Task]:
 def heavy() -> Task:
     """Return a network that costs 5 ms or more, so that no client is what is measured."""
     return Task(
-        "heavy", (28, 28, 1), (256, 256, 256), picture(28, "PNG", colour=False), "image/png"
+        "heavy", (28, 28, 1), (448, 512, 512), picture(28, "PNG", colour=False), "image/png"
     )
 
 

@@ -240,7 +240,10 @@ def test_faults_are_judged_by_the_goals_of_the_issue() -> None:
         "stop": cell(OURS, failed=1),
     }
     rows = fault_rows(found)
-    assert [row.met for row in rows] == [True, True, True, True, True, True, False]
+    assert [row.met for row in rows] == [True, True, True, True, True, True, False, True]
+    found["swap"].figures["reasons"] = ["late"]
+    last = fault_rows(found)[-1]
+    assert (last.measure, last.met) == ("INVALID runs among these (swap)", False)
     assert rows[0].measure == "errors, 100,000 requests, 40 swaps at 70 % load"
     assert fault_rows({}) == []
 
