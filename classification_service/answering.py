@@ -124,11 +124,10 @@ class Answering:
     def _ask(
         self, choice: Choice, images: Floats, start: float, ready: Sequence[_Decoded]
     ) -> _Said | None:
-        asked = [choice.answering]
-        if choice.fallback is not None and _see_the_same(choice.answering, choice.fallback):
-            asked.append(choice.fallback)
         failure: DiceboxError | None = None
-        for network in asked:
+        for network in (choice.answering, choice.fallback):
+            if network is None or (failure and not _see_the_same(choice.answering, network)):
+                break
             before = self._now()
             try:
                 probabilities = network.predictor.predict(images)

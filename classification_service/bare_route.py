@@ -6,6 +6,7 @@ that `begin` names; a form with many files is left to the Flask view.
 
 import itertools
 import logging
+import math
 import os
 import re
 import time
@@ -29,6 +30,7 @@ from commons.ports import Clock
 PATH = f"{CLASSIFICATION}/classify"
 SCOPES: tuple[Scope, ...] = ("classify",)
 _TIMEOUT = f"HTTP_{TIMEOUT_HEADER.upper().replace('-', '_')}"
+_ASKED = "dicebox.asked"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _OVERLOADED = 503
 _BAD = 400
@@ -180,11 +182,17 @@ class BareRoute:
         errand.reply = BareReply(200, "application/json", question.reply, _NO_HEADERS)
         return True
 
-    def _asked(self, environ: Mapping[str, Any]) -> tuple[Ask, float]:
-        ask = ask_of(environ["QUERY_STRING"])
-        until = deadline(environ.get(_TIMEOUT), self._clock.monotonic())
-        is_form(environ.get("CONTENT_TYPE", ""))
-        return ask, until
+    def _asked(self, environ: dict[str, Any]) -> tuple[Ask, float]:
+        # A host may hand in the same head again and again, and what it asks with it.
+        ask: Ask | None = environ.get(_ASKED)
+        if ask is None:
+            ask = ask_of(environ["QUERY_STRING"])
+            is_form(environ.get("CONTENT_TYPE", ""))
+            environ[_ASKED] = ask
+        timeout_ms = environ.get(_TIMEOUT)
+        if timeout_ms is None:
+            return ask, math.inf
+        return ask, deadline(timeout_ms, self._clock.monotonic())
 
     def _refuse(self, errand: Errand, error: Exception) -> None:
         said: ProblemReply

@@ -200,6 +200,12 @@ class Answerer:
 
     def answer(self, questions: Sequence[Question]) -> None:
         """Answer questions, together where that is faster; never raises."""
+        if not questions:
+            return
+        first = questions[0]
+        if len(questions) <= first.seats and all(one.group == first.group for one in questions):
+            self._serve(questions)
+            return
         for batch in batches(questions, lambda one: one.group, lambda one: one.seats):
             self._serve(batch)
 

@@ -124,8 +124,9 @@ def _add_classify(routes: APIBlueprint, answerer: Answerer, clock: Clock) -> Non
         responses={200: ClassifyAnswer},
     )
     def classify(query: ClassifyQuery, raw: ImageBytes) -> Response:
+        has_files = is_form(request.content_type or "")
         until = deadline(request.headers.get(TIMEOUT_HEADER), clock.monotonic())
-        if is_form(request.content_type or ""):
+        if has_files:
             return answer(answerer.classify_files(Ask.of(query), _files(), until))
         said = answerer.classify(Ask.of(query), raw.get_data(cache=False), until)
         return Response(said, mimetype="application/json")

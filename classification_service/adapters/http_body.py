@@ -37,7 +37,7 @@ class Body:
     def read(self) -> bytes:
         """Return all of it."""
         if self._file is None:
-            return b"".join(self._parts)
+            return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         self._file.seek(0)
         return self._file.read()
 

@@ -17,7 +17,7 @@ class Head:
     """What the head of a request says.
 
     `length` is None where the body comes in chunks; `environ` is shared by requests with the
-    same head and never changed.
+    same head: whoever answers them may only add what follows from it.
     """
 
     method: str

@@ -156,6 +156,7 @@ REQUESTS = [
             {"X-Request-Timeout-Ms": "20000"},
             {"X-Request-Timeout-Ms": "0"},
             {"X-Request-Timeout-Ms": "soon"},
+            {"X-Request-Timeout-Ms": "soon", "Content-Type": "text/html"},
             {"Origin": "http://elsewhere"},
         )
     ],
