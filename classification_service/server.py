@@ -9,6 +9,7 @@ connection, while new ones are still served; when nothing is open any more, or a
 import ctypes
 import logging
 import os
+import select
 import selectors
 import signal
 import socket
@@ -26,6 +27,8 @@ from commons.errors import DiceboxError
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 4096
+# So long a connection waits for a worker that takes it.
+_HELD_S = 5.0
 _TICK_S = 0.05
 _QUIET_S = 0.5
 _RESPAWN_S = 0.5
@@ -154,18 +157,23 @@ class Server:
 
     def _hand_out(self, connection: socket.socket) -> None:
         """Give a connection to the worker whose turn it is, or to the next that takes it."""
-        ready = [hand for hand in self._hands if hand.is_ready]
-        for _ in ready:
-            self._turn += 1
-            hand = ready[self._turn % len(ready)]
-            try:
-                socket.send_fds(hand.channel, [CONNECTION], [connection.fileno()])
-            except BlockingIOError:
-                continue
-            except ConnectionError:
-                hand.is_ready = False
-                continue
-            return
+        until = self.monotonic() + _HELD_S
+        while ready := [hand for hand in self._hands if hand.is_ready]:
+            for _ in ready:
+                self._turn += 1
+                hand = ready[self._turn % len(ready)]
+                try:
+                    socket.send_fds(hand.channel, [CONNECTION], [connection.fileno()])
+                except BlockingIOError:
+                    continue
+                except ConnectionError:
+                    hand.is_ready = False
+                    continue
+                return
+            if self.monotonic() > until:
+                return
+            # All have their hands full: whoever comes now waits in the queue of the listener.
+            select.select([], [hand.channel for hand in ready], [], _TICK_S)
 
     def _hear(self, hand: _Hand) -> None:
         try:

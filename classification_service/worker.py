@@ -61,10 +61,16 @@ class Worker:
         sweeping.cancel()
 
     def _hear(self) -> None:
+        # All that is there: a server that finds the channel full has to wait.
+        while self._heard():
+            pass
+
+    def _heard(self) -> bool:
+        """Take one word of the server; say whether there may be more."""
         try:
             said, files, _, _ = socket.recv_fds(self._channel, 1, 1)
         except BlockingIOError:
-            return
+            return False
         except ConnectionError:
             said, files = b"", []
         for file in files:
@@ -73,6 +79,7 @@ class Worker:
             self._drain()
         if said in {b"", END}:
             self._ended.set()
+        return bool(said)
 
     def _drain(self) -> None:
         if self._host.is_draining:
