@@ -165,7 +165,7 @@ def _admin(data: Path, key: StoredKey) -> Iterator[str]:
 def _running(
     name: str, command: Sequence[str], settings: Mapping[str, str], folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Give a process that runs in a group of its own; the group ends with the block."""
+    """Give a process that runs in a session of its own; all of it ends with the block."""
     ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     environ = {key: value for key, value in os.environ.items() if key not in ours}
     process = subprocess.Popen(
@@ -185,11 +185,13 @@ def _running(
             process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_S)
-        # Some leave workers behind, in groups of their own.
-        for child in children:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        psutil.wait_procs(children, timeout=_STOP_S)
+        # Some leave workers behind, in groups of their own, or start others for those that end.
+        while left := {one for one in (*children, *_session(process.pid)) if _lives(one)}:
+            for one in left:
+                with suppress(psutil.NoSuchProcess):
+                    one.kill()
+            process.poll()
+            psutil.wait_procs(left, timeout=_STOP_S)
         process.wait()
 
 
@@ -199,6 +201,23 @@ def _tree(pid: int) -> list[psutil.Process]:
         return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
+
+
+def _session(leader: int) -> list[psutil.Process]:
+    """Return the processes of a session, whoever their parents are by now."""
+    found = []
+    for one in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getsid(one.pid) == leader:
+                found.append(one)
+    return found
+
+
+def _lives(one: psutil.Process) -> bool:
+    try:
+        return bool(one.is_running() and one.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _wait(process: subprocess.Popen[bytes], served: Served) -> None:

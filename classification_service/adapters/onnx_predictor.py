@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
+from classification_service.adapters.onnx_refusals import FATAL_ONLY, REFUSALS
 from classification_service.batching import UNMEASURED, Pace, measured_pace
 from classification_service.loading import damaged
 from classification_service.ports import Floats
@@ -21,18 +21,6 @@ Device = Literal["cpu", "cuda"]
 _LOG = logging.getLogger(__name__)
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _CHANNELS_LAST = 4
-# Every error of the runtime derives from Exception alone, so they are listed.
-_REFUSALS: tuple[type[Exception], ...] = (
-    states.EPFail,
-    states.Fail,
-    states.InvalidArgument,
-    states.InvalidGraph,
-    states.InvalidProtobuf,
-    states.NoSuchFile,
-    states.NotImplemented,
-    states.RuntimeException,
-)
-_FATAL_ONLY = 4
 
 
 class OnnxPredictor:
@@ -51,7 +39,7 @@ class OnnxPredictor:
         """Return probabilities (n, categories) of images (n, height, width, channels)."""
         try:
             answers = self._session.run(self._outputs, {self._input: images})[0]
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise damaged(f"its ONNX network refuses {images.shape}: {error}") from error
         return np.asarray(answers, dtype=np.float32)
 
@@ -91,7 +79,7 @@ class OnnxRuntime:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        options.log_severity_level = _FATAL_ONLY
+        options.log_severity_level = FATAL_ONLY
         # An ONNX file may name other files for its weights, and from bytes they are looked for
         # where the process runs. The card's hash says nothing of them, so none can be found here.
         options.add_session_config_entry(
@@ -100,7 +88,7 @@ class OnnxRuntime:
         providers = self.providers(onnxruntime.get_available_providers())
         try:
             session = onnxruntime.InferenceSession(data, options, providers=providers)
-        except _REFUSALS as error:
+        except REFUSALS as error:
             raise damaged(f"its ONNX file does not load: {error}") from error
         found = (len(session.get_inputs()), len(session.get_outputs()))
         if found != (1, 1):

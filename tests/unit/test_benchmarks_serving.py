@@ -2,14 +2,16 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
-from benchmarks import decoders
+from benchmarks import decoders, serving_servers
 from benchmarks.cells import Cell, Measured
 from benchmarks.serving_faults import overload_figures, stop_figures
 from benchmarks.serving_network import heavy, tasks
@@ -21,6 +23,7 @@ from commons.adapters.decode import decode_image
 from commons.errors import DiceboxError, UnavailableError
 from load_generator.outcomes import Fate, Outcomes
 from load_generator.schedule import Step
+from tests.dicebox_processes import until
 from tests.onnx_builders import onnx_bytes
 
 MOSEC, BATCHES = "Mosec, 2 workers", "Mosec, 2 workers, batches of 16 within 1 ms"
@@ -288,3 +291,31 @@ def test_decoders_are_listed_with_how_far_they_are_from_pillow(tmp_path: Path) -
         with Image.open(tmp_path / name) as image:
             assert (image.format, image.size) == (kind.upper(), (int(side), int(side)))
     assert all("==" in line for line in decoders.peer().requirements)
+
+
+LEAVER = """
+import os, signal, subprocess, sys, time
+sleeping = [sys.executable, "-c", "import time; time.sleep(60)", sys.argv[1]]
+def leave(*_):
+    subprocess.Popen(sleeping, process_group=0)
+    os._exit(0)
+signal.signal(signal.SIGTERM, leave)
+subprocess.Popen(sleeping, process_group=0)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_nothing_of_a_peer_is_left_also_what_it_starts_while_it_ends(tmp_path: Path) -> None:
+    mark = str(tmp_path)
+
+    def marked() -> list[psutil.Process]:
+        return [
+            each
+            for each in psutil.process_iter(["cmdline"])
+            if mark in (each.info["cmdline"] or [])
+        ]
+
+    with serving_servers._running("a peer", [sys.executable, "-c", LEAVER, mark], {}):
+        until(lambda: len(marked()) == 2)
+    assert marked() == []

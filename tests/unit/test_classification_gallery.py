@@ -29,22 +29,7 @@ from commons.adapters.services import CLASSIFICATION
 from commons.errors import InvalidInputError, NotFoundError, UnavailableError
 from commons.messages import Classification
 from tests.onnx_builders import always, network_card
-
-
-class ManualClock:
-    """Stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = 100.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += seconds
+from tests.trial_builders import StandingClock
 
 
 class House:
@@ -57,7 +42,7 @@ class House:
         database = create_database(sqlite_url(folder / "classification.sqlite3"))
         self.tables = SqlGalleryTables(database)
         self.loads: list[int] = []
-        self.clock = ManualClock()
+        self.clock = StandingClock()
         self.loader = Loader(self.blobs, self._load)
         self.gallery = Gallery(self.tables, self.loader, self.clock, spares=Spares(2))
         self.networks = Networks(self.tables, self.loader, self.gallery, self.clock)
