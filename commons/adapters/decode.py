@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from commons.adapters.decode_tiles import ORIENTATION, Tiles, opaque, resized
+from commons.adapters.decode_tiles import ORIENTATION, SWAPPED, Tiles, opaque, resized
+from commons.adapters.jpeg_scale import reduction
 from commons.adapters.memory_budget import MemoryBudget
 from commons.adapters.plain_jpeg import decode_plain_jpeg
 from commons.adapters.plain_png import decode_plain_png
 from commons.errors import InvalidInputError, TooLargeError
 from commons.messages import ResizePolicy
 
-DECODER = "pillow-1"
+DECODER = "pillow-2"
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MEDIA_TYPES = {
     "PNG": "image/png",
@@ -62,7 +63,7 @@ def inspect_image(data: bytes) -> ImageFacts:
     """
     image = _open(data)
     kind = str(image.format)
-    with _BUDGET.taken(_checked_bytes(image, _bytes_per_pixel(image))):
+    with _BUDGET.taken(_checked_bytes(image.format, image.size, _bytes_per_pixel(image))):
         upright = _upright(image)
         channels = 1 if upright.mode in _GREY_MODES else 3
         facts = ImageFacts(kind, upright.height, upright.width, channels)
@@ -76,7 +77,8 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
     """Return the picture as uint8 (height, width, channels), upright, over white, resized.
 
     `fit` stretches it to the shape, `pad` keeps its proportions within black borders, `crop`
-    keeps them by cutting the middle out.
+    keeps them by cutting the middle out. A JPEG of twice the shape or more is decoded at a half,
+    a quarter or an eighth of its sides first.
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
@@ -85,13 +87,17 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
     height, width, channels = shape
     mode = _MODES[channels]
     image = _open(data)
-    if image.width * image.height <= _LARGE_PIXELS:
+    whole = image.size
+    _reduce(image, shape, resize)
+    # All of a progressive picture is held until its last scan has come.
+    held = whole if _is_progressive(image) else image.size
+    if held[0] * held[1] <= _LARGE_PIXELS:
         small = opaque(_upright(image), mode)
         if small.size != (width, height):
             small = resized(small, (width, height), resize)
         return np.asarray(small, dtype=np.uint8).reshape(shape)
-    needed = _checked_bytes(image, _loaded_bytes_per_pixel(image)) + image.width * image.height
-    with _BUDGET.taken(min(needed, _BUDGET.total)):
+    needed = _checked_bytes(image.format, held, _loaded_bytes_per_pixel(image))
+    with _BUDGET.taken(min(needed + image.width * image.height, _BUDGET.total)):
         pixels = np.asarray(resized(_tiles(image, mode), (width, height), resize), dtype=np.uint8)
         image.close()
     return pixels.reshape(shape)
@@ -100,8 +106,8 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
 def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
     """Return what `decode_image` does, sooner for most PNG and JPEG files.
 
-    For plain PNG files that have the shape already, and for plain JPEG files of up to a million
-    pixels. Damage that changes no pixel may go unnoticed.
+    For plain PNG files that have the shape already, and for plain JPEG files. Damage that
+    changes no pixel may go unnoticed.
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
@@ -110,7 +116,7 @@ def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy
     pixels = decode_plain_png(data, shape)
     if pixels is not None:
         return pixels
-    plain = decode_plain_jpeg(data, _LARGE_PIXELS)
+    plain = decode_plain_jpeg(data, shape, resize, _LARGE_PIXELS)
     return decode_image(data, shape, resize) if plain is None else _fitted(plain, shape, resize)
 
 
@@ -122,7 +128,7 @@ def encode_thumbnail(data: bytes, size: int) -> bytes:
         TooLargeError: More than `MAX_PIXELS`, or than memory holds; nothing was decoded.
     """
     image = _open(data)
-    with _BUDGET.taken(_checked_bytes(image, _bytes_per_pixel(image))):
+    with _BUDGET.taken(_checked_bytes(image.format, image.size, _bytes_per_pixel(image))):
         return _thumbnail(image, size)
 
 
@@ -175,16 +181,37 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
-def _checked_bytes(image: Image.Image, per_pixel: int) -> int:
+def _reduce(image: Image.Image, shape: tuple[int, int, int], resize: ResizePolicy) -> None:
+    """Have a JPEG decoded at a part of its sides where that is enough."""
+    if image.format not in ("JPEG", "MPO"):
+        return
+    size = image.height, image.width
+    by = reduction(size[::-1] if _orientation(image) in SWAPPED else size, shape[:2], resize)
+    if by > 1:
+        image.draft(None, (image.width // by, image.height // by))  # type: ignore[arg-type]
+
+
+def _is_progressive(image: Image.Image) -> bool:
+    return bool(image.info.get("progressive") or image.info.get("progression"))
+
+
+def _orientation(image: Image.Image) -> int | None:
+    """Return how a picture is turned; nothing where it cannot be told."""
+    try:
+        return int(image.getexif().get(ORIENTATION, 1))
+    except (*_DAMAGE, TypeError):
+        return None
+
+
+def _checked_bytes(kind: str | None, size: tuple[int, int], per_pixel: int) -> int:
     """Return how much memory decoding takes, at most the whole budget."""
-    most = _BUDGET.total // per_pixel
-    if image.width * image.height > most:
+    most, pixels = _BUDGET.total // per_pixel, size[0] * size[1]
+    if pixels > most:
         raise TooLargeError(
-            f"expected at most {most:,} pixels of a {image.format} like this, "
-            f"got {image.width} x {image.height}",
+            f"expected at most {most:,} pixels of a {kind} like this, got {size[0]} x {size[1]}",
             kind="too-many-pixels",
         )
-    return image.width * image.height * per_pixel
+    return pixels * per_pixel
 
 
 def _bytes_per_pixel(image: Image.Image) -> int:
@@ -193,7 +220,7 @@ def _bytes_per_pixel(image: Image.Image) -> int:
         return 20
     if image.format == "WEBP":
         return 16
-    if image.info.get("progressive") or image.info.get("progression"):
+    if _is_progressive(image):
         return 10
     if image.mode in ("1", "L"):
         return 3
@@ -204,7 +231,7 @@ def _loaded_bytes_per_pixel(image: Image.Image) -> int:
     """Return the bytes a pixel takes while it is decoded, as measured."""
     if image.format == "WEBP":
         return 16
-    if image.info.get("progressive") or image.info.get("progression"):
+    if _is_progressive(image):
         return 10
     return 3 if image.mode in ("1", "L", "P") else 4
 
@@ -213,10 +240,7 @@ def _may_be_turned(image: Image.Image) -> bool:
     """Say whether there may be a second copy, the upright one."""
     if image.format != "JPEG":
         return image.format == "PNG"  # which may say so after its pixels
-    try:
-        return bool(image.getexif().get(ORIENTATION, 1) != 1)
-    except _DAMAGE:
-        return True
+    return _orientation(image) != 1
 
 
 def _upright(image: Image.Image) -> Image.Image:

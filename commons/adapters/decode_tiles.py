@@ -23,7 +23,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_SWAPPED = (5, 6, 7, 8)  # the stored picture has the upright one's rows as columns,
+SWAPPED = (5, 6, 7, 8)  # the stored picture has the upright one's rows as columns,
 _LAST_COLUMN_FIRST = (2, 3, 7, 8)  # and then its columns
 _LAST_ROW_FIRST = (3, 4, 6, 7)  # or its rows the other way round
 
@@ -41,7 +41,7 @@ class Tiles:
         orientation = image.getexif().get(ORIENTATION, 1)
         self._orientation = orientation if orientation in _TURNS else 1
         self.mode = mode
-        self.size = image.size[::-1] if self._orientation in _SWAPPED else image.size
+        self.size = image.size[::-1] if self._orientation in SWAPPED else image.size
         self.width, self.height = self.size
 
     def resize(
@@ -77,7 +77,7 @@ class Tiles:
 
     def _stored(self, left: int, top: int, right: int, bottom: int) -> Box:
         """Return where in the stored picture a box of the upright one is."""
-        if self._orientation in _SWAPPED:
+        if self._orientation in SWAPPED:
             left, top, right, bottom = top, left, bottom, right
         width, height = self._image.size
         if self._orientation in _LAST_COLUMN_FIRST:

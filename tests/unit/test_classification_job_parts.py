@@ -392,7 +392,7 @@ def test_no_more_than_some_megabytes_of_images_are_in_one_part(house: House) -> 
 
 
 def test_a_large_input_is_asked_for_few_images_at_once(house: House) -> None:
-    how = Preprocessing(shape=(1024, 1024, 3), resize="fit", decoder="pillow-1")
+    how = Preprocessing(shape=(1024, 1024, 3), resize="fit", decoder="pillow-2")
     house.networks.card = house.networks.card.model_copy(update={"preprocessing": how})
     job = house.make(range(5))
     house.drain()

@@ -172,7 +172,7 @@ def test_a_picture_lying_on_its_side_is_turned_upright(gallery, blobs):
 
 def test_a_colour_network_gets_three_channels_of_a_grey_picture(gallery, blobs):
     shape = (4, 6, 3)
-    preprocessing = Preprocessing(shape=shape, resize="pad", decoder="pillow-1")
+    preprocessing = Preprocessing(shape=shape, resize="pad", decoder="pillow-2")
     card = network_card(blobs, onnx_bytes(shape), preprocessing=preprocessing)
     gallery.promote("digits", gallery.register(card))
     assert names(gallery.classify(png(255, (12, 8)), top=1).answers) == ["bright"]

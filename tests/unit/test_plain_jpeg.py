@@ -49,7 +49,7 @@ def jpeg(
 )
 def test_the_pixels_are_those_of_the_one_decoder(picture, size, channels, resize):
     data = jpeg(**picture)
-    assert decode_plain_jpeg(data, MOST) is not None
+    assert decode_plain_jpeg(data, (90, 90, 3), "fit", MOST) is not None
     height, width = size or (picture["size"][1], picture["size"][0])
     shape = (height, width, channels)
     found = decode_stored(data, shape, resize)
@@ -88,12 +88,12 @@ def exif(orientation: int) -> Image.Exif:
     ids=["nothing", "start", "cut", "png", "cmyk", "turned", "rgb", "profile"],
 )
 def test_what_is_not_plain_is_left_to_the_one_decoder(data):
-    assert decode_plain_jpeg(data, MOST) is None
+    assert decode_plain_jpeg(data, (90, 90, 3), "fit", MOST) is None
 
 
 def test_what_has_too_many_pixels_is_left_too():
-    assert decode_plain_jpeg(jpeg((20, 30), "L"), 599) is None
-    assert decode_plain_jpeg(jpeg((20, 30), "L"), 600) is not None
+    assert decode_plain_jpeg(jpeg((20, 30), "L"), (90, 90, 3), "fit", 599) is None
+    assert decode_plain_jpeg(jpeg((20, 30), "L"), (90, 90, 3), "fit", 600) is not None
 
 
 @settings(max_examples=200, deadline=None)
