@@ -116,7 +116,13 @@ async def serve(service: ClassificationService, settings: Settings, channel: soc
         is_file = path.startswith(_FILES)
         return settings.max_network_file_bytes if is_file else settings.max_body_bytes
 
-    host = HttpHost(asyncio.get_running_loop(), route, WsgiBridge(service.app), most_bytes)
+    host = HttpHost(
+        asyncio.get_running_loop(),
+        route,
+        WsgiBridge(service.app),
+        most_bytes,
+        count=service.metrics.count_refusal,
+    )
     await Worker(service, host, channel).run()
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import uvloop
 
-from classification_service.adapters.http_host import HttpHost, Limits
+from classification_service.adapters.http_host import HttpHost
+from classification_service.adapters.http_limits import Limits
 from classification_service.adapters.wsgi_bridge import WsgiBridge
 
 
@@ -77,6 +78,7 @@ class Served:
     host: HttpHost
     route: EchoRoute
     port: int
+    refusals: list[tuple[int, str]]
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), 10.0)
@@ -92,18 +94,28 @@ def served(
     app=no_views,
     limits: Limits = Limits(),  # noqa: B008 - frozen
     most_bytes: int = 1000,
+    most_waiting: int = 256,
 ) -> Iterator[Served]:
     """Serve on a free port until the block ends."""
     ready: list[Served] = []
     started, ended = threading.Event(), threading.Event()
     route = EchoRoute()
+    refusals: list[tuple[int, str]] = []
+    views = WsgiBridge(app, threads=2, most_waiting=most_waiting)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        host = HttpHost(loop, route, WsgiBridge(app, threads=2), lambda path: most_bytes, limits)
+        host = HttpHost(
+            loop,
+            route,
+            views,
+            lambda path: most_bytes,
+            limits,
+            count=lambda status, kind: refusals.append((status, kind)),
+        )
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
-        ready.append(Served(host, route, listener.getsockname()[1]))
+        ready.append(Served(host, route, listener.getsockname()[1], refusals))
         started.set()
         sweeping = loop.create_task(host.sweep())
         accepting = loop.create_task(_accept(host, listener))

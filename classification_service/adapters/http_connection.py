@@ -1,9 +1,8 @@
 """One connection: requests in, replies out, in order, whatever the other side does.
 
-A strict parser (llhttp) takes requests apart. What comes too slowly, too long or makes no sense
-is told so and the connection ends; a request is answered when it has come whole, so that a slow
-client holds no thread. Requests of the hot route that have the head of the one before them are
-known by it and not parsed again.
+What comes too slowly, too long or makes no sense is told so and the connection ends; a request
+is answered when it has come whole, so that a slow client holds no thread. Requests of the hot
+route that have the head of the one before them are known by it and not parsed again.
 """
 
 import asyncio
@@ -12,35 +11,18 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
 
-import httptools
-
 from classification_service.adapters.http_body import Body
-from classification_service.adapters.http_head import Head, parsed_head
-from classification_service.adapters.http_replies import CONTINUE, refusal
-from commons.errors import DiceboxError, InvalidInputError, SlowRequestError, TooLargeError
+from classification_service.adapters.http_head import Head
+from classification_service.adapters.http_reader import BODY, HEAD, IDLE, Request, RequestReader
+from classification_service.adapters.http_replies import CONTINUE
+from commons.errors import DiceboxError, SlowRequestError
 
 if TYPE_CHECKING:
     from classification_service.adapters.http_host import HttpHost
 
 _LOG = logging.getLogger(__name__)
-_IDLE, _HEAD, _BODY = range(3)
 _MOST_MEMO_BYTES = 2048
 _MOST_PIPELINED = 16
-_TOO_LARGE_HEAD = 431
-
-
-class Request:
-    """A request that has come whole; a refusal takes its place where none could."""
-
-    __slots__ = ("body", "head", "is_hot", "refusal")
-
-    def __init__(
-        self, head: Head | None, body: Body, *, is_hot: bool, refusal: bytes = b""
-    ) -> None:
-        self.head = head
-        self.body = body
-        self.is_hot = is_hot
-        self.refusal = refusal
 
 
 class HttpConnection(asyncio.Protocol):
@@ -49,24 +31,11 @@ class HttpConnection(asyncio.Protocol):
     def __init__(self, host: "HttpHost") -> None:
         self._host = host
         self._limits = host.limits
-        self._parser = httptools.HttpRequestParser(self)
+        self._reader = RequestReader(host.loop, host, self)
         self._transport = cast(asyncio.Transport, None)
-        self._peer = ""
-        self._own = ("", 0)
-        self._state = _IDLE
-        self._since = host.loop.time()
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_bytes = 0
-        self._head: Head | None = None
-        self._is_hot = False
-        self._most_bytes = 0
-        self._body = Body()
         self._queue: deque[Request] = deque()
         self._present: Request | None = None
         self._is_advancing = False
-        self._is_deaf = False
-        self._is_last = False
         self._is_lingering = False
         self._is_half_closed = False
         self._discarded = 0
@@ -81,17 +50,16 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast(asyncio.Transport, transport)
-        self._peer = str((transport.get_extra_info("peername") or ("",))[0])
+        self._reader.peer = str((transport.get_extra_info("peername") or ("",))[0])
         own = transport.get_extra_info("sockname") or ("", 0)
-        self._own = (str(own[0]), int(own[1]))
+        self._reader.own = (str(own[0]), int(own[1]))
         self._host.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; whoever worked for this connection need not."""
         self.is_lost = True
         self._host.remove(self)
-        self._host.body_bytes -= self._body.size
-        self._body.close()
+        self._reader.stop()
         for request in self._queue:
             self._host.free(request)
         self._queue.clear()
@@ -104,11 +72,12 @@ class HttpConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
-        if self._is_deaf:
+        reader = self._reader
+        if reader.is_deaf:
             self._discard(len(data))
             return
         memo = self._memo
-        is_fresh = self._state == _IDLE and self._present is None and not self._queue
+        is_fresh = reader.state == IDLE and self._present is None and not self._queue
         if memo is not None and is_fresh and data.startswith(memo[0]):
             raw, head = memo
             if len(data) - len(raw) == head.length:
@@ -118,7 +87,7 @@ class HttpConnection(asyncio.Protocol):
                 self._queue.append(Request(head, body, is_hot=True))
                 self._advance()
                 return
-        self._feed(data)
+        reader.feed(data)
         if is_fresh:
             self._remember(data)
         if self._queue:
@@ -138,75 +107,25 @@ class HttpConnection(asyncio.Protocol):
         self._paused_at = None
         self._release_writers()
 
-    # What the parser calls
+    # What the reader calls
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._state = _HEAD
-        self._since = self._host.loop.time()
-        self._url = b""
-        self._headers = []
-        self._head_bytes = 0
+    def take(self, request: Request) -> None:
+        """Take a request that has come whole; it is answered in its turn."""
+        self._queue.append(request)
 
-    def on_url(self, url: bytes) -> None:
-        """Take a part of the address."""
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
-        self._headers.append((name, value))
-        self._head_bytes += len(name) + len(value)
-        if len(self._headers) > self._limits.headers or self._head_bytes > self._limits.head_bytes:
-            self._refuse_head()
-
-    def on_headers_complete(self) -> None:
-        """Look at a head that has come whole."""
-        if self._is_deaf:
+    def refuse(self, error: DiceboxError | int, detail: str = "") -> None:
+        """Answer in its turn what will not be read on; nothing after it is looked at."""
+        if self._reader.is_deaf:
             return
-        try:
-            head = parsed_head(
-                self._parser.get_method(),
-                self._url,
-                self._parser.get_http_version(),
-                self._headers,
-                self._peer,
-                self._own,
-                is_kept_alive=self._parser.should_keep_alive(),
-            )
-        except InvalidInputError as error:
-            self._refuse(error)
-            return
-        self._state = _BODY
-        self._head = head
-        self._most_bytes = self._host.most_bytes(head.path)
-        self._is_hot = self._host.hot.takes(head.method, head.path, head.content_type)
-        if head.length is not None and head.length > self._most_bytes:
-            self._refuse_body(f"{head.length:,}")
-        elif head.expects_continue and self._present is None:
+        self._reader.stop()
+        said = self._host.refusal(error, detail)
+        self._queue.append(Request(None, Body(), is_hot=False, refusal=said))
+        self._advance()
+
+    def say_continue(self) -> None:
+        """Have the client send a body that it asked about, unless it waits for another answer."""
+        if self._present is None:
             self._transport.write(CONTINUE)
-
-    def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
-        if self._is_deaf:
-            return
-        if self._body.size + len(body) > self._most_bytes:
-            self._refuse_body("more")
-            return
-        full = self._host.has_no_room_for(len(body))
-        if full is not None:
-            self._refuse(full)
-            return
-        self._body.add(body)
-        self._host.body_bytes += len(body)
-
-    def on_message_complete(self) -> None:
-        """Take a request that has come whole."""
-        if self._is_deaf or self._head is None:
-            return
-        self._queue.append(Request(self._head, self._body, is_hot=self._is_hot))
-        self._body = Body()
-        self._head = None
-        self._state = _IDLE
 
     # What the host calls
 
@@ -216,10 +135,10 @@ class HttpConnection(asyncio.Protocol):
             return
         self.errand = None
         self._present = None
-        self._since = self._host.loop.time()
+        self._reader.since = self._host.loop.time()
         self._transport.write(data)
         if closes or (self._is_half_closed and not self._queue):
-            self._is_deaf = True
+            self._reader.is_deaf = True
             self._transport.close()
         elif self._queue:
             self._advance()
@@ -244,16 +163,16 @@ class HttpConnection(asyncio.Protocol):
 
     def closes_after(self, head: Head) -> bool:
         """Say whether the connection ends with the reply to this request."""
-        return self._host.is_draining or self._is_last or not head.is_kept_alive
+        return self._host.is_draining or self._reader.is_last or not head.is_kept_alive
 
     @property
     def is_idle(self) -> bool:
         """Whether nothing is asked or answered."""
-        return self._state == _IDLE and self._present is None and not self._queue
+        return self._reader.state == IDLE and self._present is None and not self._queue
 
     def check(self, now: float) -> None:
         """End what takes too long."""
-        limits, waited = self._limits, now - self._since
+        limits, waited = self._limits, now - self._reader.since
         if self._transport.is_closing():
             if waited > limits.write_s:
                 self.abort()
@@ -262,12 +181,12 @@ class HttpConnection(asyncio.Protocol):
         elif self._is_lingering:
             if waited > limits.linger_s:
                 self.abort()
-        elif self._state == _HEAD and waited > limits.head_s:
-            self._refuse(SlowRequestError(f"the head did not come within {limits.head_s:g} s"))
-        elif self._state == _BODY:
-            allowed = limits.body_s + self._body.size / limits.body_bytes_per_s
+        elif self._reader.state == HEAD and waited > limits.head_s:
+            self.refuse(SlowRequestError(f"the head did not come within {limits.head_s:g} s"))
+        elif self._reader.state == BODY:
+            allowed = limits.body_s + self._reader.body.size / limits.body_bytes_per_s
             if waited > allowed:
-                self._refuse(SlowRequestError(f"the body did not come within {allowed:.0f} s"))
+                self.refuse(SlowRequestError(f"the body did not come within {allowed:.0f} s"))
         elif self.is_idle and waited > (
             limits.drain_idle_s if self._host.is_draining else limits.idle_s
         ):
@@ -275,25 +194,9 @@ class HttpConnection(asyncio.Protocol):
 
     # The rest
 
-    def _feed(self, data: bytes) -> None:
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Nobody is upgraded here; what follows would be of a protocol that is not spoken.
-            self._is_deaf = True
-            self._is_last = True
-        except httptools.HttpParserError as error:
-            if not self._is_deaf:
-                detail = f"expected an HTTP/1.1 request, got something else ({error})"
-                self._refuse(InvalidInputError(detail, kind="bad-request"))
-        if self._state == _HEAD and not self._is_deaf:
-            self._head_bytes += len(data)
-            if self._head_bytes > 2 * self._limits.head_bytes:
-                self._refuse_head()
-
     def _remember(self, data: bytes) -> None:
         """Keep the head of a hot request that came in one piece, to know the next one by it."""
-        if len(self._queue) != 1 or self._state != _IDLE or self._is_deaf:
+        if len(self._queue) != 1 or self._reader.state != IDLE or self._reader.is_deaf:
             return
         request = self._queue[0]
         head = request.head
@@ -323,33 +226,6 @@ class HttpConnection(asyncio.Protocol):
     def _is_paused_reading(self) -> bool:
         return not self._transport.is_reading() and not self._transport.is_closing()
 
-    def _refuse_head(self) -> None:
-        detail = (
-            f"expected at most {self._limits.headers} headers with {self._limits.head_bytes:,} "
-            "bytes, got more"
-        )
-        self._refuse_with(refusal(_TOO_LARGE_HEAD, detail, self._host.date()))
-
-    def _refuse_body(self, got: str) -> None:
-        self._refuse(
-            TooLargeError(f"expected a body of at most {self._most_bytes:,} bytes, got {got}")
-        )
-
-    def _refuse(self, error: DiceboxError) -> None:
-        self._refuse_with(refusal(error, date=self._host.date()))
-
-    def _refuse_with(self, said: bytes) -> None:
-        """Answer in its turn what will not be read on; nothing after it is looked at."""
-        if self._is_deaf:
-            return
-        self._is_deaf = True
-        self._host.body_bytes -= self._body.size
-        self._body.close()
-        self._body = Body()
-        self._state = _IDLE
-        self._queue.append(Request(None, self._body, is_hot=False, refusal=said))
-        self._advance()
-
     def _end_with(self, said: bytes) -> None:
         # A socket that is closed with bytes unread takes the reply back: they are read on.
         self._transport.write(said)
@@ -358,7 +234,7 @@ class HttpConnection(asyncio.Protocol):
             return
         self._transport.write_eof()
         self._is_lingering = True
-        self._since = self._host.loop.time()
+        self._reader.since = self._host.loop.time()
 
     def _discard(self, size: int) -> None:
         self._discarded += size

@@ -9,52 +9,21 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from classification_service.adapters.http_connection import HttpConnection, Request
+from classification_service.adapters.http_connection import HttpConnection
+from classification_service.adapters.http_head import Head
+from classification_service.adapters.http_limits import Limits
+from classification_service.adapters.http_reader import Request
 from classification_service.adapters.http_replies import Dated, refusal, short_reply
 from classification_service.adapters.wsgi_bridge import WsgiBridge
-from commons.errors import UnavailableError
+from commons.errors import DiceboxError, UnavailableError
 
 _LOG = logging.getLogger(__name__)
 _SWEEP_S = 0.25
 # Others are read between two turns of at most about this much work.
 _TURN = 32
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one client may take, and all together; times in seconds.
-
-    Args:
-        headers: How many a request may have.
-        head_bytes: How large they may be together.
-        head_s: In which they come.
-        body_s: In which a body comes, and besides so long as it comes with
-        body_bytes_per_s: bytes a second.
-        idle_s: How long a connection may be silent between requests;
-        drain_idle_s: the same while the process ends.
-        write_s: How long a client may read nothing of what it asked for.
-        linger_s: How long a refused request is read on, so that its client sees the reply,
-        linger_bytes: and how much of it.
-        connections: How many there may be.
-        bodies_bytes: How much all bodies that are on their way may take, in memory and on disk.
-    """
-
-    headers: int = 100
-    head_bytes: int = 16 * 1024
-    head_s: float = 10.0
-    body_s: float = 30.0
-    body_bytes_per_s: float = 64 * 1024
-    idle_s: float = 75.0
-    drain_idle_s: float = 1.0
-    write_s: float = 30.0
-    linger_s: float = 5.0
-    linger_bytes: int = 256 * 1024 * 1024
-    connections: int = 4096
-    bodies_bytes: int = 512 * 1024 * 1024
 
 
 class HotRoute(Protocol):
@@ -106,6 +75,7 @@ class HttpHost:
         views: All other routes.
         most_bytes: Says how large a body may be, by its path.
         limits: What clients may take.
+        count: Told status and kind of every refusal that neither route gave.
     """
 
     def __init__(
@@ -114,7 +84,8 @@ class HttpHost:
         hot: HotRoute,
         views: WsgiBridge,
         most_bytes: Callable[[str], int],
-        limits: Limits = Limits(),
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+        count: Callable[[int, str], object] = lambda status, kind: None,
     ) -> None:
         self.loop = loop
         self.hot = hot
@@ -122,6 +93,7 @@ class HttpHost:
         self.limits = limits
         self.body_bytes = 0
         self.is_draining = False
+        self._count = count
         self._views = views
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="asking")
         self._connections: set[HttpConnection] = set()
@@ -140,7 +112,7 @@ class HttpHost:
         if len(self._connections) >= self.limits.connections:
             error = UnavailableError("too many connections are open", kind="overloaded")
             with connection:
-                connection.send(refusal(error, date=self.date()))
+                connection.send(self.refusal(error))
             return
         await self.loop.connect_accepted_socket(lambda: HttpConnection(self), connection)
 
@@ -159,9 +131,20 @@ class HttpHost:
         for connection in list(self._connections):
             connection.abort()
 
-    def date(self) -> bytes:
-        """Return the `Date` line."""
-        return self._dated.line
+    def refusal(self, error: DiceboxError | int, detail: str = "") -> bytes:
+        """Return and count the reply to what neither route will answer.
+
+        Args:
+            error: Our own, or a status that only HTTP itself knows.
+            detail: What was expected and what came, with a status.
+        """
+        said = refusal(error, detail, self._dated.line)
+        self._count(said.status, said.kind)
+        return said.reply
+
+    def is_hot(self, head: Head) -> bool:
+        """Say whether a request is for the hot route."""
+        return self.hot.takes(head.method, head.path, head.content_type)
 
     def add(self, connection: HttpConnection) -> None:
         """Count a connection."""
@@ -180,7 +163,7 @@ class HttpHost:
     def answer(self, connection: HttpConnection, request: Request) -> None:
         """Have a request answered; its reply goes to the connection sooner or later."""
         if not request.is_hot:
-            self._views.serve(self.loop, connection, request, self.free)
+            self._views.serve(self, connection, request)
         elif request.body.is_in_memory:
             self._begin(connection, request, request.body.read())
         else:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import NamedTuple
 
 from commons.adapters.problems import PROBLEM_TYPE, problem_of, problem_reply
 from commons.errors import DiceboxError
@@ -69,8 +70,16 @@ def short_reply(
     return head(status, pairs, date, closes=closes) + body
 
 
-def refusal(error: DiceboxError | int, detail: str = "", date: bytes = b"") -> bytes:
-    """Return the reply to what is no request that could be answered; it closes the connection.
+class Refusal(NamedTuple):
+    """A reply that closes its connection; `kind` is the word for programs in it."""
+
+    status: int
+    kind: str
+    reply: bytes
+
+
+def refusal(error: DiceboxError | int, detail: str = "", date: bytes = b"") -> Refusal:
+    """Return the reply to what is no request that could be answered.
 
     Args:
         error: Our own, or a status that only HTTP itself knows.
@@ -78,13 +87,16 @@ def refusal(error: DiceboxError | int, detail: str = "", date: bytes = b"") -> b
         date: The `Date` line.
     """
     if isinstance(error, DiceboxError):
+        kind = error.kind
         said = problem_of(error, None)
     else:
         phrase = HTTPStatus(error).phrase
-        said = problem_reply(error, phrase.lower().replace(" ", "-"), phrase, detail, None)
+        kind = phrase.lower().replace(" ", "-")
+        said = problem_reply(error, kind, phrase, detail, None)
     pairs = [
         ("content-type", PROBLEM_TYPE),
         ("content-length", str(len(said.body))),
         *((name.lower(), value) for name, value in said.headers.items()),
     ]
-    return head(said.status, pairs, date, closes=True) + said.body
+    reply = head(said.status, pairs, date, closes=True) + said.body
+    return Refusal(said.status, kind, reply)

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from classification_service.adapters.http_connection import HttpConnection, Request
+from classification_service.adapters.http_connection import HttpConnection
 from classification_service.adapters.http_head import Head
-from classification_service.adapters.http_replies import Dated, head, refusal
+from classification_service.adapters.http_reader import Request
+from classification_service.adapters.http_replies import Dated, head
 from commons.errors import UnavailableError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from classification_service.adapters.http_host import HttpHost
 
 _LOG = logging.getLogger(__name__)
 _PART_BYTES = 256 * 1024
@@ -36,24 +39,20 @@ class WsgiBridge:
         self._most = threads + most_waiting
         self._inside = 0
 
-    def serve(
-        self,
-        loop: AbstractEventLoop,
-        connection: HttpConnection,
-        request: Request,
-        free: Callable[[Request], None],
-    ) -> None:
-        """Have a request answered by a thread; `free` gets it on the loop when its body was."""
+    def serve(self, host: "HttpHost", connection: HttpConnection, request: Request) -> None:
+        """Have a request answered by a thread; the host's loop frees its body then."""
         if request.head is None:
             return
         if self._inside >= self._most:
-            free(request)
+            host.free(request)
             error = UnavailableError("too many requests wait already", kind="overloaded")
-            connection.reply(refusal(error), closes=True)
+            connection.reply(host.refusal(error), closes=True)
             return
         self._inside += 1
         closes = connection.closes_after(request.head)
-        self._threads.submit(self._run, loop, connection, request, request.head, closes, free)
+        self._threads.submit(
+            self._run, host.loop, connection, request, request.head, closes, host.free
+        )
 
     def _run(
         self,

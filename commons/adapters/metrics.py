@@ -133,6 +133,12 @@ class ServingMetrics(ServiceMetrics):
             multiprocess_mode="livesum",
         ).labels(service)
         self._classified: dict[str, Counter] = {}
+        self._refusals = Counter(
+            "dicebox_refusals",
+            "What no route was asked: it was no HTTP, too slow, too large or too much at once",
+            ("service", "status", "kind"),
+            registry=self._registry,
+        )
 
     def count_batch(self, network: str, images: int) -> None:
         """Count what a network was asked for together."""
@@ -147,6 +153,10 @@ class ServingMetrics(ServiceMetrics):
             self._kept_requests.setdefault((method, route, status), []).extend(seconds)
         if not self.is_patient:
             self.write()
+
+    def count_refusal(self, status: int, kind: str) -> None:
+        """Count what was refused before any route was asked, by its status and its problem."""
+        self._refusals.labels(self._service, str(status), kind).inc()
 
     def show_queue(self, images: int) -> None:
         """Say how many images wait in this process."""

@@ -90,6 +90,16 @@ def test_figures_are_those_of_all_processes(service):
     assert 'le="0.0001"' in httpx.get(f"{service.url}/metrics").text
 
 
+def test_what_is_no_request_is_in_the_figures_whichever_process_it_reached(service):
+    for _ in range(20):
+        with connected(service) as connection:
+            connection.sendall(b"no request\r\n\r\n")
+            assert read_reply(connection)[0] == 400
+    counted = r'^dicebox_refusals_total\{kind="bad-request",[^}]*status="400"\} 20.0$'
+    texts = [httpx.get(f"{service.url}/metrics").text for _ in range(4)]
+    assert [bool(re.search(counted, text, re.MULTILINE)) for text in texts] == [True] * 4
+
+
 @pytest.mark.usefixtures("meanwhile")
 def test_sixty_four_clients_that_never_finish_their_bodies_hold_nobody_up(service):
     with contextlib.ExitStack() as stack:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from classification_service.adapters.http_host import Limits
+from classification_service.adapters.http_limits import Limits
 from tests.dicebox_processes import until
 from tests.http_hosts import post, read_reply, read_to_end, served
 
@@ -371,6 +371,72 @@ def test_a_host_that_drains_answers_and_lets_go():
         assert (headers["connection"], said) == ("close", b"last")
         assert read_to_end(idle) == b""
         until(lambda: here.host.open_connections == 0)
+
+
+# What is counted
+
+FLOOD = b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 200 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "counted"),
+    [
+        (b"no request\r\n\r\n", (400, "bad-request")),
+        (b"GET / HTTP/1.1\r\n\r\n", (400, "bad-request")),
+        (FLOOD, (431, "request-header-fields-too-large")),
+        (b"POST /hot HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n", (413, "too-large")),
+        (b"POST /hot HTTP/1.1\r\nHost: h\r\nContent-Length: 500\r\n\r\n", (408, "slow-request")),
+        (b"POST /hot HT", (408, "slow-request")),
+        (post(b"x" * 950), (503, "overloaded")),
+    ],
+)
+def test_a_refusal_is_counted_once_by_status_and_kind(data, counted):
+    limits = Limits(head_s=0.2, body_s=0.2, bodies_bytes=900)
+    with served(limits=limits) as here, here.connect() as connection:
+        connection.sendall(data)
+        assert read_reply(connection)[0] == counted[0]
+        connection.sendall(FLOOD)
+        connection.shutdown(socket.SHUT_WR)
+        assert read_to_end(connection) == b""
+        assert here.refusals == [counted]
+
+
+def test_what_a_route_answers_is_counted_by_it_alone(here):
+    here.refusals.clear()
+    with here.connect() as connection:
+        connection.sendall(post(b"x") + b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+        _, _, _, rest = read_reply(connection)
+        assert read_reply(connection, rest)[0] == 404
+    assert here.refusals == []
+
+
+def test_connections_and_requests_for_which_there_is_no_room_are_counted():
+    held = threading.Event()
+
+    def app(environ, start_response):
+        held.wait(10)
+        start_response("204 No Content", [])
+        return []
+
+    limits = Limits(connections=3)
+    view = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+    with (
+        served(app, limits=limits, most_waiting=0) as here,
+        here.connect() as one,
+        here.connect() as two,
+        here.connect() as third,
+    ):
+        until(lambda: here.host.open_connections == 3)
+        with here.connect() as too_many:
+            assert statuses(read_to_end(too_many)) == [503]
+        assert here.refusals == [(503, "overloaded")]
+        for busy in (one, two):
+            busy.sendall(view)
+        third.sendall(view)
+        # Two threads are there for views, and nobody may wait: whoever comes last is refused.
+        until(lambda: len(here.refusals) == 2)
+        held.set()
+        assert here.refusals == [(503, "overloaded")] * 2
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])

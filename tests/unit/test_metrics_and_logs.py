@@ -110,8 +110,9 @@ from pathlib import Path
 from commons.adapters.shared_counts import share_counts
 if sys.argv[1] == "parent":
     share_counts(Path(sys.argv[2]))
-from commons.adapters.metrics import ServiceMetrics
-own, other = ServiceMetrics("/own"), ServiceMetrics("/other")
+from commons.adapters.metrics import ServiceMetrics, ServingMetrics
+own, other = ServingMetrics("/own"), ServiceMetrics("/other")
+own.count_refusal(408, "slow-request")
 own.observe("GET", "/images", 200, 0.01)
 own.count("classification", "net", 3)
 other.observe("GET", "/runs", 200, 0.01)
@@ -134,6 +135,7 @@ def test_the_figures_of_several_processes_are_their_sum_and_of_one_service(tmp_p
     assert found["dicebox_requests_total", "GET", "/images", "200"] == 3
     assert found["dicebox_request_seconds_count", "GET", "/images"] == 3
     assert found["dicebox_events_total", "classification", "net"] == 9
+    assert found["dicebox_refusals_total", "slow-request", "408"] == 3
     assert not any("/runs" in name for name in found)
 
 
