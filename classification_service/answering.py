@@ -37,7 +37,7 @@ class _Said:
 
     network: LoadedNetwork
     probabilities: Floats
-    start: float
+    asked: float
     infer_s: float
 
 
@@ -85,7 +85,11 @@ class Answering:
         return answer_json(self._wording(network), question.image, verdict, spent, recorded)
 
     def answer(self, batch: Sequence[Question]) -> tuple[int, float]:
-        """Answer questions of one group; return how many images were asked and the seconds."""
+        """Answer questions of one group; return how many images were asked and the seconds.
+
+        All are decoded, then all are asked, as many at once as is fastest, then all are put into
+        words: what is done again at once is found in the processor's caches.
+        """
         start = before = self._now()
         ready: list[_Decoded] = []
         for question in batch:
@@ -94,20 +98,33 @@ class Answering:
             if pixels is not None:
                 ready.append(_Decoded(question, pixels, after - before))
             before = after
-        ready = [one for one in ready if not one.question.is_late(before)]
+        answered: list[tuple[Sequence[_Decoded], _Said]] = []
+        seats = batch[0].seats
+        for at in range(0, len(ready), seats):
+            asked = self._asked_together(batch[0].choice, ready[at : at + seats])
+            if asked is not None:
+                answered.append(asked)
+        for some, said in answered:
+            self._reply(some, said)
+        images = sum(len(said.probabilities) for _, said in answered)
+        return images, self._now() - start if images else 0.0
+
+    def _asked_together(
+        self, choice: Choice, decoded: Sequence[_Decoded]
+    ) -> tuple[Sequence[_Decoded], _Said] | None:
+        now = self._now()
+        ready = [one for one in decoded if not one.question.is_late(now)]
         if not ready:
-            return 0, 0.0
+            return None
         images = stacked([one.pixels for one in ready])
-        choice = batch[0].choice
-        said = self._ask(choice, images, start, ready)
+        said = self._ask(choice, images, ready)
         if said is None:
-            return 0, 0.0
+            return None
         self._count_batch(said.network.network, len(images))
-        self._reply(ready, said)
         if choice.shadow is not None and said.network is choice.answering:
             named = np.argmax(said.probabilities, axis=1).tolist()
             self._shadowing(Choice(choice.shadow), images, named)
-        return len(images), self._now() - start
+        return ready, said
 
     def _pixels(self, question: Question, now: float) -> Pixels | Floats | None:
         if question.is_given_up or question.is_late(now):
@@ -121,9 +138,7 @@ class Answering:
             question.error = error
             return None
 
-    def _ask(
-        self, choice: Choice, images: Floats, start: float, ready: Sequence[_Decoded]
-    ) -> _Said | None:
+    def _ask(self, choice: Choice, images: Floats, ready: Sequence[_Decoded]) -> _Said | None:
         failure: DiceboxError | None = None
         for network in (choice.answering, choice.fallback):
             if network is None or (failure and not _see_the_same(choice.answering, network)):
@@ -138,7 +153,7 @@ class Answering:
             else:
                 infer_s = self._now() - before
                 self._observe(network, len(images), infer_s / len(images), ok=True)
-                return _Said(network, probabilities, start, infer_s)
+                return _Said(network, probabilities, before, infer_s)
         for one in ready:
             one.question.error = UnavailableError(str(failure), kind="failing-network")
         return None
@@ -161,9 +176,8 @@ class Answering:
             if top not in verdicts:
                 verdicts[top] = ranked(said.probabilities, top)
             question.image = question.image or hashlib.sha256(question.data).hexdigest()
-            spent = Spent(
-                said.start - question.came, one.decode_s, said.infer_s, len(said.probabilities)
-            )
+            queue_s = said.asked - question.came - one.decode_s
+            spent = Spent(queue_s, one.decode_s, said.infer_s, len(said.probabilities))
             probabilities = said.probabilities[first]
             recorded = self._record(question, said.network, probabilities, spent)
             if self._cache.is_on and said.network is question.choice.answering:

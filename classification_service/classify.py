@@ -200,13 +200,7 @@ class Answerer:
 
     def answer(self, questions: Sequence[Question]) -> None:
         """Answer questions, together where that is faster; never raises."""
-        if not questions:
-            return
-        first = questions[0]
-        if len(questions) <= first.seats and all(one.group == first.group for one in questions):
-            self._serve(questions)
-            return
-        for batch in batches(questions, lambda one: one.group, lambda one: one.seats):
+        for batch in batches(questions, lambda one: one.group, lambda _: len(questions)):
             self._serve(batch)
 
     def _begin(self, ask: Ask, data: bytes, deadline: float) -> Question:

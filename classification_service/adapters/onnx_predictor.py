@@ -20,7 +20,7 @@ Device = Literal["cpu", "cuda"]
 
 _LOG = logging.getLogger(__name__)
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
-_CHANNELS_LAST = 4
+_SIZES = 3  # height, width, channels
 
 
 class OnnxPredictor:
@@ -37,22 +37,35 @@ class OnnxPredictor:
 
     def predict(self, images: Floats) -> Floats:
         """Return probabilities (n, categories) of images (n, height, width, channels)."""
+        return self._run(images, None)
+
+    def measure(self) -> None:
+        """Find out how many images at once are answered best; a network that fails is left so."""
+        _, *shape = self._session.get_inputs()[0].shape
+        if len(shape) != _SIZES or not all(isinstance(size, int) for size in shape):
+            return
+        height, width, channels = shape
         try:
-            answers = self._session.run(self._outputs, {self._input: images})[0]
+            self.pace = measured_pace(self.predict, (height, width, channels), time.perf_counter)
+            # What the larger batches took is kept for ever otherwise, in every worker.
+            self._run(np.zeros((1, height, width, channels), np.float32), _gives_back())
+        except InvalidInputError:
+            # Whoever loads it looks at what it says, and refuses it with a reason.
+            return
+
+    def _run(self, images: Floats, options: onnxruntime.RunOptions | None) -> Floats:
+        try:
+            answers = self._session.run(self._outputs, {self._input: images}, options)[0]
         except REFUSALS as error:
             raise damaged(f"its ONNX network refuses {images.shape}: {error}") from error
         return np.asarray(answers, dtype=np.float32)
 
-    def measure(self) -> None:
-        """Find out how many images at once are answered best; a network that fails is left so."""
-        shape = self._session.get_inputs()[0].shape
-        if len(shape) != _CHANNELS_LAST or not all(isinstance(size, int) for size in shape[1:]):
-            return
-        try:
-            self.pace = measured_pace(self.predict, tuple(shape[1:]), time.perf_counter)
-        except InvalidInputError:
-            # Whoever loads it looks at what it says, and refuses it with a reason.
-            return
+
+def _gives_back() -> onnxruntime.RunOptions:
+    """Return options of a run after which memory that is free goes back to the system."""
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
 
 
 @dataclass(frozen=True)

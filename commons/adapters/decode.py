@@ -188,7 +188,7 @@ def _reduce(image: Image.Image, shape: tuple[int, int, int], resize: ResizePolic
     size = image.height, image.width
     by = reduction(size[::-1] if _orientation(image) in SWAPPED else size, shape[:2], resize)
     if by > 1:
-        image.draft(None, (image.width // by, image.height // by))  # type: ignore[arg-type]
+        image.draft(None, (image.width // by, image.height // by))
 
 
 def _is_progressive(image: Image.Image) -> bool:
