@@ -41,7 +41,7 @@ class OnnxPredictor:
 
     def measure(self) -> None:
         """Find out how many images at once are answered best; a network that fails is left so."""
-        _, *shape = self._session.get_inputs()[0].shape
+        shape = self._session.get_inputs()[0].shape[1:]
         if len(shape) != _SIZES or not all(isinstance(size, int) for size in shape):
             return
         height, width, channels = shape
