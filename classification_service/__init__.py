@@ -7,7 +7,8 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /network-files/{sha256}.{kind}     the file; HEAD says whether it is here
     POST /networks                          register a card; 409 `missing-files` if some are
     GET  /networks?dataset=                 the gallery, newest first
-    GET  /networks/{id}                     one network
+    GET  /networks/{id}                     one network, here as elsewhere by its name too
+    PUT  /networks/{id}/name                give it a name, or move one; DELETE takes it away
     GET  /networks/{id}/{file}              download `keras`, `onnx` or `weights`
     GET  /champions                         who answers, dataset by dataset
     GET  /champions/{dataset}               who answers for one dataset

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 import commons.settings
 from classification_service.adapters.onnx_predictor import Device, OnnxRuntime
 from classification_service.adapters.onnx_proof import prove_onnx
-from classification_service.adapters.tables import SqlGalleryTables
+from classification_service.adapters.tables import SqlGalleryTables, SqlNameTables
 from classification_service.adapters.trial_tables import (
     SqlReignTables,
     SqlTrafficTables,
@@ -32,6 +32,8 @@ from classification_service.job_assembly import JobAssembly
 from classification_service.judging import Rule
 from classification_service.loading import Loader
 from classification_service.memory import Spares
+from classification_service.name_routes import name_routes
+from classification_service.naming import Naming
 from classification_service.network_files import NetworkFiles
 from classification_service.networks import Networks
 from classification_service.probation import Probation
@@ -201,7 +203,10 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     spares = Spares(settings.spare_networks, settings.spare_bytes)
     limits = Limits(latency_s=settings.rollback_latency_s)
     trials, reigns = SqlTrialTables(database), SqlReignTables(database)
-    gallery = Gallery(tables, loader, clock, trials, spares=spares, probation_s=limits.probation_s)
+    names = SqlNameTables(database)
+    gallery = Gallery(
+        tables, loader, clock, trials, names=names, spares=spares, probation_s=limits.probation_s
+    )
     gallery.refresh()
     history = HistoryAssembly(database, blobs, clock)
     jobs = _jobs(settings, database, blobs)
@@ -227,7 +232,8 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
-    app.register_api(history.routes())
+    app.register_api(name_routes(Naming(tables, names, gallery)))
+    app.register_api(history.routes(tables))
     app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
     app.register_api(v2_routes(answerer, clock, missing))
     app.register_api(jobs.routes(tables, settings.max_job_images, metrics.count))

@@ -23,7 +23,9 @@ class ClassifyQuery(Message):
 
     dataset: str | None = Field(None, description="May be left out if one champion exists")
     network: str | None = Field(
-        None, description="Ask this network (its id, or eight digits or more that begin it alone)"
+        None,
+        description="Ask this network (its id, eight digits or more that begin it alone, or its "
+        "name)",
     )
     top: int = Field(3, ge=1, le=1000)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from classification_service.guarding import Counts
 from classification_service.loading import LoadedNetwork, Loader
 from classification_service.memory import RETRY_S, Memory, Spares
-from classification_service.ports import GalleryTables, Reign
+from classification_service.ports import GalleryTables, NameTables, Reign
 from classification_service.trial_ports import Traffic, TrialTables
 from commons.errors import ConflictError, DiceboxError, InvalidInputError, UnavailableError
 from commons.ports import Clock
@@ -81,6 +81,7 @@ class Gallery:
         loader: Brings a network into memory.
         clock: For the pause between tries of a network that does not load.
         trials: Who is on trial; default: nobody ever is.
+        names: What networks are called; default: all are asked for by their ids alone.
         spares: How much stays loaded besides champions, who is on trial, and the network before
             a champion that has not proved itself.
         probation_s: For so long at most the network before a champion stays loaded for sure.
@@ -93,12 +94,14 @@ class Gallery:
         clock: Clock,
         trials: TrialTables | None = None,
         *,
+        names: NameTables | None = None,
         spares: Spares = Spares(),  # noqa: B008 - frozen
         probation_s: float = 86_400.0,
     ) -> None:
         self._tables = tables
         self._clock = clock
         self._trials = trials
+        self._names = names
         self._probation_s = probation_s
         self._memory = Memory(tables, loader, clock, spares)
         self._refreshing = threading.Lock()
@@ -114,7 +117,8 @@ class Gallery:
 
         Args:
             dataset: Whose champion is asked; may be left out while there is only one.
-            network: Asked instead of the champion: its id, or 8 or more of its first digits.
+            network: Asked instead of the champion: its id, 8 or more of its first digits, or its
+                name.
             turn: Drawn evenly from 0…1 by the caller: says whether the request is in a trial.
 
         Raises:
@@ -161,10 +165,10 @@ class Gallery:
         return self._post(dataset).champion
 
     def network(self, network: str) -> LoadedNetwork:
-        """Return a registered network by id or its first digits, loading it first if need be.
+        """Return a registered network by id, first digits or name, loading it first if need be.
 
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             InvalidInputError: Several start with these digits.
             ConflictError: Its file was damaged since it was registered (kind `damaged-network`).
             UnavailableError: The tables or the blobs cannot be reached.
@@ -172,7 +176,7 @@ class Gallery:
         return self._memory.find(network) or self._memory.load(network)
 
     def refresh(self) -> None:
-        """Read the pointers again and bring what is new into service.
+        """Read the pointers and names again and bring what is new into service.
 
         A network that does not load is logged; the one before it goes on answering.
 
@@ -182,6 +186,7 @@ class Gallery:
         with self._refreshing:
             reigns = self._tables.champions()
             running = self._trials.running() if self._trials else []
+            names = self._names.names() if self._names else {}
             trials = {trial.dataset: trial for trial in running}
             posts: dict[str, Post] = {}
             absent: dict[str, str] = {}
@@ -196,7 +201,7 @@ class Gallery:
             with self._counting:
                 self._counts = {one: self._counts.get(one, Counts()) for one in asked}
             pointers = {name for one in reigns for name in (one.network, one.before) if name}
-            self._memory.need(asked, pointers | {trial.network for trial in running})
+            self._memory.need(asked, pointers | {trial.network for trial in running}, names)
             self._was_read = True
 
     def watch(

@@ -16,10 +16,12 @@ from classification_service.corrections import CorrectionDesk, CorrectionSender
 from classification_service.history import History
 from classification_service.history_retention import HistoryRetention
 from classification_service.history_routes import history_routes
+from classification_service.ports import GalleryTables
 from classification_service.recording import BatchRecorder, Count
 from commons.adapters.caller import Caller
 from commons.adapters.metrics import Gauges
 from commons.auth import authorization
+from commons.network_names import is_id
 from commons.ports import Blobs, Clock
 
 _SEND_EVERY_S = 1.0
@@ -43,12 +45,15 @@ class HistoryAssembly:
         tables = SqlHistoryTables(self.database)
         return BatchRecorder(tables, self.blobs, self.clock, share, draw, count)
 
-    def routes(self) -> APIBlueprint:
+    def routes(self, networks: GalleryTables) -> APIBlueprint:
         """Return the routes of the history and of corrections."""
         history = History(SqlHistoryTables(self.database), self.blobs, self.clock)
-        return history_routes(
-            history, CorrectionDesk(SqlCorrectionTables(self.database), self.clock)
-        )
+        desk = CorrectionDesk(SqlCorrectionTables(self.database), self.clock)
+
+        def whole_id(network: str) -> str:
+            return network if is_id(network) else networks.network(network).network
+
+        return history_routes(history, desk, whole_id)
 
     def gauges(self) -> Gauges:
         """Return what is measured of the tables: corrections that are on their way."""

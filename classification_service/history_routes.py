@@ -1,5 +1,7 @@
 """The HTTP face of recorded classifications and of their corrections."""
 
+from collections.abc import Callable
+
 from flask import Response, request
 from flask_openapi3 import APIBlueprint
 from pydantic import Field
@@ -19,6 +21,7 @@ from commons.history_messages import (
     RecordedClassification,
 )
 from commons.messages import DatasetName, Message, Sha256
+from commons.network_names import NetworkReference
 
 _FOR_EVER = "private, max-age=31536000, immutable"
 _READING = needs("classify", "sensory:read")
@@ -40,7 +43,7 @@ class HistoryQuery(Message):
     """
 
     dataset: DatasetName | None = None
-    network: Sha256 | None = None
+    network: NetworkReference | None = None
     category: str | None = Field(default=None, pattern=r"^[^\x00]{1,120}$")
     min_confidence: float | None = Field(default=None, allow_inf_nan=False)
     max_confidence: float | None = Field(default=None, allow_inf_nan=False)
@@ -64,10 +67,12 @@ class ImageQuery(Message):
     image: Sha256
 
 
-def history_routes(history: History, corrections: CorrectionDesk) -> APIBlueprint:
-    """Return the routes of what was recorded."""
+def history_routes(
+    history: History, corrections: CorrectionDesk, whole_id: Callable[[str], str]
+) -> APIBlueprint:
+    """Return the routes of what was recorded; `whole_id` knows what networks are called."""
     routes = APIBlueprint("history", __name__, url_prefix=PREFIX)
-    _add_reading(routes, history)
+    _add_reading(routes, history, whole_id)
     _add_removal(routes, history)
 
     @routes.post(
@@ -87,7 +92,7 @@ def history_routes(history: History, corrections: CorrectionDesk) -> APIBlueprin
     return routes
 
 
-def _add_reading(routes: APIBlueprint, history: History) -> None:
+def _add_reading(routes: APIBlueprint, history: History, whole_id: Callable[[str], str]) -> None:
     @routes.get(
         "/classifications",
         summary="What was classified and recorded, page by page",
@@ -97,7 +102,7 @@ def _add_reading(routes: APIBlueprint, history: History) -> None:
     def list_classifications(query: HistoryQuery) -> Response:
         which = HistoryFilter(
             query.dataset,
-            query.network,
+            whole_id(query.network) if query.network else None,
             query.category,
             query.min_confidence,
             query.max_confidence,

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from classification_service.job_ports import (
     AnswerFilter,
@@ -13,7 +14,7 @@ from classification_service.job_ports import (
     Viewer,
 )
 from classification_service.ports import GalleryTables
-from commons.errors import InvalidInputError
+from commons.errors import InvalidInputError, NotFoundError
 from commons.job_messages import ClassificationJob, JobAnswer, JobAnswers
 from commons.messages import Answer, Category
 
@@ -98,11 +99,22 @@ class JobResults:
                 _line(_row(_answer(one, categories), datasets[one.network])) for one in found
             )
 
+    def _whole(self, job: ClassificationJob, network: str | None) -> str | None:
+        if network is None:
+            return None
+        with suppress(NotFoundError):
+            whole = self._gallery.network(network).network
+            if any(one.network == whole for one in job.networks):
+                return whole
+        raise InvalidInputError(
+            f"expected one of the {len(job.networks)} networks of the job, got {network[:64]!r}"
+        )
+
     def _chosen(
         self, viewer: Viewer, which: AnswerFilter, category: str | None
     ) -> tuple[AnswerFilter, Categories]:
         job = self._catalog.get(which.job, viewer)
-        network = _whole(job, which.network)
+        network = self._whole(job, which.network)
         asked = [one.network for one in job.networks if network in (None, one.network)]
         categories = {one: self._gallery.network(one).card.categories for one in asked}
         named = None
@@ -117,17 +129,6 @@ class JobResults:
             AnswerFilter(which.job, network, which.state, named, which.least, which.most),
             categories,
         )
-
-
-def _whole(job: ClassificationJob, network: str | None) -> str | None:
-    if network is None:
-        return None
-    found = [one.network for one in job.networks if one.network.startswith(network)]
-    if len(found) != 1:
-        raise InvalidInputError(
-            f"expected one of the {len(job.networks)} networks of the job, got {network[:64]!r}"
-        )
-    return found[0]
 
 
 def _place(cursor: str | None) -> tuple[int, int] | None:

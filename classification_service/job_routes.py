@@ -25,6 +25,7 @@ from commons.job_messages import (
     JobState,
 )
 from commons.messages import DatasetName, Message
+from commons.network_names import NetworkReference
 
 Count = Callable[[str, str], None]
 _MAY = needs("classify")
@@ -45,7 +46,7 @@ class NewJobQuery(Message):
     network: list[str] = Field(
         default_factory=list,
         max_length=MOST_NETWORKS,
-        description="An id, or 8 or more of its first digits; several times for several "
+        description="An id, 8 or more of its first digits, or a name; several times for several "
         "networks. Default: the champion",
     )
     dataset: DatasetName | None = Field(None, description="Whose champion, if there are several")
@@ -74,7 +75,7 @@ class JobsQuery(Message):
 class AnswersQuery(Message):
     """Which answers of a job."""
 
-    network: str | None = Field(None, min_length=8, max_length=64)
+    network: NetworkReference | None = None
     state: JobState | None = None
     category: str | None = Field(
         None, max_length=120, description="Name or id of the most probable category"

@@ -89,7 +89,8 @@ class JobDesk:
 
         Args:
             viewer: Whose it is.
-            networks: Ids, or 8 or more of their first digits; default: the present champion.
+            networks: Ids, 8 or more of their first digits, or names; default: the present
+                champion.
             dataset: Whose champion; may be left out while there is only one.
             files: Names and bytes. What is no image fails alone, later.
             is_open: Whether more images will come by `add`.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from classification_service.loading import LoadedNetwork, Loader
 from classification_service.ports import GalleryTables
 from commons.errors import ConflictError, DiceboxError, InvalidInputError
+from commons.network_names import is_start
 from commons.ports import Clock
 
 RETRY_S = 10.0
@@ -57,17 +58,17 @@ class Memory:
         self._faults: Mapping[str, _Fault] = {}
 
     def find(self, name: str) -> LoadedNetwork | None:
-        """Return a network by its id, or digits by which it was loaded, if it is in memory."""
+        """Return a network by its id, its name, or digits it was loaded by, if it is in memory."""
         loaded = self._loaded.get(self._names.get(name, name))
         if loaded is not None:
             self._used[loaded.network] = next(self._turns)
         return loaded
 
     def load(self, name: str) -> LoadedNetwork:
-        """Return a network by its id or its first digits, loading it first if need be.
+        """Return a network by its id, its first digits or its name, loading it if need be.
 
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             InvalidInputError: Several start with these digits.
             ConflictError: Its file was damaged since it was registered (kind `damaged-network`).
             UnavailableError: The tables or the blobs cannot be reached.
@@ -117,14 +118,17 @@ class Memory:
         fault = self._faults.get(network)
         return fault.reason if fault else "it has not been loaded yet"
 
-    def need(self, networks: set[str], tried: set[str]) -> None:
+    def need(self, networks: set[str], tried: set[str], names: Mapping[str, str]) -> None:
         """Hold some networks for sure from now on, and of the others what there is room for.
 
         Args:
             networks: Those that are needed.
             tried: Those that will be brought again: why they could not be is remembered.
+            names: The ids of all networks that have a name; nobody is found by an older one.
         """
         with self._replacing:
+            starts = {k: v for k, v in self._names.items() if is_start(k)}
+            self._names = {**starts, **names}
             self._needed = frozenset(networks)
             self._faults = {k: v for k, v in self._faults.items() if k in tried}
             self._forget()

@@ -66,7 +66,7 @@ class Networks:
         )
 
     def network(self, network: str) -> RegisteredNetwork:
-        """Return one network; raises `NotFoundError` for an unknown id."""
+        """Return one network by its id, its first digits or its name; raises `NotFoundError`."""
         return self._tables.network(network)
 
     def networks(self, dataset: str | None = None) -> list[RegisteredNetwork]:
@@ -77,7 +77,7 @@ class Networks:
         """Return a file of a network, its hash verified.
 
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             ConflictError: The file was damaged since it was registered (`damaged-network`).
         """
         card = self._tables.network(network).card
@@ -89,12 +89,18 @@ class Networks:
     def promote(self, dataset: str, network: str) -> Champion:
         """Make a network the one that answers, once it is loaded and warm.
 
+        Args:
+            dataset: For which it answers.
+            network: Its id, its first digits or its name.
+
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             ConflictError: It was bred for another dataset, or its file was damaged since it was
                 registered; the champion stays.
             StorageFullError: No space is left; the champion stays.
         """
+        # Asked of the tables: a name may have moved a moment ago.
+        network = self._tables.network(network).network
         bred_for = self._gallery.network(network).card.dataset
         if bred_for != dataset:
             raise ConflictError(

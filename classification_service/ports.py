@@ -14,11 +14,12 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class RegisteredNetwork:
-    """A network of the gallery: its id, its card and when it came (unix seconds)."""
+    """A network of the gallery: id, card, when it came (unix seconds), and its name if any."""
 
     network: str
     card: NetworkCard
     registered: float
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class GalleryTables(Protocol):
         ...
 
     def network(self, network: str) -> RegisteredNetwork:
-        """Return one network by its id, or by the first 8 or more digits of it.
+        """Return one network by its id, by the first 8 or more digits of it, or by its name.
 
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             InvalidInputError: Several start with these digits.
         """
         ...
@@ -80,6 +81,29 @@ class GalleryTables(Protocol):
 
     def champions(self) -> list[Reign]:
         """Return who answers for every dataset that has a champion, by dataset name."""
+        ...
+
+
+class NameTables(Protocol):
+    """Names of networks, each of one network; errors as in `GalleryTables`."""
+
+    def names(self) -> dict[str, str]:
+        """Return the ids of the networks that have a name, by name."""
+        ...
+
+    def give(self, network: str, name: str | None, *, move: bool = False) -> None:
+        """Give a network, by its id, a name instead of the one it has; None: it has none then.
+
+        Args:
+            network: Its whole id.
+            name: The name.
+            move: Whether it is taken from another network that has it.
+
+        Raises:
+            NotFoundError: No network has this id.
+            ConflictError: Another network has the name (kind `name-taken`).
+            StorageFullError: No space is left; nothing was changed.
+        """
         ...
 
 

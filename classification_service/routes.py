@@ -30,6 +30,7 @@ from commons.messages import (
     PromoteRequest,
 )
 from commons.network_card import NetworkCard
+from commons.network_names import is_name
 from commons.ports import Clock
 
 PREFIX = "/api/classification/v1"
@@ -60,7 +61,7 @@ class NetworksQuery(Message):
 
 
 class NetworkPath(BaseModel):
-    """A network by its id."""
+    """A network by its id, 8 or more of its first digits, or its name."""
 
     network: str
 
@@ -84,9 +85,10 @@ class Registration(Message):
 
 
 class GalleryEntry(Message):
-    """A network of the gallery, and whether it answers for its dataset."""
+    """A network of the gallery, its name if it has one, and whether it answers for its dataset."""
 
     network: str
+    name: str | None = None
     champion: bool
     registered: float
     card: NetworkCard
@@ -162,8 +164,11 @@ def _add_networks(routes: APIBlueprint, networks: Networks) -> None:
 
     @routes.get("/networks/<network>/<kind>", summary="Download a file of a network")
     def download(path: FilePath) -> Response:
-        name = f"{path.network[:12]}.{path.kind}"
-        return attachment(networks.file(path.network, path.kind), name)
+        data = networks.file(path.network, path.kind)
+        # A name may be another network's tomorrow.
+        if is_name(path.network):
+            return attachment(data, f"{path.network}.{path.kind}", is_fixed=False)
+        return attachment(data, f"{path.network[:12]}.{path.kind}")
 
 
 def _add_champions(routes: APIBlueprint, networks: Networks) -> None:
@@ -185,16 +190,24 @@ def _add_champions(routes: APIBlueprint, networks: Networks) -> None:
 def _entry(found: RegisteredNetwork, champions: set[str | None]) -> GalleryEntry:
     return GalleryEntry(
         network=found.network,
+        name=found.name,
         champion=found.network in champions,
         registered=found.registered,
         card=found.card,
     )
 
 
-def attachment(data: bytes, name: str) -> Response:
-    """Return bytes to be saved under a name; the address names these bytes for ever."""
+def attachment(data: bytes, name: str, *, is_fixed: bool = True) -> Response:
+    """Return bytes to be saved under a name.
+
+    Args:
+        data: The bytes.
+        name: Of the file.
+        is_fixed: Whether the address names these bytes for ever.
+    """
     response = Response(data, mimetype="application/octet-stream")
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.set("Content-Disposition", "attachment", filename=name)
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    how = "max-age=31536000, immutable" if is_fixed else "no-cache"
+    response.headers["Cache-Control"] = f"private, {how}"
     return response

@@ -52,6 +52,7 @@ class Trials:
         """Undo the promotion of a champion, and return who answers again.
 
         Raises:
+            NotFoundError: The network that was said is none.
             ConflictError: Nobody answered before it (kind `nothing-before`), another network
                 answers than was said (`other-champion`), the one before is damaged
                 (`damaged-network`), or the promotion was undone at this moment (`rolled-back`);
@@ -59,10 +60,11 @@ class Trials:
             StorageFullError: No space is left; the champion stays.
         """
         reign = self._reign(dataset)
-        if request.network not in (None, reign.network if reign else None):
+        expected = self._whole(request.network) if request.network is not None else None
+        if expected not in (None, reign.network if reign else None):
             answers = reign.network if reign else "nobody"
             raise ConflictError(
-                f"expected {request.network} to answer for {dataset}, it is {answers}",
+                f"expected {expected} to answer for {dataset}, it is {answers}",
                 kind="other-champion",
             )
         if reign is None or reign.before is None:
@@ -87,11 +89,12 @@ class Trials:
         Safe to repeat: who asks for the trial that runs gets that.
 
         Raises:
-            NotFoundError: No network has this id.
+            NotFoundError: There is no such network.
             ConflictError: It was bred for another dataset, its file was damaged, or it is not to
                 be promoted and there is no champion to be beside (kind `no-network`).
             StorageFullError: No space is left; nothing was changed.
         """
+        request = request.model_copy(update={"network": self._whole(request.network)})
         network = self._gallery.network(request.network)
         if network.card.dataset != dataset:
             raise ConflictError(
@@ -130,6 +133,10 @@ class Trials:
                 self._gallery.refresh()
                 return next(one for one in self.trials(dataset) if one.id == trial.id)
         raise NotFoundError(f"no network is on trial for {dataset}", kind="no-trial")
+
+    def _whole(self, network: str) -> str:
+        # Asked of the tables: a name may have moved a moment ago.
+        return self._tables.network(network).network
 
     def _reign(self, dataset: str) -> Reign | None:
         return next((one for one in self._tables.champions() if one.dataset == dataset), None)

@@ -1,9 +1,9 @@
 """The Open Inference Protocol v2 over HTTP, for clients of KServe, Triton and MLServer.
 
-A model is a dataset, whose champion answers, or a network by its id; a version is a network.
+A model is a dataset, whose champion answers, or a network by its id or its name; a version is a
+network. Where a dataset with a champion and a network are called the same, the dataset is meant.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as version_of
 from typing import Any, ClassVar, Literal
@@ -37,15 +37,15 @@ from commons.errors import (
     UnavailableError,
     UnsupportedMediaError,
 )
+from commons.network_names import is_id
 from commons.ports import Clock
 
 V2 = "/v2"
 _PLATFORM = "onnxruntime_onnx"
 _PROBLEM = "application/problem+json"
-_NETWORK = re.compile(r"[0-9a-f]{64}")
 # So many pictures are in memory at once, decoded.
 _TOGETHER = 32
-_INFER = f"""What the champion of a dataset says, or a network by its id.
+_INFER = f"""What the champion of a dataset says, or a network by its id or its name.
 
 One input, `{IMAGES}`: pixels 0…255 as `FP32` or `UINT8` `[n, height, width, channels]` in the
 size of the network, or pictures as they are in files, of any size, as `BYTES` `[n]` (at most
@@ -60,13 +60,13 @@ With the header `{LENGTH_HEADER}` that many bytes are the JSON and the rest is t
 
 
 class ModelPath(BaseModel):
-    """A dataset, or a network by its id."""
+    """A dataset, or a network by its id or its name."""
 
     model: str
 
 
 class VersionPath(ModelPath):
-    """A network by its id."""
+    """A network by its id or its name."""
 
     version: str
 
@@ -251,15 +251,27 @@ def _choose(answerer: Answerer, model: str, version: str | None = None) -> Choic
         NotFoundError: Nobody has this name.
         DiceboxError: As `Answerer.choose` says.
     """
-    is_network = _NETWORK.fullmatch(model) is not None
-    if is_network and version not in (None, model):
-        raise NotFoundError(f"the network {model} is its own and only version")
+    if is_id(model):
+        return _own_version(answerer, answerer.choose(None, model), version)
     try:
-        return answerer.choose(None, model) if is_network else answerer.choose(model, version)
+        return answerer.choose(model, version)
     except (ConflictError, InvalidInputError) as error:
         if isinstance(error, ConflictError) and error.kind != "no-network":
             raise
-        raise NotFoundError(f"there is no such model: {error}", kind="unknown-model") from error
+        unknown = NotFoundError(f"there is no such model: {error}", kind="unknown-model")
+        try:
+            choice = answerer.choose(None, model)
+        except NotFoundError:
+            raise unknown from error
+        return _own_version(answerer, choice, version)
+
+
+def _own_version(answerer: Answerer, choice: Choice, version: str | None) -> Choice:
+    """Return a choice if this version names its network too, or no version is named."""
+    network = choice.answering.network
+    if version is not None and answerer.choose(None, version).answering.network != network:
+        raise NotFoundError(f"the network {network} is its own and only version")
+    return choice
 
 
 def _described(name: str, choice: Choice) -> Model:

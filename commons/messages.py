@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from commons.network_names import NAME_PATTERN, NetworkReference
+
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 ResizePolicy = Literal["fit", "pad", "crop"]
@@ -730,9 +732,23 @@ class Champion(Message):
 
 
 class PromoteRequest(Message):
-    """Which registered network answers from now on."""
+    """Which registered network answers from now on: its id, digits that begin it, or its name."""
 
-    network: Sha256
+    network: NetworkReference
+
+
+class NameRequest(Message):
+    """What a network is called from now on; `move` takes the name from the one that has it."""
+
+    name: str = Field(json_schema_extra={"pattern": NAME_PATTERN})
+    move: bool = False
+
+
+class NamedNetwork(Message):
+    """A network by its id, and its name if it has one."""
+
+    network: str
+    name: str | None
 
 
 class Answer(Message):

@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from commons.messages import Message, Sha256
+from commons.messages import Message
+from commons.network_names import NetworkReference
 
 TrialMode = Literal["check", "canary", "shadow"]
 TrialState = Literal[
@@ -13,7 +14,7 @@ TrialState = Literal[
 
 
 class TrialRequest(Message):
-    """Which network is put beside the champion of its dataset, and how.
+    """Which network (id, digits that begin it, or name) is put beside its dataset's champion.
 
     `check` answers nobody: it is compared on the newest snapshot's validation images and
     promoted unless it is found worse. `canary` answers a share of the requests. `shadow` is
@@ -22,7 +23,7 @@ class TrialRequest(Message):
     are found better, if `promote` says so.
     """
 
-    network: Sha256
+    network: NetworkReference
     mode: TrialMode = "canary"
     share: float | None = Field(default=None, gt=0.0, le=1.0)
     promote: bool = True
@@ -69,7 +70,7 @@ class RollbackRequest(Message):
     Without `network` it is whoever answers at the moment.
     """
 
-    network: Sha256 | None = None
+    network: NetworkReference | None = None
     reason: str | None = Field(default=None, max_length=500)
 
 

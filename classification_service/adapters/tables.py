@@ -8,6 +8,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -25,8 +26,9 @@ from sqlalchemy.exc import IntegrityError
 from classification_service.loading import damaged
 from classification_service.ports import RegisteredNetwork, Reign
 from commons.adapters.database import one_at_a_time, reading, writing
-from commons.errors import InvalidInputError, NotFoundError
+from commons.errors import ConflictError, InvalidInputError, NotFoundError
 from commons.network_card import NetworkCard
+from commons.network_names import is_name, is_start
 
 METADATA = sqlalchemy.MetaData()
 # `sequence` and not the time says what is newer: clocks jump and two machines differ.
@@ -38,7 +40,9 @@ NETWORKS = Table(
     Column("dataset", String(63), nullable=False),
     Column("card", Text, nullable=False),
     Column("registered", Float, nullable=False),
+    Column("name", String(64), nullable=True),
     Index("network_by_dataset", "dataset", "sequence"),
+    Index("network_by_name", "name", unique=True),
     sqlite_autoincrement=True,
 )
 PROMOTIONS = Table(
@@ -63,8 +67,7 @@ ROLLBACKS = Table(
     sqlite_autoincrement=True,
 )
 _PROMOTION_LOCK = 0x70726F6D  # any number: all who promote ask for this one
-_SHORTEST_START = 8
-_ID_DIGITS = 64
+_NAME_LOCK = 0x6E616D65  # the same of all who give names
 
 
 class SqlGalleryTables:
@@ -90,7 +93,7 @@ class SqlGalleryTables:
         return True
 
     def network(self, network: str) -> RegisteredNetwork:
-        """Return one network by its id, or by the first digits of it."""
+        """Return one network by its id, by the first digits of it, or by its name."""
         query = sqlalchemy.select(NETWORKS).where(_is_called(network)).limit(2)
         with reading(self._database) as connection:
             rows = connection.execute(query).all()
@@ -142,6 +145,42 @@ class SqlGalleryTables:
         return reigns
 
 
+class SqlNameTables:
+    """`classification_service.ports.NameTables` in the same database."""
+
+    def __init__(self, database: Engine) -> None:
+        self._database = database
+
+    def names(self) -> dict[str, str]:
+        """Return the ids of the networks that have a name, by name."""
+        query = sqlalchemy.select(NETWORKS.c.name, NETWORKS.c.id).where(
+            NETWORKS.c.name.is_not(None)
+        )
+        with reading(self._database) as connection:
+            return {row.name: row.id for row in connection.execute(query)}
+
+    def give(self, network: str, name: str | None, *, move: bool = False) -> None:
+        """Give a network a name instead of the one it has, durably."""
+        with one_at_a_time(self._database, _NAME_LOCK) as connection:
+            if name is not None:
+                _free(connection, name, network, move=move)
+            mine = NETWORKS.update().where(NETWORKS.c.id == network)
+            if not connection.execute(mine.values(name=name)).rowcount:
+                raise _unknown(network)
+
+
+def _free(connection: Connection, name: str, network: str, *, move: bool) -> None:
+    """Take a name from another network that has it, if it is to be moved."""
+    is_other = (NETWORKS.c.name == name) & (NETWORKS.c.id != network)
+    owner = connection.scalar(sqlalchemy.select(NETWORKS.c.id).where(is_other))
+    if owner is not None and not move:
+        raise ConflictError(
+            f"the network {owner} has the name {name}: `move` takes it from there",
+            kind="name-taken",
+        )
+    connection.execute(NETWORKS.update().where(is_other).values(name=None))
+
+
 def _is_standing() -> ColumnElement[bool]:
     """Return the condition under which a promotion was not undone."""
     return PROMOTIONS.c.sequence.not_in(sqlalchemy.select(ROLLBACKS.c.promotion))
@@ -153,11 +192,11 @@ def _standing(dataset: str) -> Select[tuple[object, ...]]:
     return mine.order_by(PROMOTIONS.c.sequence.desc())
 
 
-def _is_called(name: str) -> ColumnElement[bool]:
-    """Return the condition under which a network has this id, or an id that starts like this."""
-    if not _SHORTEST_START <= len(name) < _ID_DIGITS or set(name) - set("0123456789abcdef"):
-        return NETWORKS.c.id == name
-    return (NETWORKS.c.id > name) & (NETWORKS.c.id < name + "g")
+def _is_called(said: str) -> ColumnElement[bool]:
+    """Return the condition under which a network has this id, a longer one, or this name."""
+    if is_start(said):
+        return (NETWORKS.c.id >= said) & (NETWORKS.c.id < said + "g")
+    return NETWORKS.c.name == said if is_name(said) else sqlalchemy.false()
 
 
 def _registered(row: Row[tuple[object, ...]]) -> RegisteredNetwork:
@@ -165,7 +204,7 @@ def _registered(row: Row[tuple[object, ...]]) -> RegisteredNetwork:
         card = NetworkCard.model_validate_json(row.card)
     except ValidationError as error:
         raise damaged(f"this version of the service cannot read its card: {error}") from error
-    return RegisteredNetwork(row.id, card, row.registered)
+    return RegisteredNetwork(row.id, card, row.registered, row.name)
 
 
 def _unknown(network: str) -> NotFoundError:

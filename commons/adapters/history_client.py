@@ -49,7 +49,7 @@ class HistoryClient:
 
         Args:
             dataset: Whose network answered.
-            network: Its id.
+            network: Its id or name.
             category: Name of the category that it answered.
             min_confidence: The probability of that category is at least this.
             max_confidence: It is below this.

@@ -27,7 +27,7 @@ class JobClient:
         """Return a new open job; not repeated on failure, for a second would be another job.
 
         Args:
-            networks: Ids, or 8 or more of their first digits; default: the champion.
+            networks: Ids, 8 or more of their first digits, or names; default: the champion.
             dataset: Whose champion; not needed while there is only one.
         """
         parameters: dict[str, Any] = {"network": list(networks), "open": "true"}

@@ -26,6 +26,8 @@ from commons.messages import (
     Classification,
     Discarded,
     Individual,
+    NamedNetwork,
+    NameRequest,
     PromoteRequest,
     Run,
     RunRequest,
@@ -164,7 +166,10 @@ class GalleryClient(TrialClient):
         )
 
     def networks(self, dataset: str | None = None) -> list[dict[str, Any]]:
-        """Return registered networks, newest first: `network`, `champion` (bool) and `card`."""
+        """Return registered networks, newest first.
+
+        Each has `network` (its id), `name` (or None), `champion` (bool) and `card`.
+        """
         parameters = {"dataset": dataset} if dataset else {}
         reply = self._caller.call("GET", f"{CLASSIFICATION}/networks", params=parameters)
         networks: list[dict[str, Any]] = reply.json()["networks"]
@@ -174,8 +179,28 @@ class GalleryClient(TrialClient):
         """Return the file `keras`, `onnx` or `weights` of a network."""
         return self._caller.call("GET", f"{CLASSIFICATION}/networks/{network}/{kind}").content
 
+    def give_name(self, network: str, name: str, *, move: bool = False) -> NamedNetwork:
+        """Give a network a name instead of the one it has; safe to repeat.
+
+        From then on the name may stand wherever an id does.
+
+        Args:
+            network: Its id, 8 or more of its first digits, or its present name.
+            name: 1 to 64 of a-z, 0-9, `-`, `_` and `.`, a letter first; nothing that could be
+                the beginning of an id.
+            move: Take it from the network that has it; else that is a `ConflictError`.
+        """
+        request = NameRequest(name=name, move=move)
+        reply = self._caller.call("PUT", _name_path(network), **send_json(request))
+        return NamedNetwork.model_validate_json(reply.content)
+
+    def take_name(self, network: str) -> NamedNetwork:
+        """Take the name of a network away."""
+        reply = self._caller.call_once("DELETE", _name_path(network))
+        return NamedNetwork.model_validate_json(reply.content)
+
     def promote(self, dataset: str, network: str) -> Champion:
-        """Make a registered network the one that answers for a dataset."""
+        """Make a registered network (by id or name) the one that answers for a dataset."""
         path = f"{CLASSIFICATION}/champions/{dataset}"
         reply = self._caller.call("PUT", path, **send_json(PromoteRequest(network=network)))
         return Champion.model_validate_json(reply.content)
@@ -188,7 +213,7 @@ class GalleryClient(TrialClient):
     def classify(
         self, data: bytes, dataset: str | None = None, network: str | None = None, top: int = 3
     ) -> Classification:
-        """Return what the champion (or a named network) says about one image."""
+        """Return what the champion, or a network by its id or name, says about one image."""
         parameters: dict[str, Any] = {"dataset": dataset, "network": network, "top": top}
         reply = self._caller.call(
             "POST",
@@ -198,6 +223,10 @@ class GalleryClient(TrialClient):
             headers={"Content-Type": "application/octet-stream"},
         )
         return Classification.model_validate_json(reply.content)
+
+
+def _name_path(network: str) -> str:
+    return f"{CLASSIFICATION}/networks/{quote(network, safe='')}/name"
 
 
 class AdminClient:

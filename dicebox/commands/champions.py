@@ -1,14 +1,13 @@
 """`dicebox networks promote|rollback|try|trials|stop|history`: who answers, and who shall."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import click
 from rich.table import Table
 
 from commons.trial_messages import ReignEvent, Trial, TrialMode, TrialRequest
 from dicebox.client import Client
-from dicebox.commands.network_choice import whole_id
+from dicebox.commands.network_choice import chosen
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
@@ -18,7 +17,7 @@ from dicebox.connect import Place, connect
 @as_json
 @click.pass_obj
 def promote(place: Place, network: str, as_json: bool) -> None:
-    """Let NETWORK (an id, or the start of one) answer from now on, uncompared."""
+    """Let NETWORK (an id, the start of one, or a name) answer from now on, uncompared."""
     with connect(place.existing()) as client:
         whole, dataset = _chosen(client, network)
         champion = client.gallery.promote(dataset, whole)
@@ -145,12 +144,10 @@ def history(place: Place, dataset: str, as_json: bool) -> None:
     print_table(table)
 
 
-def _chosen(client: Client, start: str) -> tuple[str, str]:
-    """Return the id and the dataset of the one network that starts like this."""
-    whole = whole_id(client, start)
-    entries = {entry["network"]: entry for entry in client.gallery.networks()}
-    card: dict[str, Any] = entries[whole]["card"]
-    return whole, str(card["dataset"])
+def _chosen(client: Client, said: str) -> tuple[str, str]:
+    """Return the id and the dataset of the network that is meant."""
+    entry = chosen(client, said)
+    return str(entry["network"]), str(entry["card"]["dataset"])
 
 
 def _fate(trial: Trial) -> str:

@@ -33,8 +33,8 @@ _STDIN = Path("-")
 )
 @click.option(
     "--network",
-    metavar="ID",
-    help="A network by its id, or the start of it, instead of the champion.",
+    metavar="NETWORK",
+    help="A network by its id, the start of it, or its name, instead of the champion.",
 )
 @click.option(
     "--top",

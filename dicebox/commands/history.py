@@ -61,7 +61,7 @@ def history() -> None:
 
 @history.command(name="list")
 @click.option("--dataset", type=DatasetType(), help="Only those of one dataset.")
-@click.option("--network", metavar="ID", help="Only those of a network, by its id or its start.")
+@click.option("--network", metavar="NETWORK", help="Only those of a network, by its id or name.")
 @click.option("--category", metavar="NAME", help="Only those that answered this.")
 @click.option(
     "--min-confidence", type=click.FloatRange(0.0, 1.0), help="Only those at least this probable."

@@ -48,9 +48,9 @@ def jobs() -> None:
     "--network",
     "networks",
     multiple=True,
-    metavar="ID",
-    help="Ask this network (its id, or 8 or more of its first digits); again for another one. "
-    "Default: the present champion.",
+    metavar="NETWORK",
+    help="Ask this network (its id, 8 or more of its first digits, or its name); again for another "
+    "one. Default: the present champion.",
 )
 @click.option(
     "--dataset",
@@ -145,7 +145,7 @@ def show(place: Place, job: str, as_json: bool) -> None:
 
 @jobs.command()
 @click.argument("job")
-@click.option("--network", metavar="ID", help="Only what this network of the job says.")
+@click.option("--network", metavar="NETWORK", help="Only what this network of the job says.")
 @click.option("--state", type=click.Choice(get_args(JobState)), help="Only answers in this state.")
 @click.option("--category", help="Only pictures that most probably show this, by name or id.")
 @click.option("--min-confidence", type=_CONFIDENCE, help="Only answers at least this sure.")

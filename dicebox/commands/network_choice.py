@@ -1,20 +1,28 @@
-"""How a command's argument becomes the id of a network."""
+"""How a command's argument becomes a network."""
+
+from typing import Any
 
 from commons.errors import InvalidInputError, NotFoundError
 from dicebox.client import Client
 
 
-def whole_id(client: Client, start: str) -> str:
-    """Return the one id of a registered network that starts like this.
+def chosen(client: Client, said: str) -> dict[str, Any]:
+    """Return the entry of the one network that has this name, or whose id starts like this.
 
     Raises:
-        NotFoundError: None does.
-        InvalidInputError: Several do.
+        NotFoundError: There is none.
+        InvalidInputError: The ids of several start so.
     """
-    ids = [entry["network"] for entry in client.gallery.networks()]
-    found = [whole for whole in ids if whole.startswith(start)]
+    entries = client.gallery.networks()
+    found = [entry for entry in entries if entry["name"] == said]
+    found = found or [entry for entry in entries if entry["network"].startswith(said)]
     if not found:
-        raise NotFoundError(f"there is no network {start}: `dicebox networks` lists them")
+        raise NotFoundError(f"there is no network {said}: `dicebox networks` lists them")
     if len(found) > 1:
-        raise InvalidInputError(f"{len(found)} networks start with {start}: give more of the id")
-    return str(found[0])
+        raise InvalidInputError(f"{len(found)} networks start with {said}: give more of the id")
+    return found[0]
+
+
+def whole_id(client: Client, said: str) -> str:
+    """Return the id of the network that is meant; raises as `chosen` does."""
+    return str(chosen(client, said)["network"])

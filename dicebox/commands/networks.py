@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from dicebox.commands.champions import history, promote, rollback, stop, trials, try_out
+from dicebox.commands.naming import name
 from dicebox.commands.options import DatasetType, as_json, print_json, print_table
 from dicebox.connect import Place, connect
 
@@ -30,11 +31,14 @@ def networks(context: click.Context, dataset: str | None, as_json: bool) -> None
     if not found:
         click.echo("No network yet: `dicebox evolve --dataset NAME` breeds one.")
         return
-    table = Table("network", "dataset", "champion", "validation", "parameters", "made", box=None)
+    table = Table("network", "name", "dataset", "champion", box=None)
+    for column in ("validation", "parameters", "made"):
+        table.add_column(column)
     for network in found:
         card: dict[str, Any] = network["card"]
         table.add_row(
             network["network"][:12],
+            network["name"] or "",
             card["dataset"],
             "yes" if network["champion"] else "",
             f"{100 * card['metrics']['validation_accuracy']:.2f} %",
@@ -44,5 +48,5 @@ def networks(context: click.Context, dataset: str | None, as_json: bool) -> None
     print_table(table)
 
 
-for command in (promote, rollback, try_out, trials, stop, history):
+for command in (name, promote, rollback, try_out, trials, stop, history):
     networks.add_command(command)

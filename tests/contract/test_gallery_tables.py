@@ -1,16 +1,18 @@
-"""What every implementation of `classification_service.ports.GalleryTables` must do."""
+"""What every implementation of `GalleryTables` and `NameTables` must do."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 import classification_service
-from classification_service.adapters.tables import SqlGalleryTables
-from classification_service.ports import GalleryTables, RegisteredNetwork
+from classification_service.adapters.tables import SqlGalleryTables, SqlNameTables
+from classification_service.ports import GalleryTables, NameTables, RegisteredNetwork
 from commons.adapters.database import migrate
 from commons.adapters.file_blobs import FileBlobs
-from commons.errors import InvalidInputError, NotFoundError
+from commons.errors import ConflictError, InvalidInputError, NotFoundError
 from commons.network_card import network_id
 from tests.databases import database_urls, opened_database
 from tests.onnx_builders import network_card
@@ -19,10 +21,15 @@ MIGRATIONS = Path(classification_service.__file__).parent / "migrations"
 
 
 @pytest.fixture(params=database_urls)
-def tables(request: pytest.FixtureRequest) -> Iterator[GalleryTables]:
+def database(request: pytest.FixtureRequest) -> Iterator[sqlalchemy.Engine]:
     for database in opened_database(request):
         migrate(database, MIGRATIONS)
-        yield SqlGalleryTables(database)
+        yield database
+
+
+@pytest.fixture
+def tables(database: sqlalchemy.Engine) -> GalleryTables:
+    return SqlGalleryTables(database)
 
 
 @pytest.fixture
@@ -121,3 +128,80 @@ def test_an_unknown_network_cannot_be_promoted(tables):
     with pytest.raises(NotFoundError):
         tables.promote("digits", "beef", 1.0)
     assert tables.champions() == []
+
+
+# Names
+
+
+@pytest.fixture
+def names(database: sqlalchemy.Engine) -> NameTables:
+    return SqlNameTables(database)
+
+
+@pytest.fixture
+def two(tables, entry) -> list[str]:
+    for created in (1.0, 2.0):
+        tables.add_network(entry(created=created))
+    return [entry(created=created).network for created in (1.0, 2.0)]
+
+
+def test_a_network_is_found_by_its_name_and_lists_it(tables, names, two):
+    names.give(two[0], "best")
+    assert names.names() == {"best": two[0]}
+    assert (tables.network("best").network, tables.network("best").name) == (two[0], "best")
+    assert [found.name for found in tables.networks()] == [None, "best"]
+
+
+def test_a_second_name_takes_the_place_of_the_first(tables, names, two):
+    for name in ("first", "second", "second"):
+        names.give(two[0], name)
+    assert names.names() == {"second": two[0]}
+    with pytest.raises(NotFoundError, match="no network first"):
+        tables.network("first")
+
+
+def test_a_name_of_another_network_moves_only_if_that_is_said(names, two):
+    names.give(two[0], "best")
+    names.give(two[1], "other")
+    with pytest.raises(ConflictError, match=f"{two[0]} has the name best") as caught:
+        names.give(two[1], "best")
+    assert caught.value.kind == "name-taken"
+    assert names.names() == {"best": two[0], "other": two[1]}
+    names.give(two[1], "best", move=True)
+    assert names.names() == {"best": two[1]}
+
+
+def test_a_name_is_taken_away_from_one_network_alone(names, two):
+    names.give(two[0], "best")
+    for _ in range(2):
+        names.give(two[1], None)
+    assert names.names() == {"best": two[0]}
+    names.give(two[0], None)
+    assert names.names() == {}
+
+
+def test_an_unknown_network_gets_no_name_and_takes_none_from_others(names, two):
+    names.give(two[0], "best")
+    with pytest.raises(NotFoundError):
+        names.give("f" * 64, "best", move=True)
+    assert names.names() == {"best": two[0]}
+
+
+def test_one_of_many_who_want_a_name_at_once_gets_it(names, two):
+    def give(network: str) -> bool:
+        try:
+            names.give(network, "best")
+        except ConflictError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        got = list(pool.map(give, two * 8))
+    winner = names.names()["best"]
+    assert got == [network == winner for network in two * 8]
+
+
+@pytest.mark.parametrize("said", ["", "Best", "a\x00b", "best ", "a" * 65, "-", "é"])
+def test_what_no_network_can_be_called_is_not_found(tables, two, said):
+    with pytest.raises(NotFoundError):
+        tables.network(said)

@@ -114,3 +114,25 @@ def test_a_champion_that_fails_in_two_processes_is_rolled_back_and_no_client_not
         event = gallery.history("digits")[0]
     assert set(answers) == {(200, good)}
     assert (event.undone, event.automatic) == (bad, True)
+
+
+def test_a_name_that_moves_is_followed_by_every_process(tmp_path: Path) -> None:
+    first, second = (promote(tmp_path, always(answer)) for answer in (0, 1))
+    with (
+        serving(tmp_path, server_processes=2) as service,
+        httpx.Client(base_url=f"http://127.0.0.1:{service.port}") as http,
+    ):
+        gallery = GalleryClient(Caller(http))
+
+        def answering() -> set[str]:
+            # A connection of its own each, so that both processes are asked.
+            headers = {"Connection": "close", "Content-Type": "image/png"}
+            address = f"{service.url}/classify?network=best"
+            replies = [http.post(address, content=picture(9), headers=headers) for _ in range(16)]
+            return {reply.json()["network"] for reply in replies}
+
+        gallery.give_name(first, "best")
+        assert answering() == {first}
+        gallery.give_name(second, "best", move=True)
+        until(lambda: answering() == {second}, 5.0)
+        assert answering() == {second}

@@ -113,3 +113,24 @@ def test_what_cannot_be_meant_is_bad_usage(shell, arguments) -> None:
 def test_an_unknown_network_is_told(shell, published) -> None:
     with pytest.raises(DiceboxError, match="no network"):
         shell("promote", "0000000000")
+
+
+def test_a_network_is_named_and_then_called_so_everywhere(shell, published) -> None:
+    said = shell("name", published[2][:12], "best")
+    assert said == f"network {published[2][:12]} is called best from now on\n"
+    assert "best" in next(line for line in shell().splitlines() if published[2][:12] in line)
+    assert f"network {published[2][:12]} answers for digits" in shell("promote", "best")
+    with pytest.raises(ConflictError, match=f"{published[2]} has the name best"):
+        shell("name", published[0], "best")
+    assert shell.json("name", published[0], "best", "--move")["network"] == published[0]
+    assert shell("try", "best").startswith(f"network {published[0][:12]}")
+    assert "has no name any more" in shell("name", "best", "--remove")
+    with pytest.raises(DiceboxError, match="there is no network best"):
+        shell("promote", "best")
+
+
+@pytest.mark.parametrize("arguments", [[], ["best", "--remove"], ["--remove", "--move"]])
+def test_a_name_is_given_or_removed_and_not_both(shell, published, arguments) -> None:
+    result = shell.result("name", published[0], *arguments)
+    assert result.exit_code == 2
+    assert "give NAME" in result.output

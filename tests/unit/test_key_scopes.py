@@ -112,6 +112,8 @@ GET    /api/classification/v1/networks                                known
 POST   /api/classification/v1/networks                                publish
 GET    /api/classification/v1/networks/{network}                      known
 GET    /api/classification/v1/networks/{network}/{kind}               known
+DELETE /api/classification/v1/networks/{network}/name                 publish
+PUT    /api/classification/v1/networks/{network}/name                 publish
 GET    /api/classification/v1/readyz                                  -
 GET    /v2                                                            -
 GET    /v2/health/live                                                -

@@ -123,7 +123,7 @@ def test_a_shadow_is_asked_and_its_disagreements_are_counted(service, gallery, n
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"network": "beef"}, {"network": "a" * 64, "share": 0.0}, {"mode": "coin"}]
+    "body", [{}, {"network": "Beef"}, {"network": "a" * 64, "share": 0.0}, {"mode": "coin"}]
 )
 def test_what_is_no_request_for_a_trial_is_refused(http, body) -> None:
     reply = http.post(f"{CLASSIFICATION}/champions/digits/trials", json=body)
