@@ -132,7 +132,7 @@ def test_more_than_a_page_is_listed_page_by_page(said, http, history):
 
 @pytest.mark.parametrize(
     "query",
-    ["order=best", "limit=0", "limit=1001", "cursor=x", "since=nan", "dataset=A", "network=a"],
+    ["order=best", "limit=0", "limit=1001", "cursor=x", "since=nan", "dataset=A", "network=A"],
 )
 def test_wrong_questions_are_refused(http, query):
     assert http.get(f"{CLASSIFICATION}/classifications?{query}").status_code == 400
