@@ -31,16 +31,16 @@ def networks(context: click.Context, dataset: str | None, as_json: bool) -> None
     if not found:
         click.echo("No network yet: `dicebox evolve --dataset NAME` breeds one.")
         return
-    table = Table("network", "name", "dataset", "champion", box=None)
+    table = Table("network", "dataset", "champion", "name", box=None)
     for column in ("validation", "parameters", "made"):
         table.add_column(column)
     for network in found:
         card: dict[str, Any] = network["card"]
         table.add_row(
             network["network"][:12],
-            network["name"] or "",
             card["dataset"],
             "yes" if network["champion"] else "",
+            network["name"] or "",
             f"{100 * card['metrics']['validation_accuracy']:.2f} %",
             f"{card['metrics']['parameters']:,}",
             datetime.fromtimestamp(card["created"], UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -71,12 +71,13 @@ def two(house: House) -> list[str]:
 
 
 @pytest.fixture
-def asked():
-    """Return the statements that any database was asked from now on."""
+def asked(tmp_path: Path):
+    """Return the statements that our tables are asked from now on."""
     statements: list[str] = []
 
-    def listen(_connection, _cursor, statement, *_) -> None:
-        statements.append(statement)
+    def listen(connection, _cursor, statement, *_) -> None:
+        if str(tmp_path) in str(connection.engine.url):
+            statements.append(statement)
 
     sqlalchemy.event.listen(Engine, "before_cursor_execute", listen)
     yield statements
