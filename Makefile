@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Pinned versions for people, images and CI alike.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 ARGS ?=
-# Many tests wait, so files of them run beside each other; those from end to end want all cores.
+# Many tests wait, so files of them run beside each other; those that breed want all cores.
 BESIDE := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # `make test ARGS='-k word'` may choose none of one kind: pytest's code 5.
 NONE_CHOSEN := [ $$? -eq 5 ]
@@ -35,15 +35,15 @@ format: $(VENV)/.development  ## Put the code into its form
 	@$(BIN)/ruff format .
 
 test: setup check  ## All checks and tests, the demo from end to end included
-	@$(BESIDE) -m "not campaign and not e2e" $(ARGS) || $(NONE_CHOSEN)
-	@$(BIN)/python -m pytest -m "e2e and not campaign" $(ARGS) || $(NONE_CHOSEN)
+	@$(BESIDE) -m "not campaign and not alone" $(ARGS) || $(NONE_CHOSEN)
+	@$(BIN)/python -m pytest -m "alone and not campaign" $(ARGS) || $(NONE_CHOSEN)
 
 test-quick: $(VENV)/.development  ## Unit and contract tests alone
 	@$(BESIDE) $(ARGS)
 
 test-full: setup check  ## All tests and the long campaigns at full counts
-	@DICEBOX_CAMPAIGN=full $(BESIDE) -m "not e2e" $(ARGS) || $(NONE_CHOSEN)
-	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "e2e" $(ARGS) || $(NONE_CHOSEN)
+	@DICEBOX_CAMPAIGN=full $(BESIDE) -m "not alone" $(ARGS) || $(NONE_CHOSEN)
+	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "alone" $(ARGS) || $(NONE_CHOSEN)
 
 setup: $(VENV)/.development  ## See to the system packages that tests start (SETUP=apt installs)
 	@tests/system_packages.sh

@@ -10,7 +10,7 @@ import pytest
 from tests.dicebox_processes import Dicebox, ended, is_ready, until
 from tests.e2e.test_demo import read_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 SMALL = ("--seconds", 30, "--evaluations", 1, "--workers", 1)
 
 

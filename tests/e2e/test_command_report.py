@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.dicebox_processes import Dicebox, Ended
 from tests.e2e.conftest import ARTIFACTS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

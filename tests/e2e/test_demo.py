@@ -12,7 +12,7 @@ from dicebox.digits import digit_files
 from tests.dicebox_processes import Dicebox, Ended, ended, is_ready
 from tests.e2e.conftest import DEMO_SECONDS
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 Demo = tuple[Dicebox, Ended]
 
 

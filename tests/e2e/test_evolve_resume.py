@@ -16,7 +16,7 @@ from tests.evolver_builders import queued_run
 from tests.quick_runner import tables
 from tests.unit.test_evolver_resume import SAME, comparable
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 KILLS = 8
 MANY = {**SAME, "evaluations": 30, "population": 8}
 

@@ -12,7 +12,7 @@ from tests.builders import encoded, picture, png_bytes
 from tests.dicebox_processes import Dicebox
 from tests.unit.test_evolver_resume import PLACE
 
-pytestmark = [pytest.mark.e2e, pytest.mark.campaign]
+pytestmark = [pytest.mark.e2e, pytest.mark.alone, pytest.mark.campaign]
 
 File = tuple[str, bytes]
 SMALL = ("--seconds", 40, "--evaluations", 2, "--workers", 1)

@@ -47,6 +47,7 @@ def test_a_house_with_a_key_serves_other_machines_and_asks_everybody(dicebox: Di
         assert made["key"] not in log.read_text()
 
 
+@pytest.mark.alone
 def test_a_house_that_requires_keys_breeds_with_one_of_its_own(dicebox: Dicebox) -> None:
     _, url = dicebox.up("--keys", "required")
     assert httpx.get(url + DATASETS).status_code == 401
