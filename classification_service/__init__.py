@@ -23,6 +23,7 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     DELETE /classifications/{id}            for good; /classifications?image= all of an image
     POST /jobs?network=&dataset=&open=      many images, one or more networks: ids at once
     GET  /jobs, /jobs/{id}                  the jobs of this key; DELETE forgets one
+    DELETE /jobs?image=                     an image goes from all jobs, for good
     POST /jobs/{id}/images?open=            more images for an open job; /close, /cancel beside
     GET  /jobs/{id}/results?category=       what was said, page by page; results.csv: all of it
     GET  /healthz, /readyz

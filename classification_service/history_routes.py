@@ -156,8 +156,8 @@ def _add_removal(routes: APIBlueprint, history: History) -> None:
     @routes.delete(
         "/classifications",
         summary="Remove every classification of an image, and its bytes, for good",
-        description="The other half of erasing an image at the sensory service: `dicebox purge` "
-        "asks for both.",
+        description="A part of erasing an image everywhere, as `dicebox purge` does. Safe to "
+        "repeat.",
         security=needs("admin"),
         responses={200: ForgottenImage},
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from flask_openapi3 import APIBlueprint
 from sqlalchemy import Engine
 
+from classification_service.adapters.job_erasure_tables import SqlJobErasure
 from classification_service.adapters.job_figures import jobs_by_state, waiting_parts
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import (
@@ -17,6 +18,8 @@ from classification_service.adapters.job_work_tables import (
 from classification_service.chores import Chore, Chores
 from classification_service.consumer import JobWorker
 from classification_service.gallery import Gallery
+from classification_service.job_erasure import JobEraser
+from classification_service.job_packing import PartPacker
 from classification_service.job_parts import PartClassifier
 from classification_service.job_results import JobResults
 from classification_service.job_retention import JobRetention
@@ -44,7 +47,9 @@ class JobAssembly:
         desk = JobDesk(
             catalog, images, networks, self.blobs, self.queue, self.clock, _new_id, most_images
         )
-        return job_routes(desk, JobResults(catalog, images, networks), count)
+        packer = PartPacker(self.blobs, _new_id)
+        eraser = JobEraser(SqlJobErasure(self.database), packer, self.blobs, self.clock)
+        return job_routes(desk, JobResults(catalog, images, networks), eraser, count)
 
     def gauges(self) -> Gauges:
         """Return what is measured of the tables: jobs, and what is still to be done of them."""

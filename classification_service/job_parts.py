@@ -79,8 +79,7 @@ class PartClassifier:
         try:
             data = self._blobs.get(part.blob) if networks else b""
         except NotFoundError:
-            self.give_up(number, "the bytes of its images are gone")
-            return True
+            return self._is_lost(part)
         until = self._clock.monotonic() + _TURN_S
         others = 0
         for images in _together(part.images, networks):
@@ -107,6 +106,15 @@ class PartClassifier:
         """Have all of a part failed that is not there."""
         self._work.give_up(number, None, reason)
         self._work.finish(number, self._clock.now())
+
+    def _is_lost(self, part: PartWork) -> bool:
+        """Give up a part whose bytes are gone; say no if they only lie elsewhere now."""
+        again = self._work.begin(part.number, self._clock.now())
+        if again is not None and again.blob != part.blob:
+            # An image was erased in between.
+            return False
+        self.give_up(part.number, "the bytes of its images are gone")
+        return True
 
     def _loaded(self, part: PartWork) -> list[LoadedNetwork]:
         networks: list[LoadedNetwork] = []

@@ -4,7 +4,7 @@ Any method of them raises `UnavailableError` while the tables cannot be reached,
 writes `StorageFullError` when there is no room; then nothing was changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,12 +47,16 @@ class NewPart:
     images: Sequence[PartImage]
 
 
-@dataclass(frozen=True)
-class AddedPart:
-    """The number of a part that was added, and its blob; no number if the job had all of it."""
+# Gets a job, a blob of it and the images to keep; returns where those lie, and nothing else.
+KeepImages = Callable[[str, str, Sequence[PartImage]], NewPart]
 
-    blob: str
-    number: int | None
+
+class KnownMeanwhileError(Exception):
+    """A job has some of the images by now that were to be added; `known` are their sha256."""
+
+    def __init__(self, known: set[str]) -> None:
+        super().__init__(f"known: {sorted(known)}")
+        self.known = known
 
 
 @dataclass(frozen=True)
@@ -149,13 +153,15 @@ class JobImages(Protocol):
         """Return those of some images that the job has."""
         ...
 
-    def add(self, job: str, parts: Sequence[NewPart], when: float, most: int) -> list[AddedPart]:
-        """Give an open job images durably; those that it has already stay as they are.
+    def add(self, job: str, parts: Sequence[NewPart], when: float, most: int) -> list[int]:
+        """Give an open job images durably that it has not, each once; return the parts' numbers.
 
         Raises:
             NotFoundError: There is no such job (kind `unknown-job`).
             ConflictError: It takes no more images (kind `job-closed`).
-            TooLargeError: It would have more than `most` images. In each case nothing changed.
+            TooLargeError: It would have more than `most` images.
+            KnownMeanwhileError: It has some of them. Their bytes must not lie in a second blob,
+                where no erasure would find them. In each case nothing changed.
         """
         ...
 
@@ -211,7 +217,10 @@ class AnswerBook(Protocol):
         ...
 
     def record(self, part: int, said: Sequence[Said], when: float) -> bool:
-        """Keep what was said durably, unless the part is not to be worked on any more: say so."""
+        """Keep what was said durably, unless the part is not to be worked on any more: say so.
+
+        Of an image that was taken out of the part meanwhile nothing is kept.
+        """
         ...
 
 
@@ -238,7 +247,30 @@ class JobCleaning(Protocol):
         """Forget removed jobs that have no parts left, and return them."""
         ...
 
+    def unknown(self, blobs: Sequence[str]) -> list[str]:
+        """Return those of some blobs that no part has."""
+        ...
+
+
+class JobErasure(Protocol):
+    """What takes an image out of jobs, whatever their state."""
+
+    def holders(self, image: str) -> list[int]:
+        """Return the parts that have an image, those of removed jobs too."""
+        ...
+
+    def take_out(self, image: str, part: int, when: float, keep: KeepImages) -> str | None:
+        """Take an image out of a part, and return the blob that the part no longer has.
+
+        What was said of the image goes too; a part that has no other one goes, else `keep` says
+        where the others lie from now on. If the part has no such image, nothing is done.
+        """
+        ...
+
+
+JOB_BLOBS = "jobs/"
+
 
 def job_blobs(job: str) -> str:
     """Return what the names of a job's blobs begin with."""
-    return f"jobs/{job}/"
+    return f"{JOB_BLOBS}{job}/"

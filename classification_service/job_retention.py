@@ -1,13 +1,22 @@
 """Ends jobs that were left open, and takes away what is over."""
 
-from classification_service.job_ports import JobCleaning, job_blobs
+from collections.abc import Iterator
+from itertools import islice
+
+from classification_service.job_ports import JOB_BLOBS, JobCleaning, job_blobs
+from commons.errors import NotFoundError
 from commons.ports import Blobs, Clock
 
 _PARTS_AT_ONCE = 500
+_SWEEP_EVERY_S = 3600.0
+# Nobody takes so long from storing a part to its row.
+_OLD_S = 3600.0
 
 
 class JobRetention:
     """Ends jobs that were left open, and takes away those that are old or were removed.
+
+    Now and then parts go that no table knows: whoever stored or replaced them was killed then.
 
     Args:
         cleaning: The tables.
@@ -25,6 +34,7 @@ class JobRetention:
         self._clock = clock
         self._kept_s = kept_s
         self._open_s = open_s
+        self._next_sweep = clock.monotonic()
 
     def step(self) -> None:
         """Do what is due; killed at any point, the next step goes on there."""
@@ -40,3 +50,22 @@ class JobRetention:
             # Of requests that ended before they told the tables.
             for name in list(self._blobs.names(job_blobs(job))):
                 self._blobs.delete(name)
+        if self._clock.monotonic() >= self._next_sweep:
+            self._next_sweep = self._clock.monotonic() + _SWEEP_EVERY_S
+            self._sweep()
+
+    def _sweep(self) -> None:
+        old = self._old_blobs()
+        while some := list(islice(old, _PARTS_AT_ONCE)):
+            for blob in self._cleaning.unknown(some):
+                self._blobs.delete(blob)
+
+    def _old_blobs(self) -> Iterator[str]:
+        now = self._clock.now()
+        for name in self._blobs.names(JOB_BLOBS):
+            try:
+                is_old = now - self._blobs.stored_at(name) > _OLD_S
+            except NotFoundError:  # somebody was faster
+                continue
+            if is_old:
+                yield name

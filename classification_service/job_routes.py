@@ -8,6 +8,7 @@ from flask_openapi3 import APIBlueprint, RawModel
 from pydantic import Field
 
 from classification_service.asking import is_form
+from classification_service.job_erasure import JobEraser
 from classification_service.job_ports import AnswerFilter, Viewer
 from classification_service.job_results import JobResults
 from classification_service.jobs import JobDesk
@@ -18,13 +19,14 @@ from commons.auth import Caller
 from commons.job_messages import (
     MOST_NETWORKS,
     ClassificationJob,
+    ImageOfNoJob,
     JobAnswers,
     JobId,
     JobList,
     JobReply,
     JobState,
 )
-from commons.messages import DatasetName, Message
+from commons.messages import DatasetName, Message, Sha256
 from commons.network_names import NetworkReference
 
 Count = Callable[[str, str], None]
@@ -97,12 +99,30 @@ class AnswersPageQuery(AnswersQuery):
     limit: int = Field(100, ge=1, le=1000)
 
 
-def job_routes(desk: JobDesk, results: JobResults, count: Count) -> APIBlueprint:
+class ImageQuery(Message):
+    """An image by its sha256."""
+
+    image: Sha256
+
+
+def job_routes(desk: JobDesk, results: JobResults, eraser: JobEraser, count: Count) -> APIBlueprint:
     """Return the routes of jobs; `count` gets an event and a word about it."""
     routes = APIBlueprint("jobs", __name__, url_prefix=PREFIX)
     _add_making(routes, desk, count)
     _add_looking(routes, desk)
     _add_results(routes, results)
+
+    @routes.delete(
+        "/jobs",
+        summary="Erase an image from all jobs: its bytes, and what was said of it, for good",
+        description="A part of erasing an image everywhere, as `dicebox purge` does. Safe to "
+        "repeat.",
+        security=needs("admin"),
+        responses={200: ImageOfNoJob},
+    )
+    def erase(query: ImageQuery) -> Response:
+        return answer(eraser.erase(query.image))
+
     return routes
 
 

@@ -2,17 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 
+from classification_service.job_packing import PartPacker
 from classification_service.job_ports import (
     JobCatalog,
     JobImages,
+    KnownMeanwhileError,
     NewJob,
     NewPart,
-    PartImage,
     Viewer,
-    job_blobs,
 )
 from classification_service.ports import GalleryTables
 from commons.errors import (
@@ -74,6 +74,7 @@ class JobDesk:
         self._queue = queue
         self._clock = clock
         self._new_id = new_id
+        self._packer = PartPacker(blobs, new_id)
         self._most_images = most_images
 
     def make(
@@ -207,22 +208,39 @@ class JobDesk:
                     if not one.duplicate
                 ]
                 if new:
-                    parts.append(NewPart(f"{job_blobs(job)}{self._new_id()}", _laid_out(new)))
-                    self._blobs.put(parts[-1].blob, b"".join(data for _, data, _ in new))
-            if parts:
-                self._tell(job, parts)
+                    parts.append(
+                        self._packer.store(job, [(image, name, data) for name, data, image in new])
+                    )
+            self._tell(job, parts)
         except (NotFoundError, ConflictError, TooLargeError, StorageFullError):
             # Of each of these is known that it added nothing.
             self._delete(part.blob for part in parts)
             raise
         return added
 
-    def _tell(self, job: str, parts: Sequence[NewPart]) -> None:
-        """Have the tables know of parts, and the workers."""
-        now = self._clock.now()
-        told = self._images.add(job, parts, now, self._most_images)
-        self._delete(part.blob for part in told if part.number is None)
-        self._send([ClassifyPart(part=part.number) for part in told if part.number is not None])
+    def _tell(self, job: str, parts: list[NewPart]) -> None:
+        """Have the tables know of parts, and the workers; `parts` are in the end what they know."""
+        while parts:
+            try:
+                numbers = self._images.add(job, parts, self._clock.now(), self._most_images)
+            except KnownMeanwhileError as error:
+                parts[:] = list(self._without(error.known, job, parts))
+            else:
+                self._send([ClassifyPart(part=number) for number in numbers])
+                return
+
+    def _without(
+        self, known: Collection[str], job: str, parts: Sequence[NewPart]
+    ) -> Iterator[NewPart]:
+        """Yield parts without what the job has got from somebody else meanwhile."""
+        for part in parts:
+            kept = [one for one in part.images if one.image not in known]
+            if len(kept) == len(part.images):
+                yield part
+                continue
+            if kept:
+                yield self._packer.keep(job, part.blob, kept)
+            self._blobs.delete(part.blob)
 
     def _delete(self, blobs: Iterable[str]) -> None:
         for blob in blobs:
@@ -254,15 +272,6 @@ def _added(files: Sequence[File], known: set[str]) -> Iterator[JobImage]:
     for name, _, image in files:
         yield JobImage(image=image, file=name, duplicate=image in known)
         known.add(image)
-
-
-def _laid_out(files: Sequence[File]) -> list[PartImage]:
-    images: list[PartImage] = []
-    start = 0
-    for name, data, image in files:
-        images.append(PartImage(image, name, start, len(data)))
-        start += len(data)
-    return images
 
 
 def _name(name: str) -> str:

@@ -52,6 +52,13 @@ class ClassificationJob(Message):
     failed: int
 
 
+class ImageOfNoJob(Message):
+    """An image that is in no job any more, nor its bytes nor an answer; it was in so many."""
+
+    image: Sha256
+    jobs: int = Field(ge=0)
+
+
 class JobList(Message):
     """A page of jobs, newest first; `cursor` asks for the next one, null on the last."""
 

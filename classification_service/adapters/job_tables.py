@@ -1,6 +1,7 @@
 """Jobs and their images in tables, as those who made them see them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy
@@ -16,9 +17,9 @@ from classification_service.adapters.job_schema import (
     PART,
 )
 from classification_service.job_ports import (
-    AddedPart,
     AnswerFilter,
     FoundAnswer,
+    KnownMeanwhileError,
     NewJob,
     NewPart,
     Viewer,
@@ -103,20 +104,21 @@ class SqlJobImages:
             number = select(JOB.c.sequence).where(JOB.c.id == job).scalar_subquery()
             return _known(connection, IMAGE.c.job == number, images)
 
-    def add(self, job: str, parts: Sequence[NewPart], when: float, most: int) -> list[AddedPart]:
-        """Give an open job images durably; those that it has already stay as they are."""
+    def add(self, job: str, parts: Sequence[NewPart], when: float, most: int) -> list[int]:
+        """Give an open job images durably that it has not, each once; return the parts' numbers."""
         with one_at_a_time(self._database, COMING_AND_GOING) as connection:
             number = _open_job(connection, job)
             images = [one.image for part in parts for one in part.images]
-            there = _known(connection, IMAGE.c.job == number, images)
+            if there := _known(connection, IMAGE.c.job == number, images):
+                raise KnownMeanwhileError(there)
             count = select(func.coalesce(func.sum(PART.c.images), 0)).where(PART.c.job == number)
             held = int(connection.execute(count).scalar_one())
-            if held + len(set(images) - there) > most:
+            if held + len(images) > most:
                 raise TooLargeError(
                     f"expected a job of at most {most:,} images, got more than that: make another"
                 )
             connection.execute(JOB.update().where(JOB.c.sequence == number).values(changed=when))
-            return [_add_part(connection, number, part, there, when) for part in parts]
+            return [_add_part(connection, number, part, when) for part in parts]
 
     def answers(
         self, which: AnswerFilter, after: tuple[int, int] | None, limit: int
@@ -269,24 +271,13 @@ def _open_job(connection: Connection, job: str) -> int:
     return int(row.sequence)
 
 
-def _add_part(
-    connection: Connection, job: int, part: NewPart, there: set[str], when: float
-) -> AddedPart:
-    """Add what is not `there` of a part, which then is."""
-    new = list(_not_yet(part, there))
-    if not new:
-        return AddedPart(part.blob, None)
-    row = {"job": job, "blob": part.blob, "images": len(new), "sent": when, "done": 0, "failed": 0}
+def _add_part(connection: Connection, job: int, part: NewPart, when: float) -> int:
+    count = len(part.images)
+    row = {"job": job, "blob": part.blob, "images": count, "sent": when, "done": 0, "failed": 0}
     number = connection.execute(PART.insert().values(row).returning(PART.c.sequence)).scalar_one()
-    connection.execute(IMAGE.insert(), [{"job": job, "part": number, **one} for one in new])
+    images = [{"job": job, "part": number, **dataclasses.asdict(one)} for one in part.images]
+    connection.execute(IMAGE.insert(), images)
     # Other jobs may have been told already.
     known = count_said(connection, number)
     connection.execute(PART.update().where(PART.c.sequence == number).values(known))
-    return AddedPart(part.blob, number)
-
-
-def _not_yet(part: NewPart, there: set[str]) -> Iterable[dict[str, Any]]:
-    for one in part.images:
-        if one.image not in there:
-            there.add(one.image)
-            yield {"image": one.image, "file": one.file, "start": one.start, "size": one.size}
+    return int(number)

@@ -137,13 +137,7 @@ class SqlAnswerBook:
     def release(self, images: Sequence[str], network: str) -> None:
         """Give images back of which nothing was recorded."""
         with writing(self._database) as connection:
-            connection.execute(
-                ANSWER.delete().where(
-                    ANSWER.c.image.in_(images),
-                    ANSWER.c.network == network,
-                    ANSWER.c.said.is_(None),
-                )
-            )
+            _release(connection, images, network)
 
     def record(self, part: int, said: Sequence[Said], when: float) -> bool:
         """Keep what was said durably, unless the part is not to be worked on any more: say so."""
@@ -151,14 +145,20 @@ class SqlAnswerBook:
             row = _unfinished(connection, part)
             if row is None:
                 return False
-            insert = _insert(connection)(ANSWER)
-            new = {name: insert.excluded[name] for name in _SAID}
-            connection.execute(
-                insert.on_conflict_do_update(
+            images = connection.execute(select(IMAGE.c.image).where(IMAGE.c.part == part))
+            there = set(images.scalars())
+            rows = [_answer_row(one, when) for one in said if one.image in there]
+            rows.sort(key=lambda row: str(row["image"]))
+            if rows:
+                insert = _insert(connection)(ANSWER)
+                new = {name: insert.excluded[name] for name in _SAID}
+                keep = insert.on_conflict_do_update(
                     index_elements=_PAIR, set_=new, where=ANSWER.c.said.is_(None)
-                ),
-                [_answer_row(one, when) for one in sorted(said, key=lambda one: one.image)],
-            )
+                )
+                connection.execute(keep, rows)
+            for one in said:
+                if one.image not in there:  # claimed by a worker that did not know it yet
+                    _release(connection, [one.image], one.network)
             _note(connection, part, {**count_said(connection, part), "sent": when})
             return True
 
@@ -221,6 +221,15 @@ class SqlJobCleaning:
             connection.execute(JOB.delete().where(JOB.c.sequence.in_(numbers)))
             return [row.id for row in rows]
 
+    def unknown(self, blobs: Sequence[str]) -> list[str]:
+        """Return those of some blobs that no part has."""
+        known: set[str] = set()
+        with reading(self._database) as connection:
+            for some in chunks(blobs):
+                query = select(PART.c.blob).where(PART.c.blob.in_(some))
+                known.update(connection.execute(query).scalars())
+        return [blob for blob in blobs if blob not in known]
+
 
 def _unfinished(connection: Connection, part: int) -> Row[Any] | None:
     """Return a part that is still to be worked on, its job's row locked: the last one counts."""
@@ -232,6 +241,14 @@ def _unfinished(connection: Connection, part: int) -> Row[Any] | None:
         .with_for_update()
     )
     return connection.execute(query).first()
+
+
+def _release(connection: Connection, images: Sequence[str], network: str) -> None:
+    connection.execute(
+        ANSWER.delete().where(
+            ANSWER.c.image.in_(images), ANSWER.c.network == network, ANSWER.c.said.is_(None)
+        )
+    )
 
 
 def _note(connection: Connection, part: int, values: Mapping[str, float]) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 from commons.adapters.caller import CLASSIFICATION, Caller
 from commons.job_messages import (
     ClassificationJob,
+    ImageOfNoJob,
     JobAnswer,
     JobAnswers,
     JobList,
@@ -53,6 +54,11 @@ class JobClient:
     def remove(self, job: str) -> None:
         """Forget a job and its images."""
         self._caller.call("DELETE", _path(job))
+
+    def erase_image(self, sha256: str) -> ImageOfNoJob:
+        """Erase an image from all jobs for good, with what was said of it; safe to repeat."""
+        reply = self._caller.call("DELETE", f"{CLASSIFICATION}/jobs", params={"image": sha256})
+        return ImageOfNoJob.model_validate_json(reply.content)
 
     def job(self, job: str) -> ClassificationJob:
         """Return where a job stands."""

@@ -21,28 +21,32 @@ def purge(place: Place, image: str, yes: bool, as_json: bool) -> None:
     """Erase an image for good: its bytes, and every pack and shard that holds them.
 
     Snapshots with it are marked and cannot be ordered any more; its history keeps its hash. What
-    was recorded of its classifications goes too, with corrections that are still on their way.
-    Copies in the caches of trainers and in backups are out of reach.
+    was recorded of its classifications goes too, with corrections that are still on their way,
+    and it goes from all jobs, with what was said of it there. Copies in the caches of trainers
+    and in backups are out of reach.
+
+    If a service is away, the same command again does what is left.
     """
     if not yes:
         click.confirm(f"Erase {image} for good?", abort=True, err=True)
     with connect(place.existing()) as client:
         # First, so that no correction brings it back.
         classified = client.history.forget_image(image).classifications
+        jobs = client.jobs.erase_image(image).jobs
         try:
             erasure = client.sensory.purge(image)
         except NotFoundError:
-            if not classified:
+            if not classified and not jobs:
                 raise
             # It was of no dataset.
             erasure = Erasure(image=image, packs=0, shards=0, snapshots=[])
     if as_json:
-        print_json({**erasure.model_dump(), "classifications": classified})
+        print_json({**erasure.model_dump(), "classifications": classified, "jobs": jobs})
     else:
         click.echo(
             f"{image} is erased, from {erasure.packs} packs and {erasure.shards} shards; "
             f"{len(erasure.snapshots)} snapshots are marked, "
-            f"{classified} recorded classifications are gone"
+            f"{classified} recorded classifications are gone, {jobs} jobs are without it"
         )
 
 

@@ -1,8 +1,9 @@
 """What every implementation of `classification_service.job_ports` must do."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 import classification_service
+from classification_service.adapters.job_erasure_tables import SqlJobErasure
 from classification_service.adapters.job_schema import ANSWER, METADATA
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import (
@@ -21,6 +23,7 @@ from classification_service.adapters.job_work_tables import (
 from classification_service.job_ports import (
     AnswerFilter,
     Claim,
+    KnownMeanwhileError,
     NewJob,
     NewPart,
     PartImage,
@@ -28,7 +31,7 @@ from classification_service.job_ports import (
     Viewer,
 )
 from commons.adapters.database import migrate, reading, version_table
-from commons.errors import ConflictError, NotFoundError, TooLargeError
+from commons.errors import ConflictError, NotFoundError, StorageFullError, TooLargeError
 from commons.job_messages import ClassificationJob
 from tests.databases import database_urls, opened_database
 
@@ -56,6 +59,7 @@ class Tables:
         self.work = SqlJobWork(database)
         self.book = SqlAnswerBook(database)
         self.cleaning = SqlJobCleaning(database)
+        self.erasure = SqlJobErasure(database)
 
     def make(self, number: int = 1, who: str | None = "ann", networks: tuple[str, ...] = (A,)):
         pairs = [(network, "digits") for network in networks]
@@ -64,9 +68,8 @@ class Tables:
 
     def add(self, job: str, *numbers: int, blob: str = "blob") -> int:
         """Return the number of a part with these images."""
-        (added,) = self.images.add(job, [part(*numbers, blob=blob)], 2.0, MANY)
-        assert added.number is not None
-        return added.number
+        (number,) = self.images.add(job, [part(*numbers, blob=blob)], 2.0, MANY)
+        return number
 
     def get(self, job: str) -> ClassificationJob:
         return self.catalog.get(job, ALL)
@@ -76,6 +79,15 @@ class Tables:
         with reading(self.database) as connection:
             rows = connection.execute(ANSWER.select().where(ANSWER.c.said.is_not(None)))
             return {(row.image, row.network) for row in rows}
+
+    def take_out(self, image: int, part: int, when: float = 9.0) -> str | None:
+        """Take an image out of a part; the others lie close together then."""
+
+        def keep(job: str, blob: str, kept: Sequence[PartImage]) -> NewPart:
+            moved = [replace(one, start=10 * at) for at, one in enumerate(kept)]
+            return NewPart(f"{job} {blob} again", moved)
+
+        return self.erasure.take_out(sha(image), part, when, keep)
 
     def states(self, job: str) -> list[str]:
         return [one.state for one in self.images.answers(AnswerFilter(job), None, 1000)]
@@ -148,10 +160,10 @@ def test_an_image_is_in_a_job_once_and_may_be_in_others(tables: Tables) -> None:
     job, other = tables.make(1), tables.make(2)
     tables.add(job, 1, 2)
     assert tables.images.known(job, [sha(1), sha(3)]) == {sha(1)}
-    again, new = tables.images.add(job, [part(2, 1, 2), part(2, 3, 3)], 3.0, MANY)
-    assert again.number is None
-    assert new.number is not None
-    assert tables.get(job).images == 3
+    with pytest.raises(KnownMeanwhileError) as caught:
+        tables.images.add(job, [part(2, 4), part(1, 3)], 3.0, MANY)
+    assert caught.value.known == {sha(1), sha(2)}
+    assert tables.get(job).images == 2
     tables.add(other, 1)
     assert tables.get(other).images == 1
 
@@ -162,7 +174,7 @@ def test_a_job_has_no_more_images_than_the_most(tables: Tables) -> None:
     with pytest.raises(TooLargeError):
         tables.images.add(job, [part(3), part(4)], 2.0, 3)
     assert tables.get(job).images == 2
-    tables.images.add(job, [part(1, 2, 3)], 2.0, 3)
+    tables.images.add(job, [part(3)], 2.0, 3)
     assert tables.get(job).images == 3
 
 
@@ -402,6 +414,76 @@ def test_what_is_forgotten_takes_along_what_no_other_job_shows(tables: Tables) -
     assert tables.cleaning.forget_jobs() == []
     assert tables.states(kept) == ["done", "done"]
     assert tables.work.begin(number, 9.0) is None
+
+
+def test_an_image_is_taken_out_of_every_job_with_what_was_said_of_it(tables: Tables) -> None:
+    ended, removed = tables.make(1, networks=(A, B)), tables.make(2)
+    one, other = tables.add(ended, 1, 2, 3), tables.add(removed, 2, 3, blob="other")
+    tables.book.record(one, [said(1), said(2), bad(3)], 3.0)
+    tables.work.finish(one, 4.0)
+    tables.catalog.end(removed, 4.0, remove=True)
+    assert tables.erasure.holders(sha(2)) == [one, other]
+    assert tables.take_out(2, one) == "blob"
+    assert tables.take_out(2, other) == "other"
+    assert tables.take_out(2, one) is None
+    assert tables.erasure.holders(sha(2)) == []
+    job = tables.get(ended)
+    # Of B, which had said nothing when the part was finished, the rest has failed.
+    assert (job.images, job.done, job.failed) == (2, 1, 3)
+    assert tables.said() == {(sha(1), A), (sha(3), A)}
+    assert tables.cleaning.unknown(["blob", "x", f"{ended} blob again"]) == ["blob", "x"]
+
+
+def test_what_is_left_of_a_part_is_worked_on_where_it_lies_now(tables: Tables) -> None:
+    job = tables.make()
+    number = tables.add(job, 1, 2, 3)
+    assert tables.work.begin(number, 3.0)
+    assert tables.take_out(2, number) == "blob"
+    work = tables.work.begin(number, 4.0)
+    assert work is not None
+    assert work.blob == f"{job} blob again"
+    assert [(one.image, one.start) for one in work.images] == [(sha(1), 0), (sha(3), 10)]
+    tables.catalog.end(job, 5.0)
+    assert tables.book.record(number, [said(1), said(3)], 5.0)
+    tables.work.finish(number, 6.0)
+    assert (tables.get(job).state, tables.get(job).done, tables.get(job).failed) == ("done", 2, 0)
+
+
+def test_of_an_image_that_was_taken_out_meanwhile_nothing_is_kept(tables: Tables) -> None:
+    number = tables.add(tables.make(), 1, 2)
+    assert tables.book.claim([sha(1), sha(2)], A, 3.0, 33.0).mine
+    tables.take_out(2, number)
+    # Its worker had it already, and may even claim it again.
+    assert tables.book.claim([sha(2)], A, 4.0, 34.0).mine
+    assert tables.book.record(number, [said(1), said(2)], 5.0)
+    assert tables.book.record(number, [said(2)], 5.0)
+    assert tables.said() == {(sha(1), A)}
+    # Nobody has claimed it any more, whoever has it in a job again.
+    assert tables.book.claim([sha(2)], A, 6.0, 36.0) == Claim([sha(2)], 0)
+
+
+def test_a_job_whose_last_image_is_taken_out_is_done(tables: Tables) -> None:
+    closed, open_ = tables.make(1), tables.make(2)
+    one, two = tables.add(closed, 1), tables.add(open_, 1)
+    tables.catalog.end(closed, 3.0)
+    assert [tables.take_out(1, one), tables.take_out(1, two)] == ["blob", "blob"]
+    assert (tables.get(closed).state, tables.get(closed).finished) == ("done", 9.0)
+    assert tables.get(open_).state == "queued"
+    assert [tables.work.begin(number, 10.0) for number in (one, two)] == [None, None]
+    assert tables.add(open_, 1) > two
+
+
+def test_an_image_that_cannot_be_kept_elsewhere_is_not_taken_out(tables: Tables) -> None:
+    job = tables.make()
+    number = tables.add(job, 1, 2)
+
+    def fail(job: str, blob: str, kept: Sequence[PartImage]) -> NewPart:
+        raise StorageFullError("no space is left")
+
+    with pytest.raises(StorageFullError):
+        tables.erasure.take_out(sha(1), number, 3.0, fail)
+    assert tables.erasure.holders(sha(1)) == [number]
+    assert tables.get(job).images == 2
 
 
 def test_what_one_has_claimed_no_other_gets_until_it_is_free_again(tables: Tables) -> None:

@@ -1,5 +1,6 @@
 """The work of jobs with networks that count who asks them, and workers that die at it."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,19 +12,22 @@ import numpy as np
 import pytest
 import sqlalchemy
 
-from classification_service.adapters.job_schema import METADATA
+from classification_service.adapters.job_erasure_tables import SqlJobErasure
+from classification_service.adapters.job_schema import ANSWER, METADATA
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import SqlAnswerBook, SqlJobWork
 from classification_service.batching import UNMEASURED, Pace
 from classification_service.chores import Chores
 from classification_service.consumer import JobWorker
+from classification_service.job_erasure import JobEraser
+from classification_service.job_packing import PartPacker
 from classification_service.job_parts import PartClassifier
 from classification_service.job_ports import AnswerFilter, FoundAnswer, Viewer
 from classification_service.jobs import JobDesk
 from classification_service.loading import LoadedNetwork, damaged
 from classification_service.ports import Floats, RegisteredNetwork
 from commons.adapters.clock import SystemClock
-from commons.adapters.database import create_database, sqlite_url
+from commons.adapters.database import create_database, reading, sqlite_url
 from commons.adapters.table_queue import TableQueue
 from commons.errors import ConflictError, UnavailableError
 from commons.job_messages import JOB_QUEUE, ClassificationJob
@@ -381,6 +385,72 @@ def test_a_message_that_is_no_task_goes_to_the_dead_letters(house: House) -> Non
     house.drain()
     dead = [house.queue.receive(f"{JOB_QUEUE}.dead", 0.0) for _ in range(3)]
     assert [one and one.body for one in dead] == [b"nonsense", b'{"part": 0}', None]
+
+
+def erase(house: House, number: int) -> int:
+    packer = PartPacker(house.blobs, lambda: f"{next(house.ids):016x}")
+    eraser = JobEraser(SqlJobErasure(house.database), packer, house.blobs, house.clock)
+    return eraser.erase(hashlib.sha256(image(number)).hexdigest()).jobs
+
+
+def test_an_image_that_is_erased_while_a_worker_has_it_leaves_no_byte_and_no_answer(
+    house: House,
+) -> None:
+    job, other = house.make(range(100), A, B), house.make(range(50, 150), B)
+    erased: list[int] = []
+    house.networks.asked[A].meanwhile = lambda: erased.append(erase(house, 70))
+    house.drain()
+    assert erased == [2]
+    for one, images in ((job, 99), (other, 99)):
+        found = house.get(one)
+        assert (found.state, found.images, found.failed) == ("done", images, 0)
+        assert {answer.state for answer in house.answers(one)} == {"done"}
+    gone = hashlib.sha256(image(70)).hexdigest()
+    assert gone not in {answer.image for answer in house.answers(job)}
+    assert not any(image(70) in data for data in house.blobs.held.values())
+    with reading(house.database) as connection:
+        assert connection.execute(ANSWER.select().where(ANSWER.c.image == gone)).first() is None
+    assert erase(house, 70) == 0
+
+
+def test_an_image_that_is_erased_before_its_worker_has_read_it_costs_the_others_nothing(
+    house: House,
+) -> None:
+    job = house.make(range(100))
+    get = house.blobs.get
+
+    def late(name: str) -> bytes:
+        house.blobs.get = get  # type: ignore[method-assign]
+        assert erase(house, 70) == 1
+        return get(name)
+
+    house.blobs.get = late  # type: ignore[method-assign]
+    house.drain()
+    found = house.get(job)
+    assert (found.state, found.done, found.failed) == ("done", 99, 0)
+
+
+def test_of_two_requests_with_the_same_images_each_stores_what_the_job_keeps_of_it(
+    house: House,
+) -> None:
+    job = house.desk.make(ALL, [A], None, [], is_open=True).job.id
+    known = house.images.known
+    files = [(f"{number}", image(number)) for number in range(100)]
+
+    def late(job: str, images: list[str]) -> set[str]:
+        house.images.known = known  # type: ignore[method-assign]
+        found = known(job, images)
+        house.desk.add(job, ALL, files[:70], is_open=True)
+        return found
+
+    house.images.known = late  # type: ignore[method-assign]
+    house.desk.add(job, ALL, files[50:], is_open=False)
+    for number in (0, 60, 99):
+        assert sum(image(number) in data for data in house.blobs.held.values()) == 1
+    assert erase(house, 60) == 1
+    assert not any(image(60) in data for data in house.blobs.held.values())
+    house.drain()
+    assert (house.get(job).done, house.get(job).failed) == (99, 0)
 
 
 def test_no_more_than_some_megabytes_of_images_are_in_one_part(house: House) -> None:

@@ -1,6 +1,7 @@
 """Jobs through the real app and a real worker: many images, one or more networks."""
 
 import csv
+import hashlib
 import io
 import re
 import sqlite3
@@ -495,6 +496,41 @@ def test_a_removed_job_is_gone_and_so_are_its_images_soon(house: House) -> None:
     house.clean()
     assert {name.split("/")[1] for name in house.blobs.names("jobs/")} == {other.id}
     assert [one.state for one in house.jobs.results(other.id)] == ["done"]
+
+
+def test_parts_that_no_table_knows_go_when_they_are_old(house: House) -> None:
+    house.publish(promote=True)
+    job = house.jobs.make()
+    house.jobs.add(job.id, [("a", grey(1))])
+    kept = set(house.blobs.names("jobs/"))
+    house.blobs.put(f"jobs/{job.id}/left", b"of a request that was cut off")
+    house.clean(later_s=90.0)
+    assert set(house.blobs.names("jobs/")) == {*kept, f"jobs/{job.id}/left"}
+    house.clean(later_s=3700.0)
+    assert set(house.blobs.names("jobs/")) == kept
+
+
+def test_an_image_is_erased_from_jobs_in_any_state(house: House) -> None:
+    house.publish(promote=True)
+    files = [(str(value), grey(value)) for value in range(5)]
+    ended = house.done(files)
+    waiting, removed = house.jobs.make(), house.jobs.make()
+    for job in (waiting, removed):
+        house.jobs.add(job.id, files)
+    house.jobs.remove(removed.id)
+    sha256 = hashlib.sha256(grey(3)).hexdigest()
+    assert house.jobs.erase_image(sha256).jobs == 3
+    assert house.jobs.erase_image(sha256).jobs == 0
+    assert house.jobs.erase_image("0" * 64).jobs == 0
+    held = [house.blobs.get(name) for name in house.blobs.names("jobs/")]
+    assert not any(grey(3) in data for data in held)
+    house.work()
+    assert (house.jobs.job(ended.id).images, house.jobs.job(ended.id).done) == (4, 4)
+    assert [one.file for one in house.jobs.results(waiting.id)] == ["0", "1", "2", "4"]
+    # Whoever sends it again has it classified again.
+    house.jobs.add(waiting.id, [("again", grey(3))])
+    house.work()
+    assert house.jobs.job(waiting.id).done == 5
 
 
 def test_jobs_go_some_time_after_their_end_and_open_ones_end_when_nothing_comes(

@@ -1,6 +1,7 @@
 """`dicebox jobs` as one types it, on a server whose worker works when it is told to."""
 
 import csv
+import hashlib
 import io
 import json
 import threading
@@ -34,6 +35,12 @@ class Shell:
     def __call__(self, *arguments: object) -> tuple[int, str, str]:
         """Return exit code, standard output and standard error."""
         code = run(["--url", self.server.url, "jobs", *map(str, arguments)])
+        out, err = self._capture.readouterr()
+        return code, out, err
+
+    def purge(self, *arguments: object) -> tuple[int, str, str]:
+        """Run `dicebox purge` without a question."""
+        code = run(["--url", self.server.url, "purge", "--yes", *map(str, arguments)])
         out, err = self._capture.readouterr()
         return code, out, err
 
@@ -201,3 +208,19 @@ def test_pictures_go_in_requests_of_bounded_size_and_a_bad_file_goes_alone(
     ((name, reason),) = [refused for one in sent for refused in one.refused]
     assert name == str(tmp_path / "gone")
     assert "cannot be read" in reason
+
+
+def test_a_picture_that_is_purged_is_in_no_job_any_more(shell: Shell, pictures: Path) -> None:
+    job = shell.submitted(pictures)
+    shell.work()
+    data = next(pictures.rglob("*.png")).read_bytes()
+    sha256 = hashlib.sha256(data).hexdigest()
+    code, out, err = shell.purge(sha256, "--json")
+    assert (code, json.loads(out)["jobs"]) == (0, 1), err
+    assert json.loads(shell("show", job, "--json")[1])["job"]["images"] == 4
+    assert sha256 not in shell("results", job, "--csv")[1]
+    files = [file for file in (shell.server.data / "blobs" / "jobs").rglob("*") if file.is_file()]
+    assert files
+    assert not any(data in file.read_bytes() for file in files)
+    # It is of no dataset, and now of no job.
+    assert shell.purge(sha256)[0] == 1

@@ -96,6 +96,7 @@ GET    /api/classification/v1/classifications/{classification}/image  classify s
 GET    /api/classification/v1/classifications/{classification}/thumbnail classify sensory:read
 POST   /api/classification/v1/classify                                classify
 GET    /api/classification/v1/healthz                                 -
+DELETE /api/classification/v1/jobs                                    admin
 GET    /api/classification/v1/jobs                                    classify
 POST   /api/classification/v1/jobs                                    classify
 DELETE /api/classification/v1/jobs/{job}                              classify
