@@ -293,6 +293,19 @@ def test_decoders_are_listed_with_how_far_they_are_from_pillow(tmp_path: Path) -
     assert all("==" in line for line in decoders.peer().requirements)
 
 
+def test_photographs_that_become_small_are_measured_beside_the_whole_picture() -> None:
+    found = {
+        side: decoders.shrunk(decoders.picture(side, "JPEG", colour=True), 0.0)
+        for side in (100, 500)
+    }
+    alike, reduced = found.values()
+    assert alike["largest_difference"] == 0
+    assert 0 < reduced["mean_difference"] <= reduced["largest_difference"]
+    rows = decoders.small_rows(found)
+    assert [row.ours for row in rows] == [each["us"] for each in found.values()]
+    assert all(each["us"] > 0 and each["whole_us"] > 0 for each in found.values())
+
+
 LEAVER = """
 import os, signal, subprocess, sys, time
 sleeping = [sys.executable, "-c", "import time; time.sleep(60)", sys.argv[1]]
