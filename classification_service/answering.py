@@ -133,7 +133,7 @@ class Answering:
             return question.images
         how = question.choice.answering.card.preprocessing
         try:
-            return decode_stored(question.data, how.shape, how.resize)[np.newaxis]
+            return decode_stored(question.data, how.shape, how.resize, how.decoder)[np.newaxis]
         except DiceboxError as error:
             question.error = error
             return None

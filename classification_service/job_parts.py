@@ -219,6 +219,6 @@ def _ask(
 
 def _decoded(data: bytes, how: Preprocessing) -> Decoded:
     try:
-        return decode_stored(data, how.shape, how.resize)[np.newaxis]
+        return decode_stored(data, how.shape, how.resize, how.decoder)[np.newaxis]
     except (InvalidInputError, TooLargeError) as error:
         return error

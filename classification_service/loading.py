@@ -10,7 +10,7 @@ import numpy as np
 from classification_service.archive_rules import keras_fault, npz_fault
 from classification_service.onnx_rules import onnx_fault
 from classification_service.ports import LoadPredictor, Predictor
-from commons.adapters.decode import DECODER
+from commons.adapters.decode import DECODERS
 from commons.errors import InvalidInputError, NotFoundError
 from commons.genome import genome_hash
 from commons.network_card import NetworkCard, NetworkFile
@@ -124,8 +124,9 @@ def check_card(card: NetworkCard) -> None:
         InvalidInputError: It does not (kind `damaged-network`).
     """
     decoder = card.preprocessing.decoder
-    if decoder != DECODER:
-        raise damaged(f"it was trained with the decoder {decoder}, this service has {DECODER}")
+    if decoder not in DECODERS:
+        known = " and ".join(DECODERS)
+        raise damaged(f"it was trained with the decoder {decoder}, this service has {known}")
     found = genome_hash(card.genome)
     if found != card.genome_hash:
         raise damaged(f"its genome has the hash {found}, the card says {card.genome_hash}")

@@ -203,7 +203,7 @@ class TrialJudge:
 
 def _decoded(network: LoadedNetwork, data: bytes) -> Floats:
     preprocessing = network.card.preprocessing
-    pixels = decode_image(data, preprocessing.shape, preprocessing.resize)
+    pixels = decode_image(data, preprocessing.shape, preprocessing.resize, preprocessing.decoder)
     return pixels[np.newaxis].astype(np.float32)
 
 

@@ -240,7 +240,7 @@ def _decoded(choice: Choice, pictures: list[bytes]) -> Floats:
     how = choice.answering.card.preprocessing
     images: Floats = np.empty((len(pictures), *how.shape), np.float32)
     for index, data in enumerate(pictures):
-        images[index] = decode_stored(data, how.shape, how.resize)
+        images[index] = decode_stored(data, how.shape, how.resize, how.decoder)
     return images
 
 

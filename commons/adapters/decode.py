@@ -23,6 +23,9 @@ from commons.errors import InvalidInputError, TooLargeError
 from commons.messages import ResizePolicy
 
 DECODER = "pillow-2"
+# Networks that were trained with this one go on seeing what they saw: it reduced no JPEG.
+_WHOLE = "pillow-1"
+DECODERS = (_WHOLE, DECODER)
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MEDIA_TYPES = {
     "PNG": "image/png",
@@ -73,12 +76,20 @@ def inspect_image(data: bytes) -> ImageFacts:
     return facts
 
 
-def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
+def decode_image(
+    data: bytes, shape: tuple[int, int, int], resize: ResizePolicy, decoder: str = DECODER
+) -> Pixels:
     """Return the picture as uint8 (height, width, channels), upright, over white, resized.
 
     `fit` stretches it to the shape, `pad` keeps its proportions within black borders, `crop`
-    keeps them by cutting the middle out. A JPEG of twice the shape or more is decoded at a half,
-    a quarter or an eighth of its sides first.
+    keeps them by cutting the middle out. A JPEG that becomes much smaller is decoded at a half, a
+    quarter or an eighth of its sides first.
+
+    Args:
+        data: The file.
+        shape: Of the pixels.
+        resize: How they come to it.
+        decoder: One of `DECODERS`.
 
     Raises:
         InvalidInputError: Not one of `FORMATS`, truncated or damaged (kind `not-an-image`).
@@ -88,7 +99,8 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
     mode = _MODES[channels]
     image = _open(data)
     whole = image.size
-    _reduce(image, shape, resize)
+    if decoder != _WHOLE:
+        _reduce(image, shape, resize)
     # All of a progressive picture is held until its last scan has come.
     held = whole if _is_progressive(image) else image.size
     if held[0] * held[1] <= _LARGE_PIXELS:
@@ -103,7 +115,9 @@ def decode_image(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy)
     return pixels.reshape(shape)
 
 
-def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy) -> Pixels:
+def decode_stored(
+    data: bytes, shape: tuple[int, int, int], resize: ResizePolicy, decoder: str = DECODER
+) -> Pixels:
     """Return what `decode_image` does, sooner for most PNG and JPEG files.
 
     For plain PNG files that have the shape already, and for plain JPEG files. Damage that
@@ -116,8 +130,12 @@ def decode_stored(data: bytes, shape: tuple[int, int, int], resize: ResizePolicy
     pixels = decode_plain_png(data, shape)
     if pixels is not None:
         return pixels
-    plain = decode_plain_jpeg(data, shape, resize, _LARGE_PIXELS)
-    return decode_image(data, shape, resize) if plain is None else _fitted(plain, shape, resize)
+    plain = decode_plain_jpeg(
+        data, None if decoder == _WHOLE else (shape[:2], resize), _LARGE_PIXELS
+    )
+    if plain is None:
+        return decode_image(data, shape, resize, decoder)
+    return _fitted(plain, shape, resize)
 
 
 def encode_thumbnail(data: bytes, size: int) -> bytes:

@@ -43,20 +43,20 @@ class _Frame:
 
 
 def decode_plain_jpeg(
-    data: bytes, shape: tuple[int, int, int], resize: ResizePolicy, most_pixels: int
+    data: bytes, wanted: tuple[tuple[int, int], ResizePolicy] | None, most_pixels: int
 ) -> npt.NDArray[np.uint8] | None:
     """Return the pixels of a plain JPEG as (height, width, 1 or 3); None for anything else.
 
     Args:
         data: The file.
-        shape: What the pixels will be resized to, by which they may be fewer than the file's.
-        resize: How.
+        wanted: Height and width that the pixels will be resized to, and how: by these they may be
+            fewer than the file's. None: all of them.
         most_pixels: Not to be held at once.
     """
     frame = _plain_frame(data)
     if frame is None:
         return None
-    by = reduction((frame.height, frame.width), shape[:2], resize)
+    by = reduction((frame.height, frame.width), *wanted) if wanted else 1
     height, width = -(-frame.height // by), -(-frame.width // by)
     # All of a progressive picture is held until its last scan has come.
     held = frame.height * frame.width if frame.is_progressive else height * width

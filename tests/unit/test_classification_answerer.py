@@ -335,11 +335,11 @@ def test_small_pictures_do_not_wait_for_the_decoding_of_large_ones(monkeypatch):
 
     decode, decoding, go_on = answering.decode_stored, threading.Event(), threading.Event()
 
-    def slow(data, shape, resize):
+    def slow(data, *how):
         if data == large:
             decoding.set()
             assert go_on.wait(10)
-        return decode(data, shape, resize)
+        return decode(data, *how)
 
     large = picture(size=(2500, 2500))
     monkeypatch.setattr(answering, "decode_stored", slow)
@@ -351,6 +351,24 @@ def test_small_pictures_do_not_wait_for_the_decoding_of_large_ones(monkeypatch):
         assert not waiting.done()
         go_on.set()
         assert best(Classification.model_validate_json(waiting.result())) == "bright"
+
+
+def test_a_network_sees_what_the_decoder_on_its_card_makes_of_a_picture(monkeypatch):
+    from classification_service import answering  # noqa: PLC0415
+
+    decoders = []
+    decode = answering.decode_stored
+    monkeypatch.setattr(
+        answering, "decode_stored", lambda *what: decoders.append(what[3]) or decode(*what)
+    )
+    house = House()
+    house.ask()
+    how = house.gallery.choice.answering.card.preprocessing
+    house.gallery.choice.answering.card.preprocessing = how.model_copy(
+        update={"decoder": "pillow-1"}
+    )
+    house.ask()
+    assert decoders == [DECODER, "pillow-1"]
 
 
 def test_a_gallery_without_champion_says_so():

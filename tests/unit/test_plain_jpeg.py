@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from commons.adapters.decode import decode_image, decode_stored
+from commons.adapters.decode import DECODERS, decode_image, decode_stored
 from commons.adapters.plain_jpeg import decode_plain_jpeg
 from commons.errors import InvalidInputError
 
@@ -46,15 +46,16 @@ def jpeg(
     st.sampled_from([None, (28, 28), (7, 40)]),
     st.sampled_from([1, 3]),
     st.sampled_from(["fit", "pad", "crop"]),
+    st.sampled_from(DECODERS),
 )
-def test_the_pixels_are_those_of_the_one_decoder(picture, size, channels, resize):
+def test_the_pixels_are_those_of_the_one_decoder(picture, size, channels, resize, decoder):
     data = jpeg(**picture)
-    assert decode_plain_jpeg(data, (90, 90, 3), "fit", MOST) is not None
+    assert decode_plain_jpeg(data, None, MOST) is not None
     height, width = size or (picture["size"][1], picture["size"][0])
     shape = (height, width, channels)
-    found = decode_stored(data, shape, resize)
+    found = decode_stored(data, shape, resize, decoder)
     assert found.dtype == np.uint8
-    np.testing.assert_array_equal(found, decode_image(data, shape, resize))
+    np.testing.assert_array_equal(found, decode_image(data, shape, resize, decoder))
 
 
 @pytest.mark.parametrize("size", [(224, 224), (500, 375), (1000, 1000)])
@@ -88,12 +89,12 @@ def exif(orientation: int) -> Image.Exif:
     ids=["nothing", "start", "cut", "png", "cmyk", "turned", "rgb", "profile"],
 )
 def test_what_is_not_plain_is_left_to_the_one_decoder(data):
-    assert decode_plain_jpeg(data, (90, 90, 3), "fit", MOST) is None
+    assert decode_plain_jpeg(data, None, MOST) is None
 
 
 def test_what_has_too_many_pixels_is_left_too():
-    assert decode_plain_jpeg(jpeg((20, 30), "L"), (90, 90, 3), "fit", 599) is None
-    assert decode_plain_jpeg(jpeg((20, 30), "L"), (90, 90, 3), "fit", 600) is not None
+    assert decode_plain_jpeg(jpeg((20, 30), "L"), None, 599) is None
+    assert decode_plain_jpeg(jpeg((20, 30), "L"), None, 600) is not None
 
 
 @settings(max_examples=200, deadline=None)
