@@ -6,7 +6,6 @@ route that have the head of the one before them are known by it and not parsed a
 """
 
 import asyncio
-import logging
 from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +19,6 @@ from commons.errors import DiceboxError, SlowRequestError
 if TYPE_CHECKING:
     from classification_service.adapters.http_host import HttpHost
 
-_LOG = logging.getLogger(__name__)
 _MOST_MEMO_BYTES = 2048
 _MOST_PIPELINED = 16
 

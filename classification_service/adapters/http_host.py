@@ -5,7 +5,6 @@ in the next turn, so that what waits is answered together and nobody waits for o
 """
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +19,6 @@ from classification_service.adapters.http_replies import Dated, refusal, short_r
 from classification_service.adapters.wsgi_bridge import WsgiBridge
 from commons.errors import DiceboxError, UnavailableError
 
-_LOG = logging.getLogger(__name__)
 _SWEEP_S = 0.25
 # Others are read between two turns of at most about this much work.
 _TURN = 32
