@@ -121,9 +121,10 @@ def test_what_serves_the_folder_answers_without_tensorflow(
 
 def test_a_second_demo_goes_on_from_the_first_and_serves_until_ctrl_c(demo: Demo) -> None:
     box, first = demo
-    process = box.start("demo", "--port", 0, "--seconds", 25, "--workers", 1, "--json")
+    process = box.start("demo", "--port", 0, "--seconds", 40, "--workers", 1, "--json")
     assert "1797 were there already" in read_until("Sent 1797", process)
     figures = process.stdout.readline()
+    assert figures, ended(process).err
     assert f'"snapshot": "{first.json["snapshot"]}"' in figures
     url = read_until("to look around", process).split()[1]
     assert is_ready(url)
