@@ -24,6 +24,8 @@ Outcome = Literal[
     "lost",
 ]
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
+# What a job can ask to run on.
+Device = Literal["cpu", "gpu"]
 
 
 class JobValue(BaseModel):
@@ -33,16 +35,24 @@ class JobValue(BaseModel):
 
 
 class JobSpec(JobValue):
-    """One piece of work: `function` is `package.module:name`, imported only by the worker."""
+    """One piece of work: `function` is `package.module:name`, imported only by the worker.
+
+    `device`: where it must run; none is anywhere.
+    """
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$")
     function: str = Field(pattern=r"^[a-z_][\w.]*:[a-z_]\w*$")
     arguments: dict[str, Any]
     timeout_s: float | None = Field(default=None, gt=0)
+    device: Device | None = None
 
 
 class JobResult(JobValue):
-    """How a job ended. `value` is there exactly when `outcome` is `ok`; `seconds` is its cost."""
+    """How a job ended. `value` is there exactly when `outcome` is `ok`; `seconds` is its cost.
+
+    `platform`: the fault is not the job's own (no room for its result, a service that is gone);
+    such a result is not stored, and the job can be run again.
+    """
 
     id: str
     outcome: Outcome
@@ -50,6 +60,7 @@ class JobResult(JobValue):
     reason: str | None = None
     seconds: float = 0.0
     worker: str | None = None
+    platform: bool = False
 
 
 class WorkerInfo(JobValue):

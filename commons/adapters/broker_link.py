@@ -1,0 +1,383 @@
+"""What engines and workers say to each other beside Celery's messages, over one connection.
+
+py-amqp is no library for threads and sends heartbeats only when it is told to. So one thread
+owns the connection: it does what other threads ask of it, in order, reads what comes, and
+connects again. What is heard is handed on by a second thread, which may use the link itself.
+"""
+
+import logging
+import os
+import queue
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from celery import Celery
+
+from commons.adapters.broker_session import FAULTS, BrokerSession, Heard, open_session
+from commons.adapters.clock import SystemClock
+from commons.errors import InvalidInputError, UnavailableError
+from commons.fleet import Word, checked_size, from_bytes, running_queue, to_bytes
+from commons.jobs import JobSpec
+from commons.ports import Clock
+
+_LOG = logging.getLogger(__name__)
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
+_ASK_AGAIN_S = 0.25
+# The broker gives up a connection of ours, and what it held, after two heartbeats and a little.
+_GHOST_HEARTBEATS = 2.5
+_Answer = TypeVar("_Answer")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What another thread asks of the connection's; it waits for the answer."""
+
+    run: Callable[[BrokerSession], Any]
+    answer: "Future[Any]" = field(default_factory=Future)
+
+
+@dataclass(frozen=True)
+class _Listening:
+    heard: Heard
+    exchange: str | None
+    expires_s: float | None
+
+
+@dataclass(frozen=True)
+class _Held:
+    heard: Heard
+    lost: Callable[[], None]
+
+
+class _Wake:
+    """Ends the waiting of a thread that waits for a socket too."""
+
+    def __init__(self) -> None:
+        self._out, self._in = os.pipe()
+        for end in (self._out, self._in):
+            os.set_blocking(end, False)
+
+    def fileno(self) -> int:
+        return self._out
+
+    def set(self) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._in, b"x")
+
+    def clear(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._out, 4096)
+
+    def close(self) -> None:
+        os.close(self._out)
+        os.close(self._in)
+
+
+class BrokerLink:
+    """Jobs out, words in and out, and the locks of running jobs. Connects when it is first used.
+
+    Whoever calls while the broker is away waits for the next try to connect, at most a second
+    away, and gets `UnavailableError` if that fails. What is listened to and held is so again
+    after each connection. Nothing here may be called after `close`.
+
+    Args:
+        app: `commons.adapters.celery_app.create_celery`.
+        clock: Says when a job was sent, and how long the broker is away.
+        on_connected: Called after every connection, the first too, once all is as it was before;
+            may use the link.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        *,
+        clock: Clock | None = None,
+        on_connected: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._app = app
+        self._clock = clock or SystemClock()
+        self._on_connected = on_connected
+        self._heartbeat_s = float(app.conf.broker_heartbeat)
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._calls: deque[_Call] = deque()
+        self._listening: dict[str, _Listening] = {}
+        self._held: dict[str, _Held] = {}
+        self._contested: dict[str, float] = {}
+        self._to_hand_on: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._wake = _Wake()
+        self._lost_at: float | None = None
+        self._fault = "not yet connected"
+
+    def submit(self, spec: JobSpec, reply_to: str, queue: str) -> None:
+        """Publish a job; when this returns, the broker has it on disk.
+
+        Args:
+            spec: The job.
+            reply_to: The queue that is told what becomes of it.
+            queue: One of `commons.fleet.jobs_queue`.
+
+        Raises:
+            TooLargeError: It is above `commons.fleet.MOST_BYTES`.
+            UnavailableError: The broker is away; it may have taken the job all the same.
+        """
+        checked_size(spec.model_dump_json().encode(), f"the job {spec.id}")
+        self._ask(lambda session: session.submit(spec, reply_to, queue, self._clock.now()))
+
+    def tell(self, queue: str, word: Word) -> bool:
+        """Send a word and say whether there is such a queue.
+
+        Raises:
+            TooLargeError: It is above `commons.fleet.MOST_BYTES`.
+            UnavailableError: The broker is away.
+        """
+        body = to_bytes(word)
+        return self._ask(lambda session: session.send(body, queue=queue))
+
+    def announce(self, exchange: str, word: Word) -> None:
+        """Send a word to all who listen to an exchange, and do not wait; lost while away.
+
+        Raises:
+            TooLargeError: It is above `commons.fleet.MOST_BYTES`.
+        """
+        body = to_bytes(word)
+        self._put(_Call(lambda session: session.send(body, exchange=exchange)))
+
+    def listen(
+        self,
+        queue: str | None,
+        heard: Callable[[Word], None],
+        *,
+        exchange: str | None = None,
+        expires_s: float | None = None,
+    ) -> str:
+        """Hear every word that comes to a queue; declared again after each connection.
+
+        This never fails: while the broker is away, it is begun when it is there.
+
+        Args:
+            queue: Its name, which others may send to if it expires; none: any.
+            heard: Called with one word after the other.
+            exchange: Whose words all come to it.
+            expires_s: The queue outlives an absence of so many seconds; else it lives as long as
+                the connection.
+
+        Returns:
+            What `stop_listening` takes, and the queue's name if it expires.
+        """
+        name = queue or f"dicebox.listening.{uuid.uuid4().hex[:12]}"
+        listening = _Listening(self._to_heard(heard), exchange, expires_s)
+        with self._lock:
+            self._listening[name] = listening
+        with suppress(UnavailableError):
+            self._ask(lambda session: session.listen(name, listening.heard, exchange, expires_s))
+        return name
+
+    def stop_listening(self, name: str) -> None:
+        """Hear no more and delete the queue; one that expires may outlive a broker that is away."""
+        with self._lock:
+            self._listening.pop(name, None)
+        with suppress(UnavailableError):
+            self._ask(lambda session: session.drop(name))
+
+    def hold(self, job: str, heard: Callable[[Word], None], lost: Callable[[], None]) -> bool:
+        """Take the lock of a job, which ends with this process; false: another has it.
+
+        The lock is a queue that the broker keeps for one connection (`running_queue`).
+
+        Args:
+            job: The job's id.
+            heard: Called with every word that comes to its queue.
+            lost: Called once if another has taken the lock while the broker was away; it is not
+                held any more then.
+
+        Raises:
+            UnavailableError: The broker is away.
+        """
+        held = _Held(self._to_heard(heard), lost)
+
+        def take(session: BrokerSession) -> bool:
+            if not session.hold(running_queue(job), held.heard):
+                return False
+            with self._lock:
+                self._held[job] = held
+            return True
+
+        return self._ask(take)
+
+    def let_go(self, job: str) -> None:
+        """Give a lock back; when this returns another can take it. None held is no error."""
+        with self._lock:
+            self._held.pop(job, None)
+        # Without a connection nothing is held.
+        with suppress(UnavailableError):
+            self._ask(lambda session: session.drop(running_queue(job)))
+
+    def ready(self, queue: str) -> tuple[int, int] | None:
+        """Return how many messages wait in a queue and how many consume it; none: no such queue.
+
+        Raises:
+            UnavailableError: The broker is away.
+        """
+        return self._ask(lambda session: session.count(queue))
+
+    def away_s(self) -> float:
+        """Return for how many seconds the broker has been away; 0 while connected."""
+        with self._lock:
+            lost_at = self._lost_at
+        return 0.0 if lost_at is None else self._clock.monotonic() - lost_at
+
+    def close(self) -> None:
+        """Give all locks back and end; safe to call twice, but not by what the link calls."""
+        with self._lock:
+            first = not self._closing.is_set()
+            self._closing.set()
+            if first:
+                self._wake.set()
+        for thread in self._threads:
+            thread.join()
+        if first:
+            self._wake.close()
+
+    # What other threads do.
+
+    def _ask(self, run: Callable[[BrokerSession], _Answer]) -> _Answer:
+        call = _Call(run)
+        self._put(call)
+        answer: _Answer = call.answer.result()
+        return answer
+
+    def _put(self, call: _Call) -> None:
+        with self._lock:
+            if self._closing.is_set():
+                raise UnavailableError("the link to the broker is closed")
+            if not self._threads:
+                self._start()
+            self._calls.append(call)
+            self._wake.set()
+
+    def _start(self) -> None:
+        self._lost_at = self._clock.monotonic()
+        self._threads = [
+            threading.Thread(target=self._run, name="broker-link", daemon=True),
+            threading.Thread(target=self._hand_on, name="broker-words", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _to_heard(self, heard: Callable[[Word], None]) -> Heard:
+        return lambda body: self._to_hand_on.put(lambda: heard(from_bytes(body)))
+
+    # What the thread of words does.
+
+    def _hand_on(self) -> None:
+        while (hand_on := self._to_hand_on.get()) is not None:
+            try:
+                hand_on()
+            except InvalidInputError as error:
+                _LOG.warning("a word is passed over: %s", error)
+            except UnavailableError as error:
+                _LOG.info("what was heard could not be answered: %s", error)
+            except Exception:  # the outermost loop of this thread
+                _LOG.exception("what was heard could not be handed on")
+
+    # What the thread of the connection does.
+
+    def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._closing.is_set():
+            try:
+                session = open_session(self._app)
+            except Exception as error:  # the outermost loop of this thread
+                self._note(error)
+                self._refuse_calls()
+                self._closing.wait(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            pause_s = _FIRST_PAUSE_S
+            self._use(session)
+        self._refuse_calls()
+        self._to_hand_on.put(None)
+
+    def _use(self, session: BrokerSession) -> None:
+        try:
+            self._restore(session)
+            with self._lock:
+                self._lost_at = None
+            self._to_hand_on.put(self._on_connected)
+            while not self._closing.is_set():
+                self._serve(session)
+            session.close()
+        except Exception as error:  # the outermost loop of this thread
+            self._note(error)
+            session.discard()
+            with self._lock:
+                self._lost_at = self._clock.monotonic()
+
+    def _note(self, error: Exception) -> None:
+        self._fault = f"{type(error).__name__}: {error}"
+        if isinstance(error, FAULTS):
+            _LOG.warning("the broker is away: %s", self._fault)
+        else:
+            _LOG.error("the link to the broker failed", exc_info=error)
+
+    def _restore(self, session: BrokerSession) -> None:
+        with self._lock:
+            listening, held = [*self._listening.items()], [*self._held]
+        for name, what in listening:
+            session.listen(name, what.heard, what.exchange, what.expires_s)
+        until = self._clock.monotonic() + _GHOST_HEARTBEATS * self._heartbeat_s
+        self._contested = dict.fromkeys(held, until)
+        self._hold_again(session)
+
+    def _hold_again(self, session: BrokerSession) -> None:
+        """Take the locks that were held before; our own last connection may have them still."""
+        for job, until in [*self._contested.items()]:
+            held = self._held.get(job)
+            if held is not None and not session.hold(running_queue(job), held.heard):
+                if self._clock.monotonic() < until:
+                    continue
+                with self._lock:
+                    self._held.pop(job, None)
+                _LOG.warning("another has taken the lock of %s", job)
+                self._to_hand_on.put(held.lost)
+            self._contested.pop(job, None)
+
+    def _serve(self, session: BrokerSession) -> None:
+        timeout_s = _ASK_AGAIN_S if self._contested else self._heartbeat_s / 3
+        session.wait(self._wake.fileno(), timeout_s)
+        self._wake.clear()
+        while self._calls:
+            _answer(self._calls.popleft(), session)
+        session.drain()
+        session.beat()
+        self._hold_again(session)
+
+    def _refuse_calls(self) -> None:
+        while self._calls:
+            answer = self._calls.popleft().answer
+            answer.set_exception(UnavailableError(f"the broker is away: {self._fault}"))
+
+
+def _answer(call: _Call, session: BrokerSession) -> None:
+    """Do what another thread asked.
+
+    Raises:
+        FAULTS: The session is of no more use; the caller knows.
+    """
+    try:
+        value = call.run(session)
+    except FAULTS as error:
+        call.answer.set_exception(UnavailableError(f"the broker went away: {error}"))
+        raise
+    except Exception as error:  # the other thread's to handle
+        call.answer.set_exception(error)
+    else:
+        call.answer.set_result(value)
