@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from celery import Celery
@@ -47,12 +48,6 @@ class _Listening:
     heard: Heard
     exchange: str | None
     expires_s: float | None
-
-
-@dataclass(frozen=True)
-class _Held:
-    heard: Heard
-    lost: Callable[[], None]
 
 
 class _Wake:
@@ -90,7 +85,9 @@ class BrokerLink:
         app: `commons.adapters.celery_app.create_celery`.
         clock: Says when a job was sent, and how long the broker is away.
         on_connected: Called after every connection, the first too, once all is as it was before;
-            may use the link.
+            may use the link, as `on_fenced` and whoever hears words may.
+        on_fenced: Called with a job whose lock another has taken while the broker was away; it is
+            not held any more then.
     """
 
     def __init__(
@@ -99,16 +96,18 @@ class BrokerLink:
         *,
         clock: Clock | None = None,
         on_connected: Callable[[], None] = lambda: None,
+        on_fenced: Callable[[str], None] = lambda _job: None,
     ) -> None:
         self._app = app
         self._clock = clock or SystemClock()
         self._on_connected = on_connected
+        self._on_fenced = on_fenced
         self._heartbeat_s = float(app.conf.broker_heartbeat)
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._calls: deque[_Call] = deque()
         self._listening: dict[str, _Listening] = {}
-        self._held: dict[str, _Held] = {}
+        self._held: dict[str, Heard] = {}
         self._contested: dict[str, float] = {}
         self._to_hand_on: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -187,7 +186,7 @@ class BrokerLink:
         with suppress(UnavailableError):
             self._ask(lambda session: session.drop(name))
 
-    def hold(self, job: str, heard: Callable[[Word], None], lost: Callable[[], None]) -> bool:
+    def hold(self, job: str, heard: Callable[[Word], None]) -> bool:
         """Take the lock of a job, which ends with this process; false: another has it.
 
         The lock is a queue that the broker keeps for one connection (`running_queue`).
@@ -195,19 +194,17 @@ class BrokerLink:
         Args:
             job: The job's id.
             heard: Called with every word that comes to its queue.
-            lost: Called once if another has taken the lock while the broker was away; it is not
-                held any more then.
 
         Raises:
             UnavailableError: The broker is away.
         """
-        held = _Held(self._to_heard(heard), lost)
+        to_heard = self._to_heard(heard)
 
         def take(session: BrokerSession) -> bool:
-            if not session.hold(running_queue(job), held.heard):
+            if not session.hold(running_queue(job), to_heard):
                 return False
             with self._lock:
-                self._held[job] = held
+                self._held[job] = to_heard
             return True
 
         return self._ask(take)
@@ -341,13 +338,13 @@ class BrokerLink:
         """Take the locks that were held before; our own last connection may have them still."""
         for job, until in [*self._contested.items()]:
             held = self._held.get(job)
-            if held is not None and not session.hold(running_queue(job), held.heard):
+            if held is not None and not session.hold(running_queue(job), held):
                 if self._clock.monotonic() < until:
                     continue
                 with self._lock:
                     self._held.pop(job, None)
                 _LOG.warning("another has taken the lock of %s", job)
-                self._to_hand_on.put(held.lost)
+                self._to_hand_on.put(partial(self._on_fenced, job))
             self._contested.pop(job, None)
 
     def _serve(self, session: BrokerSession) -> None:
