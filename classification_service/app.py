@@ -48,11 +48,12 @@ from commons.adapters.blobs import open_blobs
 from commons.adapters.caller import Caller
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
-from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
+from commons.adapters.key_guard import KeyGuard, KeyPolicy
 from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import usable_cores
 from commons.adapters.metrics import ServingMetrics
 from commons.adapters.queues import open_queue
+from commons.adapters.remote_keys import create_guard
 from commons.adapters.sensory_client import SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization

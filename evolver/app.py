@@ -1,13 +1,13 @@
 """The composition root: settings in, a web app or a runner out."""
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import httpx
 from flask_openapi3 import OpenAPI
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from sqlalchemy import Engine as Database
 
 import commons.settings
@@ -15,14 +15,18 @@ from commons.adapters.blobs import open_blobs
 from commons.adapters.cards import WORKERS_PER_CARD, usable_cards
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate
-from commons.adapters.key_guard import KeyGuard, KeyPolicy, create_guard
+from commons.adapters.key_guard import KeyGuard, KeyPolicy
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import machine, usable_cores, versions
+from commons.adapters.metrics import ServiceMetrics
+from commons.adapters.remote_keys import create_guard
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
 from commons.ports import Clock, Engine
+from commons.worker_messages import EngineKind, WorkerPage
+from evolver.adapters.fleet import page_of
 from evolver.adapters.journal_table import SqlJournal
 from evolver.adapters.lease import renewed
 from evolver.adapters.run_table import SqlRuns
@@ -30,12 +34,17 @@ from evolver.adapters.runner_locks import RunnerLocks
 from evolver.routes import PREFIX, create_blueprint
 from evolver.runner import Runner
 from evolver.runs import Runs
+from evolver.trainers import Trainers
 from evolver.watching import Watching
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("evolve",), write=("evolve",))
 # Freezing a large dataset packs all of its images before it answers.
 _HTTP_TIMEOUT_S = 600.0
+# As images of brokers, and what runs beside them, call it.
+_BARE = ("BROKER_URL", "BROKER_URL_FILE")
+# More than one machine has; a fleet has as many slots as it has.
+_MOST_SLOTS = 100_000
 
 
 class Settings(commons.settings.Settings):
@@ -49,8 +58,12 @@ class Settings(commons.settings.Settings):
         replicas: Machines that run this service at once; more than one need the database.
         sensory_url: Base address under which the sensory service answers.
         classification_url: The same of the classification service.
+        engine: `local` trains on this machine, `celery` on workers that take their trainings from
+            a broker, `python -m trainer.worker` each.
+        broker_url: RabbitMQ, for the latter.
+        trainers_patience_s: After how long without any worker a run fails, to be resumed.
         workers: Trainings at once of a run that does not say; default: one a processor core, but
-            no more than four an accelerator where trainings use one.
+            no more than four an accelerator where trainings use one; all there are of a fleet.
         threads: Threads of one worker; default: the cores divided among the workers.
         worker_memory_bytes: A worker above this resident size is replaced after its training.
         worker_jobs: A worker is replaced after so many trainings: what TensorFlow keeps of every
@@ -70,6 +83,9 @@ class Settings(commons.settings.Settings):
     replicas: int = Field(default=1, ge=1)
     sensory_url: str = "http://127.0.0.1:8000"
     classification_url: str = "http://127.0.0.1:8000"
+    engine: EngineKind = "local"
+    broker_url: str | None = None
+    trainers_patience_s: float = Field(default=600.0, gt=0.0)
     workers: int | None = Field(default=None, ge=1, le=256)
     threads: int | None = Field(default=None, ge=1)
     worker_memory_bytes: int | None = Field(default=None, ge=1)
@@ -79,6 +95,26 @@ class Settings(commons.settings.Settings):
     watching_slots: int = Field(default=4, ge=1)
     longest_watch_s: float = Field(default=55.0, gt=0.0)
     key: SecretStr | None = None
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_there_for_celery(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("engine") == "celery" and not value:
+            raise ValueError("the engine celery needs the address of a broker")
+        return value
+
+
+def settings_of(environ: Mapping[str, str]) -> Settings:
+    """Return settings of an environment, where the broker may be called `BROKER_URL(_FILE)` too.
+
+    Raises:
+        InvalidInputError: One message that lists every fault.
+    """
+    if environ.get("DICEBOX_ENGINE") == "celery":
+        bare = {f"DICEBOX_{name}": environ[name] for name in _BARE if name in environ}
+        if not bare.keys() & environ.keys():
+            environ = {**bare, **environ}
+    return commons.settings.settings_from_env(Settings, environ)
 
 
 def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
@@ -97,25 +133,54 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     tables, journal = SqlRuns(database, clock), SqlJournal(database)
     blobs = open_blobs(_blobs_url(settings))
     runs = Runs(tables, journal, clock, _new_id, locks.is_dead, blobs)
+    ask = _asking(settings)
+    trainers = Trainers(tables, clock, ask)
     app = create_web_app(
         "Dicebox evolution",
         PREFIX,
         ready=runs.missing,
         guard=guard or create_guard(settings.admin_url, settings.keys),
         scopes=SCOPES,
+        metrics=ServiceMetrics(PREFIX, trainers.figures() if ask else None),
     )
     watching = Watching(runs, clock, settings.watching_slots, settings.longest_watch_s)
-    app.register_api(create_blueprint(runs, watching))
+    app.register_api(create_blueprint(runs, watching, trainers))
     return app
 
 
 def create_runner(settings: Settings, clock: Clock) -> Runner:
     """Return the runner over the same tables, not yet running; errors as in `create_app`."""
     database = _database(settings)
-    cores, cards = usable_cores(), usable_cards()
-    most = len(cards) * WORKERS_PER_CARD or cores
+    fleet = settings.engine == "celery"
     name, ledger, locks = _new_id(), SqlRuns(database, clock), _locks(settings)
     locks.hold(name)
+    return Runner(
+        name=name,
+        ledger=ledger,
+        journal=SqlJournal(database),
+        blobs=open_blobs(_blobs_url(settings)),
+        sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
+        gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
+        open_engine=_fleet_engine(settings, clock) if fleet else _local_engine(settings),
+        clock=clock,
+        sensory_url=settings.sensory_url,
+        workers=settings.workers or (_MOST_SLOTS if fleet else _workers_here()),
+        machine=machine(),
+        versions=versions(),
+        is_dead=locks.is_dead,
+        holding=lambda run: renewed(lambda: ledger.renew(run, name)),
+        fleet=fleet,
+        patience_s=settings.trainers_patience_s,
+    )
+
+
+def _workers_here() -> int:
+    cores = usable_cores()
+    return min(cores, len(usable_cards()) * WORKERS_PER_CARD or cores)
+
+
+def _local_engine(settings: Settings) -> Callable[[int], AbstractContextManager[Engine]]:
+    cores, cards = usable_cores(), usable_cards()
 
     @contextmanager
     def open_engine(workers: int) -> Iterator[Engine]:
@@ -133,22 +198,42 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
         finally:
             engine.close()
 
-    return Runner(
-        name=name,
-        ledger=ledger,
-        journal=SqlJournal(database),
-        blobs=open_blobs(_blobs_url(settings)),
-        sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
-        gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
-        open_engine=open_engine,
-        clock=clock,
-        sensory_url=settings.sensory_url,
-        workers=settings.workers or min(cores, most),
-        machine=machine(),
-        versions=versions(),
-        is_dead=locks.is_dead,
-        holding=lambda run: renewed(lambda: ledger.renew(run, name)),
-    )
+    return open_engine
+
+
+def _fleet_engine(
+    settings: Settings, clock: Clock
+) -> Callable[[int], AbstractContextManager[Engine]]:
+    # Who trains on this machine needs no Celery.
+    from commons.adapters.celery_engine import CeleryEngine  # noqa: PLC0415
+
+    @contextmanager
+    def open_engine(workers: int) -> Iterator[Engine]:
+        engine = CeleryEngine(
+            broker_url=str(settings.broker_url),
+            blobs=open_blobs(_blobs_url(settings)),
+            clock=clock,
+            workers=workers,
+        )
+        try:
+            yield engine
+        finally:
+            engine.close()
+
+    return open_engine
+
+
+def _asking(settings: Settings) -> Callable[[], WorkerPage] | None:
+    """Return what asks the fleet, if there is to be one."""
+    if settings.engine != "celery":
+        return None
+    from commons.adapters.fleet_view import ask_fleet  # noqa: PLC0415
+
+    def ask() -> WorkerPage:
+        fleet = ask_fleet(str(settings.broker_url))
+        return page_of(fleet.workers, fleet.ready, fleet.dead)
+
+    return ask
 
 
 def _blobs_url(settings: Settings) -> str:

@@ -13,9 +13,6 @@ from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-import httpx
-
-from commons.adapters.services import ADMIN
 from commons.auth import (
     COOKIE,
     SCOPES,
@@ -27,7 +24,7 @@ from commons.auth import (
     allows,
     present_key,
 )
-from commons.errors import ForbiddenError, UnauthorizedError, UnavailableError
+from commons.errors import DiceboxError, ForbiddenError, UnauthorizedError, UnavailableError
 from commons.listening import LOOPBACK
 
 if TYPE_CHECKING:
@@ -35,6 +32,9 @@ if TYPE_CHECKING:
 
 KeyPolicy = Literal["auto", "required"]
 _REMEMBERED_S = 5.0
+# So long before that is over somebody is asked again, while those who come do not wait for it.
+_RENEWED_BEFORE_S = 2.0
+_MOST_RENEWALS = 4
 # So long a good key stays good while nobody can be asked: an update of the sensory service
 # must not stop the classification service.
 _GRACE_S = 120.0
@@ -67,6 +67,7 @@ class KeyGuard:
         self._now = now
         self._lock = threading.Lock()
         self._remembered: dict[str, tuple[KeyInfo | None, float]] = {}
+        self._renewing: set[str] = set()
         self._keys_exist = required
         self._asked_at = -_KEYLESS_S
 
@@ -103,7 +104,12 @@ class KeyGuard:
         # What is no key at all is never remembered, and left to `admit` for that.
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         key, until = self._remembered.get(sha256, (None, -_GRACE_S))
-        return self._allowed(key, needed) if self._monotonic() < until else None
+        left = until - self._monotonic()
+        if left <= 0:
+            return None
+        if left < _RENEWED_BEFORE_S and sha256 not in self._renewing:
+            self._renew(text, sha256)
+        return self._allowed(key, needed)
 
     def is_keyless(self) -> bool:
         """Say whether this machine needs no key yet."""
@@ -146,46 +152,38 @@ class KeyGuard:
         if now < until:
             return key
         try:
-            key = self._keys.find(presented)
+            return self._ask(presented)
         except UnavailableError:
             if key is not None and now < until + _GRACE_S:
                 return key
             raise
+
+    def _renew(self, text: str, sha256: str) -> None:
+        """Have somebody asked about a remembered key in a thread that nobody waits for."""
+        presented = present_key(text)
+        if presented is None or len(self._renewing) >= _MOST_RENEWALS:
+            return
+        self._renewing.add(sha256)
+
+        def renew() -> None:
+            try:
+                self._ask(presented)
+            except DiceboxError:
+                # Once it is forgotten whoever comes asks again, and hears what is wrong.
+                return
+            finally:
+                self._renewing.discard(sha256)
+
+        threading.Thread(target=renew, name="key-renewal", daemon=True).start()
+
+    def _ask(self, presented: PresentedKey) -> KeyInfo | None:
+        now = self._monotonic()
+        key = self._keys.find(presented)
         with self._lock:
             if len(self._remembered) >= _MOST_REMEMBERED:
                 self._remembered.clear()
             self._remembered[presented.sha256] = (key, now + _REMEMBERED_S)
         return key
-
-
-class RemoteKeys:
-    """`commons.auth.KeyFinder` that asks the admin API.
-
-    It sends the sha256 of a key, never the key. The answer needs no key of its own: who knows
-    the sha256 of 256 random bits has seen the key or the table.
-    """
-
-    def __init__(self, http: httpx.Client) -> None:
-        self._http = http
-
-    def find(self, presented: PresentedKey) -> KeyInfo | None:
-        """Return the key if it is good."""
-        reply = self._send("POST", "/introspect", presented.model_dump())
-        if reply.status_code == httpx.codes.NOT_FOUND:
-            return None
-        if not reply.is_success:
-            raise UnavailableError(f"the admin API answered {reply.status_code} about a key")
-        return KeyInfo.model_validate_json(reply.content)
-
-    def exists(self) -> bool:
-        """Say whether a key is needed where the admin API is."""
-        return not self._send("GET", "/whoami").is_success
-
-    def _send(self, method: str, path: str, body: object = None) -> httpx.Response:
-        try:
-            return self._http.request(method, ADMIN + path, json=body)
-        except httpx.TransportError as error:
-            raise UnavailableError(f"the admin API cannot be reached: {error}") from error
 
 
 class NoKeys:
@@ -213,14 +211,6 @@ class OpenGuard(KeyGuard):
     def admit_now(self, environ: "WSGIEnvironment", needed: Sequence[Scope]) -> Caller | None:
         """Return the same."""
         return Caller(None, SCOPES)
-
-
-def create_guard(admin_url: str | None, policy: KeyPolicy) -> KeyGuard:
-    """Return the guard of a service that does not host the admin API; nothing is asked yet."""
-    if admin_url is None:
-        return KeyGuard(NoKeys(), required=policy == "required")
-    http = httpx.Client(base_url=admin_url, timeout=httpx.Timeout(5.0, connect=2.0))
-    return KeyGuard(RemoteKeys(http), required=policy == "required")
 
 
 def check_origin(environ: "WSGIEnvironment") -> None:

@@ -1,5 +1,6 @@
 """Keys: what they are, who may pass, and what the services say to those who may not."""
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import classification_service.app
 import evolver.app
 from commons.adapters.database import create_database, sqlite_url
 from commons.adapters.hosted_keys import HostedKeys, open_keys
-from commons.adapters.key_guard import KeyGuard, RemoteKeys
+from commons.adapters.key_guard import KeyGuard
 from commons.adapters.key_tables import SqlKeyTables
+from commons.adapters.remote_keys import RemoteKeys
 from commons.auth import (
     SCOPES,
     KeyInfo,
@@ -28,6 +30,7 @@ from commons.auth import (
 )
 from commons.errors import InvalidInputError, UnauthorizedError, UnavailableError
 from sensory_service.app import Settings, create_app, create_keys
+from tests.dicebox_processes import until
 from tests.sensory_house import ManualClock
 
 ADMIN = "/api/admin/v1"
@@ -267,6 +270,52 @@ def test_no_table_is_asked_twice_in_a_few_seconds() -> None:
     clock.sleep(120.0)
     with pytest.raises(UnavailableError):
         guard.admit(environ, ("classify",))
+
+
+def test_a_key_that_is_used_is_asked_about_again_without_anybody_waiting() -> None:
+    class Slow:
+        """Knows a key until it is revoked, and is asked as long as the test likes."""
+
+        def __init__(self) -> None:
+            self.asked = 0
+            self.is_good = True
+            self.answers = threading.Event()
+            self.answers.set()
+
+        def find(self, presented: PresentedKey) -> KeyInfo | None:
+            self.asked += 1
+            assert self.answers.wait(10)
+            made = KeyInfo(id=presented.id, name="me", scopes=("classify",), created=0.0)
+            return made if self.is_good else None
+
+        def exists(self) -> bool:
+            return True
+
+    keys, clock = Slow(), ManualClock()
+    guard = KeyGuard(keys, required=True, monotonic=clock.monotonic, now=clock.now)
+    key = generate_key(lambda size: b"k" * size)
+    environ = {"REQUEST_METHOD": "POST", "HTTP_AUTHORIZATION": f"Bearer {key}"}
+    assert guard.admit_now(environ, ("classify",)) is None
+    guard.admit(environ, ("classify",))
+    assert guard.admit_now(environ, ("classify",)) is not None
+    assert keys.asked == 1
+    keys.answers.clear()
+    for _ in range(2):
+        clock.sleep(1.6)
+        for _ in range(100):
+            assert guard.admit_now(environ, ("classify",)) is not None
+    until(lambda: keys.asked == 2)
+    keys.answers.set()
+    # The same answer came again, from now on.
+    until(lambda: not guard._renewing)
+    clock.sleep(2.5)
+    assert guard.admit_now(environ, ("classify",)) is not None
+    keys.is_good = False
+    clock.sleep(1.0)
+    assert guard.admit_now(environ, ("classify",)) is not None
+    until(lambda: keys.asked == 3 and not guard._renewing)
+    with pytest.raises(UnauthorizedError):
+        guard.admit_now(environ, ("classify",))
 
 
 @pytest.fixture
