@@ -10,9 +10,8 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +22,14 @@ import psutil
 import pytest
 import sqlalchemy
 
-from commons.adapters.parent_death import end_with_parent
-
-_RABBIT = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
-_START_S = 60.0
+from benchmarks.broker import (
+    Rabbit,
+    free_port,
+    is_installed,
+    kill_group,
+    started_server,
+    wait_until_it_answers,
+)
 
 
 def missing_program(program: str) -> None:
@@ -37,67 +40,13 @@ def missing_program(program: str) -> None:
     pytest.skip(reason)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-@dataclass
-class Rabbit:
-    """A RabbitMQ that can be killed and started again with what it has on disk."""
-
-    folder: Path
-    port: int = field(default_factory=free_port)
-    _mapper_port: int = field(default_factory=free_port)
-    _distribution_port: int = field(default_factory=free_port)
-    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"amqp://guest:guest@127.0.0.1:{self.port}/%2F"
-
-    def start(self) -> None:
-        environ = {
-            "HOME": str(self.folder),
-            "ERL_EPMD_PORT": str(self._mapper_port),
-            "RABBITMQ_NODENAME": f"dicebox{self.port}@localhost",
-            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODE_PORT": str(self.port),
-            "RABBITMQ_DIST_PORT": str(self._distribution_port),
-            "RABBITMQ_MNESIA_BASE": str(self.folder / "data"),
-            "RABBITMQ_LOG_BASE": str(self.folder / "log"),
-            "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.folder / "plugins"),
-            "RABBITMQ_CONF_ENV_FILE": str(self.folder / "none"),
-            "RABBITMQ_CONFIG_FILE": str(self.folder / "rabbitmq"),
-            # Two threads do for a test, and busy waiting takes them from others.
-            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none",
-        }
-        (self.folder / "rabbitmq.conf").write_text("log.console = false\n")
-        for command in (["epmd", "-port", str(self._mapper_port)], [str(_RABBIT)]):
-            self._processes.append(_started(command, self.folder, environ))
-        _wait_for("RabbitMQ", self._processes[-1], self._answers, self.folder)
-
-    def kill(self) -> None:
-        """End it as a lost power line would."""
-        for process in self._processes:
-            _kill_group(process)
-        self._processes.clear()
-
-    def _answers(self) -> bool:
-        # The port opens when it serves; the greeting comes when it means it.
-        with socket.create_connection(("127.0.0.1", self.port), 2.0) as connection:
-            connection.sendall(b"AMQP\x00\x00\x09\x01")
-            return bool(connection.recv(1))
-
-
 @contextmanager
-def started_rabbit() -> Iterator[Rabbit]:
-    if not _RABBIT.exists() or shutil.which("epmd") is None:
+def started_rabbit(settings: str = "", advanced: str = "") -> Iterator[Rabbit]:
+    """Give a RabbitMQ; `settings` and `advanced` as `Rabbit` has them."""
+    if not is_installed():
         missing_program("rabbitmq-server")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        rabbit = Rabbit(Path(folder))
+        rabbit = Rabbit(Path(folder), settings, advanced)
         try:
             rabbit.start()
             yield rabbit
@@ -129,16 +78,18 @@ class Postgres:
                 cwd=self.folder,
             )
         command = [self.programs / "postgres", "-D", data, "-k", self.folder, "-p", self.port]
-        process = _started([*map(str, command), "-h", "127.0.0.1"], self.folder, {}, user=self.user)
+        process = started_server(
+            [*map(str, command), "-h", "127.0.0.1"], self.folder, {}, user=self.user
+        )
         self._processes.append(process)
-        _wait_for("PostgreSQL", process, self._answers, self.folder)
+        wait_until_it_answers("PostgreSQL", process, self._answers, self.folder)
 
     def kill(self) -> None:
         """End it as a lost power line would."""
         for process in self._processes:
             # Its children have sessions of their own, and outlive it for a moment.
             children = _children(process)
-            _kill_group(process)
+            kill_group(process)
             for child in children:
                 with suppress(psutil.NoSuchProcess):
                     child.kill()
@@ -207,12 +158,12 @@ class S3:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
-        self._processes.append(_started(command, self.folder, {}))
-        _wait_for("moto", self._processes[-1], self._answers, self.folder)
+        self._processes.append(started_server(command, self.folder, {}))
+        wait_until_it_answers("moto", self._processes[-1], self._answers, self.folder)
 
     def kill(self) -> None:
         for process in self._processes:
-            _kill_group(process)
+            kill_group(process)
         self._processes.clear()
 
     def new_blobs_url(self) -> str:
@@ -253,47 +204,8 @@ def _unprivileged_user() -> str | None:
     return "postgres" if "postgres" in known else "nobody"
 
 
-def _started(
-    command: list[str], folder: Path, environ: Mapping[str, str], user: str | None = None
-) -> subprocess.Popen[bytes]:
-    parent = os.getpid()
-    with (folder / "output").open("ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            user=user,
-            start_new_session=True,
-            preexec_fn=lambda: end_with_parent(parent=parent),  # noqa: PLW1509 - few threads yet
-        )
-
-
-def _wait_for(
-    name: str, process: subprocess.Popen[bytes], answers: Callable[[], bool], folder: Path
-) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if answers():
-                return
-        except OSError:
-            pass
-        time.sleep(0.05)
-    output = (folder / "output").read_text(errors="replace")[-2000:]
-    raise RuntimeError(f"{name} did not start: {output}")
-
-
 def _children(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
-
-
-def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
