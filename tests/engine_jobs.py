@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commons.errors import JobFailedError
+from commons.errors import JobFailedError, UnavailableError
 from commons.jobs import JobContext, JobResult, result_blob
 
 PROCESS_STARTED = time.time()
@@ -87,6 +87,17 @@ def litter_and_die(_arguments: dict[str, Any], _context: JobContext) -> dict[str
 
 def leave(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
     os._exit(7)
+
+
+def hoard(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    KEPT.append(b"x" * arguments["bytes"])
+    context.report({"process": os.getpid()})
+    time.sleep(arguments["seconds"])
+    return {}
+
+
+def miss_a_service(_arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:
+    raise UnavailableError("the sensory service does not answer")
 
 
 def grow(arguments: dict[str, Any], _context: JobContext) -> dict[str, Any]:

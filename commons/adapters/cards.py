@@ -1,10 +1,13 @@
 """The accelerators of this machine, and what each worker of an engine has of them."""
 
+import ctypes
 import importlib.metadata
 import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from commons.errors import UnavailableError
 
 # Workers that one card has by default: while one prepares a step, others use the card.
 WORKERS_PER_CARD = 4
@@ -49,6 +52,28 @@ def card_environments(workers: int, cards: Sequence[str]) -> list[dict[str, str]
         else {}
         for number in range(workers)
     ]
+
+
+def check_card(card: str | None, driver: str = "libcuda.so.1") -> None:
+    """Return if this process sees exactly the one card that it was given, or was given none.
+
+    It asks the driver, which looks at `CUDA_VISIBLE_DEVICES` once: no training library is needed.
+
+    Raises:
+        UnavailableError: It sees none, or there is no driver: trainings would run on processors.
+    """
+    if card is None:
+        return
+    try:
+        library = ctypes.CDLL(driver)
+    except OSError as error:
+        raise UnavailableError(f"card {card} was given, but no driver is there: {error}") from error
+    count = ctypes.c_int(0)
+    code = library.cuInit(0) or library.cuDeviceGetCount(ctypes.byref(count))
+    if code or count.value != 1:
+        raise UnavailableError(
+            f"card {card} was given, but the driver shows {count.value} cards (its code: {code})"
+        )
 
 
 def _environment(card: str, workers: int) -> dict[str, str]:

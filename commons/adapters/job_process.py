@@ -12,14 +12,16 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from commons.adapters.blobs import open_blobs
+from commons.adapters.cards import check_card
 from commons.adapters.parent_death import end_with_parent
-from commons.errors import DiceboxError, JobFailedError
+from commons.errors import DiceboxError, JobFailedError, StorageFullError, UnavailableError
 from commons.jobs import (
     JobContext,
     JobFunction,
@@ -38,17 +40,20 @@ _LOG = logging.getLogger(__name__)
 class WorkerPlace:
     """Where a worker stands: its name, its folders, its share of the machine.
 
-    `environment` is what it finds there beside what its parent has.
+    `environment` is what it finds there beside what its parent has; with `check_card` it must
+    find the card that this names. `process` is the file in which it writes its process id.
     """
 
     name: str
     blobs_url: str
     cache: str
     progress: str
+    process: str
     temporary: str
     log: str
     threads: int
     environment: Mapping[str, str] = field(default_factory=dict)
+    check_card: bool = False
 
 
 class JobReply(BaseModel):
@@ -74,6 +79,7 @@ def start_worker(place: WorkerPlace) -> None:
     os.environ["TMPDIR"] = tempfile.tempdir = place.temporary
     _write_output_to(Path(place.log))
     end_with_parent()
+    Path(place.process).write_text(str(os.getpid()), encoding="ascii")
 
 
 def run_job(spec_json: str) -> str:
@@ -82,7 +88,9 @@ def run_job(spec_json: str) -> str:
     blobs = open_blobs(_place.blobs_url)
     result = stored_result(blobs, spec.id)
     if result is None:
-        result = _kept(_run(spec, blobs), blobs)
+        result = _run(spec, blobs)
+        # What the platform failed at can be run again: it has no result yet.
+        result = result if result.platform else _kept(result, blobs)
     return JobReply(result=result, resident_bytes=_resident_bytes()).model_dump_json()
 
 
@@ -95,7 +103,8 @@ def _kept(result: JobResult, blobs: Blobs) -> JobResult:
     except DiceboxError as error:
         # No result is stored: the same job can be run again when there is room.
         reason = str(error) if result.value is not None else f"{result.reason}; {error}"
-        return result.model_copy(update={"outcome": "error", "value": None, "reason": reason})
+        fault = {"outcome": "error", "value": None, "reason": reason, "platform": True}
+        return result.model_copy(update=fault)
 
 
 def read_reports(progress: Path, start: int) -> tuple[list[dict[str, Any]], int]:
@@ -114,7 +123,11 @@ def _run(spec: JobSpec, blobs: Blobs) -> JobResult:
     started = time.monotonic()
 
     def ended(
-        outcome: Outcome, value: dict[str, Any] | None = None, reason: str | None = None
+        outcome: Outcome,
+        value: dict[str, Any] | None = None,
+        reason: str | None = None,
+        *,
+        platform: bool = False,
     ) -> JobResult:
         return JobResult(
             id=spec.id,
@@ -123,13 +136,17 @@ def _run(spec: JobSpec, blobs: Blobs) -> JobResult:
             reason=reason,
             seconds=time.monotonic() - started,
             worker=_place.name,
+            platform=platform,
         )
 
     context = JobContext(spec.id, blobs, Path(_place.cache), _reporter(spec.id))
     try:
+        _check_card()
         return ended("ok", _function(spec.function)(spec.arguments, context))
     except JobFailedError as error:
         return ended(error.outcome, reason=error.reason)  # type: ignore[arg-type]
+    except (UnavailableError, StorageFullError) as error:
+        return ended("error", reason=str(error), platform=True)
     except DiceboxError as error:
         # Its message is a sentence for people: where it was raised adds nothing.
         return ended("error", reason=str(error))
@@ -140,6 +157,12 @@ def _run(spec: JobSpec, blobs: Blobs) -> JobResult:
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         return ended("error", reason=reason)
+
+
+@cache
+def _check_card() -> None:
+    if _place.check_card:
+        check_card(_place.environment.get("CUDA_VISIBLE_DEVICES"))
 
 
 def _function(dotted: str) -> JobFunction:

@@ -24,6 +24,7 @@ from commons.adapters import job_process
 from commons.adapters.blobs import open_blobs
 from commons.adapters.cards import card_environments
 from commons.adapters.clock import SystemClock
+from commons.adapters.job_memory import oom_kills, own_bytes
 from commons.adapters.job_process import WorkerPlace
 from commons.adapters.scratch_folder import ScratchFolder
 from commons.errors import DiceboxError, UnavailableError
@@ -31,6 +32,9 @@ from commons.jobs import JobEvent, JobResult, JobSpec, Outcome, WorkerInfo, stor
 from commons.ports import Clock
 
 _KEPT_EVENTS = 10_000
+_WATCH_S = 0.25
+# A job that ended so may have left its process in a state that fails the next.
+_FAILURES = ("error", "out-of-memory")
 _LOG = logging.getLogger(__name__)
 
 
@@ -53,6 +57,12 @@ class LocalEngine:
         cards: The accelerators that the workers share, as `CUDA_VISIBLE_DEVICES` names them.
         worker_memory_bytes: A worker above this resident size is replaced after its job.
         worker_jobs: A worker is replaced after so many jobs, however small it is.
+        memory_limit_bytes: A job whose worker has more than this for itself is ended, with the
+            outcome `out-of-memory`; only on Linux.
+        recycle_after_failure: A worker is also replaced after a job that ended with `error` or
+            `out-of-memory`.
+        check_cards: A worker that does not find its card takes no job: a fault of the platform.
+        name: Of this engine among others: that of its workers begins with it.
     """
 
     def __init__(
@@ -65,6 +75,10 @@ class LocalEngine:
         cards: Sequence[str] = (),
         worker_memory_bytes: int | None = None,
         worker_jobs: int | None = None,
+        memory_limit_bytes: int | None = None,
+        recycle_after_failure: bool = False,
+        check_cards: bool = False,
+        name: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         if workers < 1:
@@ -81,21 +95,25 @@ class LocalEngine:
         self._slots = [
             _Slot(
                 WorkerPlace(
-                    name=f"worker-{number}",
+                    name=f"{name}/{number}" if name else f"worker-{number}",
                     blobs_url=blobs_url,
                     cache=str(folder / "cache"),
                     progress=str(self._scratch.path / f"worker-{number}.jsonl"),
+                    process=str(self._scratch.path / f"worker-{number}.process"),
                     temporary=str(self._scratch.path),
                     log=str(folder / "logs" / f"worker-{number}.log"),
                     threads=threads,
                     environment=environment,
+                    check_card=check_cards,
                 ),
-                _Lifetime(worker_jobs, worker_memory_bytes),
+                _Lifetime(worker_jobs, worker_memory_bytes, recycle_after_failure),
                 self._clock,
             )
             for number, environment in enumerate(card_environments(workers, cards), 1)
         ]
         self._threads: list[threading.Thread] = []
+        self._memory_limit_bytes = memory_limit_bytes
+        self._ended = threading.Event()
 
     def submit(self, spec: JobSpec) -> "Future[JobResult]":
         """Return the future result of a job; the same id twice is the same future."""
@@ -137,6 +155,14 @@ class LocalEngine:
                     self._events.append(JobEvent(sequence=self._sequence, **report))
             return [event for event in self._events if event.sequence > after]
 
+    def card_of(self, job_id: str) -> str | None:
+        """Return the card on which a job runs, as `CUDA_VISIBLE_DEVICES` names it."""
+        for slot in self._slots:
+            info = slot.info()
+            if info is not None and info.job == job_id:
+                return slot.place.environment.get("CUDA_VISIBLE_DEVICES")
+        return None
+
     @property
     def recycled(self) -> int:
         """Return how many workers were replaced because they had grown too large or old."""
@@ -150,7 +176,8 @@ class LocalEngine:
                 job.killed = True
         for slot in self._slots:
             slot.close()
-        for _ in self._threads:
+        self._ended.set()
+        for _ in self._slots:
             self._waiting.put(None)
         for thread in self._threads:
             thread.join()
@@ -170,6 +197,17 @@ class LocalEngine:
             )
             thread.start()
             self._threads.append(thread)
+        if self._memory_limit_bytes is not None:
+            watch = threading.Thread(
+                target=self._watch_memory, args=(self._memory_limit_bytes,), daemon=True
+            )
+            watch.start()
+            self._threads.append(watch)
+
+    def _watch_memory(self, limit_bytes: int) -> None:
+        while not self._ended.wait(_WATCH_S):
+            for slot in self._slots:
+                slot.hold_to(limit_bytes)
 
     def _serve(self, slot: "_Slot") -> None:
         # Ctrl-C on a terminal goes to the workers too, but their end is for the engine to say.
@@ -189,15 +227,16 @@ class LocalEngine:
 
 @dataclass(frozen=True)
 class _Lifetime:
-    """After how many jobs, or above which resident size, a worker is replaced."""
+    """After how many jobs, above which resident size, and after which ends a worker is replaced."""
 
     jobs: int | None
     memory_bytes: int | None
+    after_failure: bool
 
-    def is_over(self, jobs: int, resident_bytes: int) -> bool:
+    def is_over(self, jobs: int, resident_bytes: int, outcome: Outcome) -> bool:
         too_old = self.jobs is not None and jobs >= self.jobs
         too_large = self.memory_bytes is not None and resident_bytes > self.memory_bytes
-        return too_old or too_large
+        return too_old or too_large or (self.after_failure and outcome in _FAILURES)
 
 
 class _Slot:
@@ -215,6 +254,7 @@ class _Slot:
         self._done = 0
         self._closed = False
         self._read = 0
+        self._too_large: str | None = None
 
     def run(self, spec: JobSpec, killed: Callable[[], bool]) -> JobResult:
         """Run one job to its end, whatever the end is."""
@@ -238,17 +278,23 @@ class _Slot:
                 job_process.run_job, (spec.model_dump_json(),), timeout=spec.timeout_s
             )
             self._running = (spec.id, self._clock.now(), future)
+            self._too_large = None
+        kills = oom_kills()
         outcome: Outcome
         try:
             reply = job_process.JobReply.model_validate_json(future.result())
         except CancelledError:
             outcome, reason = "cancelled", "stopped on request"
+            if self._too_large is not None:
+                outcome, reason = "out-of-memory", self._too_large
         except TimeoutError:
             outcome, reason = "timed-out", f"took longer than {spec.timeout_s:g} s"
         except ProcessExpired as error:
             outcome, reason = _end_of_process(error.exitcode)
+            if error.exitcode == -signal.SIGKILL and oom_kills() > kills:
+                outcome, reason = "out-of-memory", "the system had no memory left for it"
         else:
-            self._recycle_if_worn(reply.resident_bytes)
+            self._recycle_if_worn(reply.resident_bytes, reply.result.outcome)
             return reply.result
         finally:
             with self._lock:
@@ -272,6 +318,24 @@ class _Slot:
         with self._lock:
             if self._running is not None and self._running[0] == job_id:
                 self._running[2].cancel()
+
+    def hold_to(self, limit_bytes: int) -> None:
+        """Kill the worker if it runs a job and has more memory than that for itself."""
+        with self._lock:
+            running = self._running
+        if running is None:
+            return
+        try:
+            process = int(Path(self.place.process).read_text(encoding="ascii"))
+        except (OSError, ValueError):  # it starts just now
+            return
+        taken = own_bytes(process)
+        with self._lock:
+            if taken > limit_bytes and self._running is running:
+                self._too_large = (
+                    f"its process had taken {taken // 2**20} MB, of {limit_bytes // 2**20} MB"
+                )
+                running[2].cancel()
 
     def info(self) -> WorkerInfo | None:
         """Return what the worker does, or nothing before it was started."""
@@ -314,9 +378,9 @@ class _Slot:
             pool.stop()
             pool.join()
 
-    def _recycle_if_worn(self, resident_bytes: int) -> None:
+    def _recycle_if_worn(self, resident_bytes: int, outcome: Outcome) -> None:
         self._jobs_of_process += 1
-        if self._lifetime.is_over(self._jobs_of_process, resident_bytes):
+        if self._lifetime.is_over(self._jobs_of_process, resident_bytes, outcome):
             _LOG.info(
                 "%s: replaced after %d jobs at %d MB",
                 self.place.name,
