@@ -58,7 +58,7 @@ def _reply(place: Path) -> dict[str, Any]:
     # The accelerator is the worker's: the child shall not want a part of it.
     alone = {"KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, "-m", "trainer.tensorflow_child", str(place)],
+        [sys.executable, "-m", "trainer.tensorflow_child", str(place), str(os.getpid())],
         env={**os.environ, **alone},
         capture_output=True,
         text=True,
