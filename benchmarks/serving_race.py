@@ -142,12 +142,22 @@ def offered(served: Served, steps: Sequence[Step], seed: int) -> LoadReport:
     return report_of(outcomes, sum(step.seconds for step in steps))
 
 
-def medians(cells: Iterable[Measured], figure: str) -> dict[str, float]:
-    """Return the median over the rounds by arm, of those that have the figure."""
+def medians(
+    cells: Iterable[Measured], figure: str, absent: float | None = None
+) -> dict[str, float]:
+    """Return the median over the rounds by arm.
+
+    Args:
+        cells: The rounds.
+        figure: Of each.
+        absent: Stands for a figure that is not there; None: such a round does not count.
+    """
     values: dict[str, list[float]] = {}
     for cell in cells:
-        if cell.figures.get(figure) is not None:
-            values.setdefault(cell.cell.arm, []).append(cell.figures[figure])
+        found = cell.figures.get(figure)
+        found = absent if found is None else found
+        if found is not None:
+            values.setdefault(cell.cell.arm, []).append(found)
     return {arm: median(found) for arm, found in values.items()}
 
 

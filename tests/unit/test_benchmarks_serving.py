@@ -228,6 +228,17 @@ def test_the_latency_at_half_of_the_peak_is_judged_against_the_lowest() -> None:
     assert (row.ours, row.best_peer, row.peer, row.met) == (2.0, 3.0, BATCHES, True)
 
 
+def test_who_mostly_refuses_has_no_percentile_at_all() -> None:
+    ours = [cell(OURS, n, rate=9_000.0, is_valid=True, p99_ms=20.0 + n) for n in range(3)]
+    refusing = [cell(BATCHES, n, rate=9_000.0, p99_ms=p99) for n, p99 in enumerate((9, None, None))]
+    slow = [cell(LIT, n, rate=9_000.0, p99_ms=p99) for n, p99 in enumerate((90.0, None, 70.0))]
+    row = open_rows([*ours, *refusing, *slow])[0]
+    assert (row.ours, row.best_peer, row.peer, row.met) == (21.0, 90.0, LIT, True)
+    assert open_rows([*ours, *refusing])[0].best_peer is None
+    failing = [cell(OURS, n, rate=9_000.0, is_valid=True, p99_ms=None) for n in range(3)]
+    assert open_rows([*failing, *slow])[0].met is False
+
+
 def test_faults_are_judged_by_the_goals_of_the_issue() -> None:
     found = {
         "swap": cell(OURS, requests=100_000, swaps=40, errors=0, p99_ms=14.0, p99_ms_before=10.0),
