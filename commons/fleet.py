@@ -106,6 +106,14 @@ class TellToo(JobValue):
     reply_to: str
 
 
+class Fleet(JobValue):
+    """The workers that answered; by queue of jobs, how many wait and how many are dead letters."""
+
+    workers: tuple[WorkerBeat, ...]
+    ready: dict[str, int]
+    dead: dict[str, int]
+
+
 Word = WorkerBeat | Ask | Started | Report | Ended | Stop | TellToo
 _WORD: TypeAdapter[Word] = TypeAdapter(Annotated[Word, Field(discriminator="word")])
 

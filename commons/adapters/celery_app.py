@@ -13,6 +13,7 @@ from kombu import Exchange, Queue
 
 from commons.adapters.rabbit_declarations import Declarations
 from commons.fleet import DEVICES, MOST_DELIVERIES, jobs_queue
+from commons.jobs import Device
 
 JOB_TASK = "dicebox.job"
 _JOBS = Declarations(MOST_DELIVERIES, {})
@@ -34,6 +35,11 @@ def create_celery(broker_url: str, *, heartbeat_s: int = 10) -> Celery:
 def job_queues() -> list[Queue]:
     """Return all queues of jobs with their dead letters, in the order they must be declared."""
     return [queue for kind in DEVICES for queue in _declared(jobs_queue(kind))]
+
+
+def dead_letters(kind: Device) -> str:
+    """Return the queue of the jobs of a kind that nobody could handle."""
+    return jobs_queue(kind) + ".dead"
 
 
 def _declared(name: str) -> list[Queue]:
