@@ -205,7 +205,7 @@ class BareRoute:
 
     def _end(self, errand: Errand, status: int) -> None:
         seconds = time.perf_counter() - errand.started
-        self._metrics.observe("POST", PATH, status, seconds)
+        self._metrics.observe_all("POST", PATH, status, [seconds])
         if self._logs_all or (status >= _BAD and status != _OVERLOADED):
             self._write_line(errand, status, seconds)
 

@@ -95,9 +95,8 @@ class Answerer:
                 cannot be used, or it fails (kind `failing-network`).
             DeadlineError: The deadline, on the clock's `monotonic`, has passed.
         """
-        question = self._begin(ask, data, deadline)
-        if not question.is_settled:
-            self._run([question])
+        question = self._question(self.choose(ask.dataset, ask.network), ask, data, deadline)
+        self._run(self._let_in([question]))
         if question.error is not None:
             raise question.error
         return question.reply
@@ -113,9 +112,12 @@ class Answerer:
         classified: list[ClassifiedFile] = []
         refused: list[UploadFault] = []
         for some in _by(files, _TOGETHER):
-            questions = self._begun(ask, some, deadline)
-            self._run([question for _, question in questions if not question.is_settled])
-            for name, question in questions:
+            questions = [
+                self._question(self.choose(ask.dataset, ask.network), ask, data, deadline)
+                for _, data in some
+            ]
+            self._run(self._let_in(questions))
+            for (name, _), question in zip(some, questions, strict=True):
                 error = question.error
                 if error is None:
                     said = Classification.model_validate_json(question.reply)
@@ -185,7 +187,10 @@ class Answerer:
             DiceboxError: As `classify` says.
         """
         choice = self._gallery.choose(ask.dataset, ask.network, self._draw())
-        return self._question(choice, ask, data, deadline)
+        question = self._question(choice, ask, data, deadline)
+        if not question.is_settled:
+            self._admission.enter()
+        return question
 
     def is_quick(self, question: Question) -> bool:
         """Say whether an answer takes so little time that an event loop may give it itself."""
@@ -203,30 +208,21 @@ class Answerer:
         for batch in batches(questions, lambda one: one.group, lambda _: len(questions)):
             self._serve(batch)
 
-    def _begin(self, ask: Ask, data: bytes, deadline: float) -> Question:
-        return self._question(self.choose(ask.dataset, ask.network), ask, data, deadline)
-
     def _question(self, choice: Choice, ask: Ask, data: bytes, deadline: float) -> Question:
         question = Question.about(choice, self._now(), deadline, ask=ask, data=data)
-        remembered = self._answering.remembered(question)
-        if remembered is None:
-            self._admission.enter()
-        else:
-            question.reply = remembered
+        question.reply = self._answering.remembered(question) or b""
         return question
 
-    def _begun(
-        self, ask: Ask, files: Iterable[tuple[str, bytes]], deadline: float
-    ) -> list[tuple[str, Question]]:
-        questions: list[tuple[str, Question]] = []
-        try:
-            for name, data in files:
-                questions.append((name, self._begin(ask, data, deadline)))
-        except DiceboxError:
-            # Those that were let in are not asked after all.
-            self._admission.leave(sum(not question.is_settled for _, question in questions))
-            raise
-        return questions
+    def _let_in(self, questions: Sequence[Question]) -> list[Question]:
+        """Let in at once those of some questions that must be asked, and return these.
+
+        Together, for a queue that is empty takes any number: however slow a network is, it
+        answers the files of one form.
+        """
+        open_ones = [question for question in questions if not question.is_settled]
+        if open_ones:
+            self._admission.enter(len(open_ones))
+        return open_ones
 
     def _run(self, questions: Sequence[Question]) -> None:
         """Return when all of these are answered."""

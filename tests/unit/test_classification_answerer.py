@@ -248,6 +248,14 @@ def test_many_files_are_answered_though_few_may_wait_at_once():
     assert house.answerer.waiting == 0
 
 
+def test_all_files_of_a_form_are_answered_however_slow_the_network_is():
+    admission = Admission(1000, most_wait_s=0.5)
+    admission.learn(1, 0.3)
+    house = House(admission=admission)
+    reply = house.answerer.classify_files(Ask(), [(f"{i}", picture(i)) for i in range(40)])
+    assert len(reply.classified) == 40
+
+
 def test_files_that_find_no_room_leave_none_behind():
     house = House(admission=Admission(4))
     begun = house.answerer.begin(Ask(), picture())
