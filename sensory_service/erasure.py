@@ -3,10 +3,11 @@
 import hashlib
 from functools import partial
 
+from commons.blob_names import shard_blob
 from commons.errors import NotFoundError
 from commons.messages import Erasure
 from commons.ports import Blobs, Clock
-from sensory_service.blob_names import image_blob, pack_blob, shard_blob
+from sensory_service.blob_names import image_blob, pack_blob
 from sensory_service.packs import places_in
 from sensory_service.ports import ErasedMeanwhileError, ErasureCatalog, PackPlace, ShardCatalog
 from sensory_service.retention import unrecorded

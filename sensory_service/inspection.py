@@ -3,10 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 
+from commons.blob_names import shard_blob
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import CheckFault, CheckReport, SnapshotState
 from commons.ports import Blobs, Clock
-from sensory_service.blob_names import image_blob, pack_blob, shard_blob
+from sensory_service.blob_names import image_blob, pack_blob
 from sensory_service.ports import BlobCatalog
 
 _KINDS: tuple[tuple[str, Callable[[str], str]], ...] = (

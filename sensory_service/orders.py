@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Callable
 
+from commons.blob_names import shard_blob
 from commons.errors import ConflictError, NotFoundError, StorageFullError, UnavailableError
 from commons.messages import Order, OrderRequest, Sha256, ShardDescriptor
 from commons.ports import Blobs, Clock
-from sensory_service.blob_names import shard_blob
 from sensory_service.ports import NewOrder, OrderCatalog, SnapshotCatalog
 from sensory_service.shard_layout import cut
 from sensory_service.shard_messages import MakeShard

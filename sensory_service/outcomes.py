@@ -4,9 +4,9 @@ import logging
 import threading
 from collections.abc import Callable
 
+from commons.blob_names import shard_blob
 from commons.errors import DiceboxError, NotFoundError
 from commons.ports import Blobs, Clock, Delivery, Queue
-from sensory_service.blob_names import shard_blob
 from sensory_service.ports import ErasedMeanwhileError, ShardCatalog
 from sensory_service.retention import Retention
 from sensory_service.shard_messages import ShardOutcome, order_queue, read_message

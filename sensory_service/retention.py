@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from functools import partial
 
+from commons.blob_names import shard_blob
 from commons.errors import NotFoundError
 from commons.ports import Blobs, Clock, Queue
-from sensory_service.blob_names import shard_blob
 from sensory_service.ports import OrderCatalog, ShardCatalog
 from sensory_service.shard_messages import order_queue
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from commons.adapters.decode import Pixels, decode_image
 from commons.adapters.plain_png import decode_plain_png
+from commons.blob_names import shard_blob
 from commons.errors import InvalidInputError, NotFoundError, TooLargeError
 from commons.ports import Blobs
-from sensory_service.blob_names import shard_blob
 from sensory_service.packs import ImageReader
 from sensory_service.ports import ManifestLine, ShardCatalog, SnapshotCatalog
 from sensory_service.shard_layout import ShardPlan

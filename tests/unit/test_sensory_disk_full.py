@@ -15,10 +15,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from commons.blob_names import shard_blob
 from commons.errors import StorageFullError
 from commons.messages import FreezeRequest
 from sensory_service.adapters.blob_tables import BlobTables
-from sensory_service.blob_names import image_blob, pack_blob, shard_blob
+from sensory_service.blob_names import image_blob, pack_blob
 from tests.archive_builders import tar_bytes
 from tests.builders import png_bytes, png_files
 from tests.sensory_house import BASE, House, open_house

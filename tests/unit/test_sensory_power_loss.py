@@ -13,10 +13,11 @@ from pathlib import Path
 import sqlalchemy
 
 from commons.adapters.file_blobs import FileBlobs
+from commons.blob_names import shard_blob
 from commons.errors import NotFoundError
 from commons.messages import FreezeRequest
 from sensory_service.adapters.blob_tables import BlobTables
-from sensory_service.blob_names import image_blob, pack_blob, shard_blob
+from sensory_service.blob_names import image_blob, pack_blob
 from tests.builders import png_files
 from tests.forgetful_files import ForgetfulFiles, PowerLossError
 from tests.sensory_house import House, open_house

@@ -6,8 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from commons.blob_names import shard_blob
 from commons.messages import CheckFault, Erasure, FreezeRequest
-from sensory_service.blob_names import image_blob, shard_blob
+from sensory_service.blob_names import image_blob
 from tests.builders import png_bytes, png_files
 from tests.sensory_house import BASE, House, open_house
 
