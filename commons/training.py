@@ -73,7 +73,8 @@ class TrainJob(JobValue):
 
     With a word for its `checkpoint` a job that was killed goes on where it was, on any worker
     that sees the same blobs. A later job of the same `training_id` with a larger budget and the
-    same word goes on where this one ended.
+    same word goes on where this one ended. One is kept at the end of every epoch, or where that is
+    more often, `keep_every_s` seconds after the one before; then the last may not be the end.
     """
 
     genome: Genome
@@ -90,6 +91,7 @@ class TrainJob(JobValue):
     checkpoint: str | None = Field(
         default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"
     )
+    keep_every_s: float = Field(default=0.0, ge=0.0)
 
 
 class ReadyJob(JobValue):

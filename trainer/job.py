@@ -4,16 +4,12 @@ import gc
 import hashlib
 import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-import httpx
 import keras
 import numpy as np
 
 from commons.adapters.clock import SystemClock
-from commons.adapters.services import Caller, SensoryClient
-from commons.auth import authorization, key_from_env
 from commons.errors import JobFailedError
 from commons.jobs import JobContext
 from commons.learning_curve import Curve
@@ -30,7 +26,7 @@ from commons.training import (
     training_id,
 )
 from trainer.adapters.determinism import be_deterministic
-from trainer.adapters.example_cache import ExampleCache
+from trainer.adapters.mapped_examples import examples_of
 from trainer.adapters.named_weights import arrays_of
 from trainer.backends import on_tensorflow
 from trainer.beginning import Beginning, read_beginning
@@ -41,14 +37,12 @@ from trainer.latency import measure as measure_latency
 from trainer.training import train as train_genome
 from trainer.weights import weights_to_bytes
 
-_HTTP_TIMEOUT_S = 60.0
-
 
 def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """Run a `TrainJob`; return a `TrainResult`."""
     _settle()
     job = TrainJob.model_validate(arguments)
-    examples = _examples(context.cache, job.data)
+    examples = _examples(context, job.data)
 
     def report(progress: TrainProgress) -> None:
         context.report(progress.model_dump())
@@ -68,6 +62,7 @@ def train(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
             beginning=beginning,
             bar=_bar(job, beginning),
             until=_here(job.until),
+            keep_every_s=job.keep_every_s,
         )
         arrays = arrays_of(trained.network)
         if not all(np.isfinite(array).all() for array in arrays.values()):
@@ -102,7 +97,7 @@ def export(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     elsewhere = on_tensorflow("export", arguments, context, [job.weights])
     if elsewhere is not None:
         return elsewhere
-    examples = _examples(context.cache, job.data)
+    examples = _examples(context, job.data)
     try:
         card = export_network(job, examples, context.blobs, SystemClock().now())
     finally:
@@ -127,7 +122,7 @@ def measure(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
 def be_ready(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     """Run a `ReadyJob`, which has no result."""
     _settle()
-    _examples(context.cache, ReadyJob.model_validate(arguments).data)
+    _examples(context, ReadyJob.model_validate(arguments).data)
     return {}
 
 
@@ -166,18 +161,8 @@ def _put(context: JobContext, kind: str, data: bytes) -> str:
     return name
 
 
-@cache
-def _sensory(url: str) -> SensoryClient:
-    # A secret is no part of a job: it comes from where the worker process was started.
-    headers = authorization(key_from_env(os.environ))
-    return SensoryClient(
-        Caller(httpx.Client(base_url=url, timeout=_HTTP_TIMEOUT_S, headers=headers))
-    )
-
-
-@cache
-def _examples(folder: Path, data: TrainingData) -> Examples:
-    return ExampleCache(folder, _sensory(data.sensory_url), SystemClock()).examples(data)
+def _examples(context: JobContext, data: TrainingData) -> Examples:
+    return examples_of(data, context.cache, context.blobs, os.environ)
 
 
 @cache

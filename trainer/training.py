@@ -68,6 +68,7 @@ def train(
     beginning: Beginning = _AFRESH,
     bar: Curve | None = None,
     until: float | None = None,
+    keep_every_s: float = 0.0,
 ) -> Trained:
     """Return the network of a genome, trained until its budget ends.
 
@@ -75,9 +76,9 @@ def train(
     whichever is further, so it is annealed when the training ends, however slow the machine.
     At the end it is judged by all validation images, on the way by some of them.
 
-    With `checkpoints` it goes on from the latest one, and keeps one after every epoch. Where
-    epochs are the budget, a training that was interrupted gives the very weights of one that
-    was not.
+    With `checkpoints` it goes on from the latest one, and keeps one after every epoch, but none
+    within `keep_every_s` seconds of the one before. Where epochs are the budget, a training that
+    was interrupted gives the very weights of one that was not.
 
     From the end of a smaller budget (`beginning.rung`) it goes on as well, but the learning rate
     starts warm again: it follows the share of what that one left of the budget.
@@ -99,7 +100,7 @@ def train(
         share = take_over(network, genome, parent, examples.shape) if parent else 0.0
         compile_network(network, genome.training)
         loop = Loop(network, genome, examples.train, categories, seed)
-        keeper = _Keeper(loop, checkpoints, budget, beginning.rung)
+        keeper = _Keeper(loop, checkpoints, budget, beginning.rung, keep_every_s)
         course = _Course(loop, budget, beginning.rung, bar, until)
         # Traced before the clock of the budget starts, like the first training step.
         predict(network, examples.validation.images[:PREDICT_BATCH], mirror=genome.mirror)
@@ -140,10 +141,12 @@ class _Keeper:
         checkpoints: Checkpoints | None,
         budget: Budget,
         rung: Checkpoint | None,
+        every_s: float,
     ) -> None:
         self.history: list[TrainProgress] = []
         self._loop = loop
         self._checkpoints = checkpoints
+        self._every_s = every_s
         self._kept_at = time.monotonic()
         found = checkpoints.latest() if checkpoints else None
         # What has had more than this budget is no way to where it ends.
@@ -154,16 +157,20 @@ class _Keeper:
             loop.restore(found)
 
     def keep(self) -> None:
-        """Keep where the training stands."""
+        """Keep where the training stands at the end of an epoch."""
+        self._keep_after(self._every_s)
+
+    def keep_now_and_then(self) -> None:
+        """Keep where it stands on the way, if the last time is a while ago."""
+        self._keep_after(_KEEP_EVERY_S)
+
+    def _keep_after(self, seconds: float) -> None:
+        if time.monotonic() - self._kept_at < seconds:
+            return
         if self._checkpoints is not None:
             state = self._loop.state(self._checkpoints.training, self.history)
             self._checkpoints.save(state)
         self._kept_at = time.monotonic()
-
-    def keep_now_and_then(self) -> None:
-        """Do the same if the last time is a while ago."""
-        if time.monotonic() - self._kept_at >= _KEEP_EVERY_S:
-            self.keep()
 
 
 class _Course:

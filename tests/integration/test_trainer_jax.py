@@ -22,6 +22,7 @@ from commons.adapters.file_blobs import FileBlobs
 from commons.training import ExportJob, InheritedWeights, LatencyJob
 from commons.jobs import JobContext
 import trainer.job
+from trainer.adapters.cache_check import hashes_of
 folder = Path(sys.argv[1])
 blobs = FileBlobs(folder / "blobs")
 data = words.job().data
@@ -31,6 +32,7 @@ for name, part in (("train", words.EXAMPLES.train), ("validation", words.EXAMPLE
     np.save(place / f"{name}-images.npy", part.images)
     np.save(place / f"{name}-labels.npy", part.labels)
 numbers = {"mean": words.EXAMPLES.mean, "deviation": words.EXAMPLES.deviation}
+numbers["sha256"] = hashes_of(place)
 (place / "statistics.json").write_text(json.dumps(numbers))
 def context(name):
     return JobContext(name, blobs, folder / "cache", lambda _: None)

@@ -63,7 +63,7 @@ EXAMPLES = Examples(TRAIN, part(120, 1), *pixel_statistics(TRAIN.images))
 def known_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     import trainer.job  # noqa: PLC0415 - imports TensorFlow
 
-    monkeypatch.setattr(trainer.job, "_examples", lambda folder, data: EXAMPLES)
+    monkeypatch.setattr(trainer.job, "_examples", lambda context, data: EXAMPLES)
 
 
 def job(epochs: int = 2, genome: Genome = GENOME, **words: Any) -> TrainJob:
@@ -350,7 +350,7 @@ def test_a_worker_that_is_made_ready_has_the_examples(monkeypatch: pytest.Monkey
     import trainer.job  # noqa: PLC0415
 
     asked: list[TrainingData] = []
-    monkeypatch.setattr(trainer.job, "_examples", lambda folder, data: asked.append(data))
+    monkeypatch.setattr(trainer.job, "_examples", lambda context, data: asked.append(data))
     context = JobContext("run/a/ready", MemoryBlobs(), Path("unused"), lambda _: None)
     data = job().data
     assert trainer.job.be_ready(ReadyJob(data=data).model_dump(mode="json"), context) == {}
@@ -369,3 +369,13 @@ def test_who_cannot_begin_as_the_others_did_is_not_compared_with_them() -> None:
     heir = run(blobs, job(epochs=6, curve=nobody_passes, inherit=inherit), "run/2/1")
     assert heir.stopped
     assert heir.epochs < 6
+
+
+def test_an_epoch_is_kept_only_where_the_one_before_was_kept_long_ago() -> None:
+    blobs = MemoryBlobs()
+    run(blobs, job(epochs=3, checkpoint="under-way/run/1/1", keep_every_s=3600.0))
+    assert list(blobs.names("checkpoints/")) == []
+    run(blobs, job(epochs=3, checkpoint="under-way/run/1/1"), "run/2/1")
+    assert [name.rpartition("/")[2] for name in blobs.names("checkpoints/")] == [
+        "00000003-00000000.npz"
+    ]

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import logging
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,6 +18,8 @@ from commons.errors import GoneError, InvalidInputError, NotFoundError, Unavaila
 from commons.messages import Order, OrderRequest, ShardDescriptor, Snapshot, Split
 from commons.ports import Clock
 from commons.training import TrainingData
+from trainer.adapters.cache_check import STATISTICS, hashes_of, is_whole, mark_whole
+from trainer.adapters.cache_room import Hold, make_room, size_of
 from trainer.adapters.filling import Filling
 from trainer.durable import write_durably
 from trainer.examples import Examples, Part, pixel_statistics
@@ -26,6 +30,8 @@ _WAIT_S = 10.0
 _ENDED = frozenset({"failed", "cancelled", "expired"})
 # An order that comes to nothing so often in a row will not come to anything.
 _MOST_ORDERS = 3
+_LABEL_BYTES = 8
+_LOG = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
@@ -62,6 +68,10 @@ class ExampleCache:
         clock: For the patience.
         patience_s: How long no shard may come.
         keep_every_s: How much work a kill may cost at most.
+        shared: Returns the bytes of a shard by its hash where this machine can read them without
+            the service, else None.
+        most_bytes: Others go as far as needed before new examples come, but for those in use. This
+            object uses what it has returned for as long as it lives.
     """
 
     def __init__(
@@ -71,19 +81,25 @@ class ExampleCache:
         clock: Clock,
         patience_s: float = 600.0,
         keep_every_s: float = 1.0,
+        shared: Callable[[str], bytes | None] = lambda _: None,
+        most_bytes: int | None = None,
     ) -> None:
         self._folder = folder
         self._sensory = sensory
         self._clock = clock
         self._patience_s = patience_s
         self._keep_every_s = keep_every_s
+        self._shared = shared
+        self._most_bytes = most_bytes
+        self._in_use: dict[Path, Hold] = {}
 
     def examples(
         self, data: TrainingData, report: Callable[[int, int], None] = lambda *_: None
     ) -> Examples:
         """Return the examples, ordering them first if no worker of this machine has yet.
 
-        What another one began before it was killed is gone on with.
+        What another one began before it was killed is gone on with. What is damaged on the disk
+        comes anew.
 
         Args:
             data: What is wanted.
@@ -97,16 +113,21 @@ class ExampleCache:
         place = self._folder / _key(data)
         self._folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
+            if place.exists() and not is_whole(place):
+                _LOG.warning("%s is damaged, and comes anew", place)
+                shutil.rmtree(place)
             if not place.exists():
                 self._fill(place, data, report)
+            self._in_use[place] = Hold(place)
         return _open(place)
 
     def _fill(self, place: Path, data: TrainingData, report: Callable[[int, int], None]) -> None:
         counts = self._sensory.snapshot(data.snapshot).counts
         unfinished = place.with_name(f".{place.name}")
-        filling = Filling(unfinished, {s: counts.get(s, 0) for s in _SPLITS}, data.shape)
-        source = _Source(self._sensory, self._clock, data, self._patience_s, filling)
         every = sum(counts.get(split, 0) for split in _SPLITS)
+        self._make_room(unfinished, every * (math.prod(data.shape) + _LABEL_BYTES))
+        filling = Filling(unfinished, {s: counts.get(s, 0) for s in _SPLITS}, data.shape)
+        source = _Source(self._sensory, self._shared, self._clock, data, self._patience_s, filling)
         kept_at = self._clock.monotonic()
         try:
             report(filling.examples, every)
@@ -120,13 +141,20 @@ class ExampleCache:
                     filling.keep()
                     kept_at = self._clock.monotonic()
             mean, deviation = pixel_statistics(filling.images("train"))
-            statistics = {"mean": mean, "deviation": deviation}
-            write_durably(unfinished / "statistics.json", json.dumps(statistics))
+            hashes = hashes_of(unfinished)
+            statistics = {"mean": mean, "deviation": deviation, "sha256": hashes}
+            write_durably(unfinished / STATISTICS, json.dumps(statistics))
+            mark_whole(unfinished)
             filling.finish(place)
         except InvalidInputError:
             # Nothing shall be gone on with that may be wrong already.
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
+
+    def _make_room(self, unfinished: Path, size: int) -> None:
+        if self._most_bytes is not None:
+            here = size_of(unfinished) if unfinished.exists() else 0
+            make_room(self._folder, max(0, size - here), self._most_bytes)
 
 
 class _Source:
@@ -135,12 +163,14 @@ class _Source:
     def __init__(
         self,
         sensory: Orders,
+        shared: Callable[[str], bytes | None],
         clock: Clock,
         data: TrainingData,
         patience_s: float,
         filling: Filling,
     ) -> None:
         self._sensory = sensory
+        self._shared = shared
         self._clock = clock
         self._request = OrderRequest(
             snapshot=data.snapshot, splits=list(_SPLITS), shape=data.shape, resize=data.resize
@@ -209,7 +239,9 @@ class _Source:
             )
 
     def _read(self, shard: ShardDescriptor) -> Part:
-        data = self._sensory.shard(shard.sha256)
+        data = self._shared(shard.sha256)
+        if data is None or hashlib.sha256(data).hexdigest() != shard.sha256:
+            data = self._sensory.shard(shard.sha256)
         came = hashlib.sha256(data).hexdigest()
         if came != shard.sha256:
             raise InvalidInputError(f"expected shard {shard.sha256}, got bytes with hash {came}")
@@ -240,7 +272,7 @@ def _key(data: TrainingData) -> str:
 
 
 def _open(place: Path) -> Examples:
-    statistics = json.loads((place / "statistics.json").read_text(encoding="ascii"))
+    statistics = json.loads((place / STATISTICS).read_text(encoding="ascii"))
     parts = [
         Part(
             np.load(place / f"{split}-images.npy", mmap_mode="r"),
