@@ -103,11 +103,13 @@ class Breeding:
 
     def is_time_for_the_final_worker(self) -> bool:
         """Say whether who will train the winner alone must start to be ready in time."""
+        if not self.plan.alone:
+            return False
         search_ends = self.plan.last_begin(self._overhead())
         # It is one more process on the cores that the others have too.
-        workers = self._crew.engine.capacity()
+        workers = max(1, self._crew.engine.capacity())
         start_s = start_overhead(self._crew.starts) * (workers + 1) / workers
-        return self.plan.alone and self._crew.now() >= search_ends - start_s
+        return self._crew.now() >= search_ends - start_s
 
     def end_search(self) -> Plan:
         """Return the plan for what comes after the search, which is over.
@@ -143,8 +145,7 @@ class Breeding:
 
     def next_finalist(self) -> Member | None:
         """Return who should be trained longer next and is no finalist yet, or None."""
-        most = self.plan.finalists or self._crew.engine.capacity()
-        if len(self._finalists) >= most:
+        if len(self._finalists) >= self.plan.finalists_of(self._crew.engine.capacity()):
             return None
         return next((each for each in self.finalists() if each.number not in self._finalists), None)
 

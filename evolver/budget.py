@@ -38,6 +38,9 @@ _HIGHEST_SHARE = 0.4
 # From this length of the final phase on, the winner alone is trained, with all cores: that
 # needs a worker of its own, which takes a few seconds to start.
 _ALONE_FROM_S = 60.0
+# Of a fleet of workers so many get the last part of a budget, which they train beside each other.
+# More would have it from ranks that hardly ever win.
+_FLEET_FINALISTS = 8
 # A candidate with less than this share of its time says little about its genome.
 _LEAST_SHARE = 0.4
 _GRACE_SHARE = 0.25
@@ -81,6 +84,7 @@ class Plan:
         finalists: How many individuals are trained longer at the end; None: one a worker.
         alone: The one finalist is trained by one worker that has all cores.
         workers: How many train at once in the search.
+        fleet: They are of other machines, and come and go.
     """
 
     search_end: float
@@ -96,6 +100,7 @@ class Plan:
     finalists: int | None = None
     alone: bool = False
     workers: int = 1
+    fleet: bool = False
 
     @property
     def final_grace_s(self) -> float:
@@ -107,6 +112,21 @@ class Plan:
     def shared_by(self, workers: int) -> "Plan":
         """Return the plan for so many workers: the only one has all cores already."""
         return replace(self, workers=workers, alone=self.alone and workers > 1)
+
+    def on_fleet(self, workers: int) -> "Plan":
+        """Return the plan for so many workers of other machines, who come and go.
+
+        None of them ever has the cores of all, so no winner is trained alone.
+        """
+        finalists = None if self.epochs is None else 1
+        return replace(self, workers=workers, alone=False, finalists=finalists, fleet=True)
+
+    def finalists_of(self, workers: int) -> int:
+        """Return how many individuals are trained longer at the end, by so many workers."""
+        if self.finalists is not None:
+            return self.finalists
+        # Who is away for a moment comes back.
+        return max(1, min(workers, _FLEET_FINALISTS)) if self.fleet else workers
 
     def ended_early(self, now: float) -> "Plan":
         """Return the plan of a run whose search is over before its time.

@@ -7,7 +7,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from commons.errors import DiceboxError
+from commons.errors import DiceboxError, UnavailableError
 from commons.jobs import JobResult, JobSpec, result_blob, stored_result
 from commons.messages import Evaluation, Individual
 from commons.ports import Blobs, Clock, Engine
@@ -15,6 +15,8 @@ from commons.training import TRAIN_FUNCTION, TrainJob
 from evolver.journal import evaluation_of, finished, summarised, with_evaluation
 from evolver.ports import BlobKind, Journal
 
+# Small networks have ten epochs a second, and to keep one costs a disk as much.
+_KEEP_EVERY_S = 2.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -54,6 +56,8 @@ class Crew:
         run: The id of the run.
         runner: In whose hands it is.
         began: Monotonic time at which the run had spent no second yet.
+        fleet: The engine's workers are of other machines: one may be lost with what it trains,
+            so trainings under way are kept in the blobs, for another one to go on with.
     """
 
     run: str
@@ -63,6 +67,7 @@ class Crew:
     blobs: Blobs
     clock: Clock
     began: float
+    fleet: bool = False
     individuals: dict[int, Individual] = field(default_factory=dict)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
@@ -95,7 +100,7 @@ class Crew:
             self.engine, self.warm = before, warm
 
     def free(self) -> int:
-        """Return how many more trainings can start at once."""
+        """Return how many more trainings can start at once; below 1 none, as workers leave."""
         return self.engine.capacity() - len(self.under_way) - self.others
 
     def known(self, evaluation: Evaluation) -> Evaluation | None:
@@ -152,8 +157,12 @@ class Crew:
         before: Evaluation | None = None,
     ) -> None:
         """Submit a training that is already written down; `before` is the rung it goes on from."""
+        name = job_id(self.run, number, evaluation.rung)
+        if self.fleet:
+            update = {"checkpoint": under_way(name), "keep_every_s": _KEEP_EVERY_S}
+            job = job.model_copy(update=update)
         spec = JobSpec(
-            id=job_id(self.run, number, evaluation.rung),
+            id=name,
             function=TRAIN_FUNCTION,
             arguments=job.model_dump(mode="json"),
             timeout_s=timeout_s,
@@ -192,15 +201,20 @@ class Crew:
             update={"ended": self.clock.now(), "at": self.now()}
         )
         self.put(number, ended)
-        self.discard_result(job)
+        self._settled.append(job)
         return ended
 
     def cancel(self, chosen: Callable[[Training], bool] = lambda _: True) -> None:
         """Kill trainings, each once; `collect` gives them when their workers are gone."""
         for training in self.under_way:
-            if chosen(training) and training.job not in self.cancelled:
-                self.cancelled.add(training.job)
+            if not chosen(training) or training.job in self.cancelled:
+                continue
+            try:
                 self.engine.kill(training.job)
+            except UnavailableError as error:
+                _LOG.warning("run %s: %s was not killed: %s", self.run, training.job, error)
+                continue
+            self.cancelled.add(training.job)
 
     def give_up(self) -> None:
         """Write down as cancelled what is still under way; for the very end of a run."""
@@ -224,9 +238,15 @@ class Crew:
         )
 
     def tidy(self) -> None:
-        """Delete the stored results of the trainings that `collect` has written down."""
+        """Delete what was kept on the way of trainings that the journal has the ends of.
+
+        Their results stay until the run ends: by them a job that is delivered once more is known
+        to be done.
+        """
         while self._settled:
-            self.discard_result(self._settled.pop())
+            job = self._settled.pop()
+            if self.fleet:
+                self._forget_the_way_of(job)
 
     def discard_result(self, job: str) -> None:
         """Delete the stored result of a job that the journal has; that it stays does no harm."""
@@ -234,6 +254,13 @@ class Crew:
             self.blobs.delete(result_blob(job))
         except DiceboxError as error:
             _LOG.warning("run %s: the result of %s stays: %s", self.run, job, error)
+
+    def _forget_the_way_of(self, job: str) -> None:
+        try:
+            for name in list(self.blobs.names(f"checkpoints/{under_way(job)}/")):
+                self.blobs.delete(name)
+        except DiceboxError as error:
+            _LOG.warning("run %s: a checkpoint of %s stays: %s", self.run, job, error)
 
     def _write_down(self, training: Training) -> Evaluation:
         result = training.future.result()
@@ -269,6 +296,22 @@ class Crew:
 def job_id(run: str, number: int, rung: str) -> str:
     """Return the engine's name for one job of an individual."""
     return f"{run}/{number}/{rung}"
+
+
+def blob_folders(run: str) -> list[str]:
+    """Return what the names of all blobs of a run begin with, those of its weights first."""
+    return [
+        f"weights/{run}/",
+        f"checkpoints/{run}/",
+        f"checkpoints/{under_way(run)}/",
+        f"results/{run}/",
+    ]
+
+
+def under_way(job: str) -> str:
+    """Return the word under which the checkpoints of a job on its way are kept."""
+    # Not beside what it leaves at its end: that would be taken for one of them.
+    return f"under-way/{job}"
 
 
 def _slimmed(individual: Individual) -> Individual:

@@ -1,9 +1,10 @@
 """One run from its first candidate, or from where it was left, to its published network."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from commons.errors import DiceboxError
+from commons.errors import DiceboxError, UnavailableError
 from commons.messages import Individual, Run
 from commons.ports import Engine
 from commons.promotion import put_to_use
@@ -37,6 +38,7 @@ class Drive:
         crew: Its engine and journal.
         ledger: Where its progress goes.
         open_alone: Gives an engine of one worker that has all cores.
+        patience_s: After how long without any worker a run that needs one fails.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Drive:
         crew: Crew,
         ledger: RunLedger,
         open_alone: Callable[[], AbstractContextManager[Engine]],
+        patience_s: float = math.inf,
     ) -> None:
         self.run = run
         self._crew = crew
@@ -61,6 +64,8 @@ class Drive:
         self._stopping = False
         self._trained = False
         self._untidy = False
+        self._patience_s = patience_s
+        self._had_workers_at = crew.clock.monotonic()
 
     def search(self) -> None:
         """Train candidates until the budget of the search, or the space, is used up.
@@ -73,14 +78,13 @@ class Drive:
         while not self._stopping:
             if self._collect():
                 self._check_hope()
-            while self._crew.free() > 0 and (self._latencies.assign() or self._breeding.assign()):
-                pass
+            self._assign(self._breeding.assign)
             if self._search_is_over():
                 break
             self._cancel_late(self._search_deadline(), final=False)
             if self._breeding.is_time_for_the_final_worker():
                 self._final_worker.start()
-            self._wait("searching")
+            self._wait_for_workers("searching")
         self._standing.search_ended()
 
     def train_finalists(self) -> None:
@@ -113,15 +117,15 @@ class Drive:
         late = plan.final_end + plan.final_grace_s
         while not self._stopping:
             self._collect()
-            while self._crew.free() > 0 and (
-                self._latencies.assign() or breeding.assign_finalist()
-            ):
-                pass
-            if self._idle() or (self._crew.now() > late and self._crew.free() > 0):
+            nothing_left = self._assign(breeding.assign_finalist)
+            is_late = self._crew.now() > late
+            if self._idle() and (nothing_left or is_late or breeding.next_finalist() is None):
+                break
+            if is_late and nothing_left:
                 break
             self._cancel_late(plan.search_end + plan.grace_s, final=False)
             self._cancel_late(late, final=True)
-            self._wait("final training")
+            self._wait_for_workers("final training")
         self._crew.cancel()
         self._collect()
 
@@ -137,7 +141,10 @@ class Drive:
             return self.end("stopped", reason="stopped before a candidate was trained")
         if not found:
             raise DiceboxError(self._why_nothing(), kind="no-network")
-        card = export_best(found, self._prepared, self._crew, wait=lambda: self._wait("publishing"))
+        self._had_workers_at = self._crew.clock.monotonic()
+        card = export_best(
+            found, self._prepared, self._crew, wait=lambda: self._wait_for_workers("publishing")
+        )
         network = gallery.register(card)
         self.run = self.run.model_copy(update={"network": network})
         outcome = put_to_use(
@@ -174,6 +181,26 @@ class Drive:
     def close(self) -> None:
         """End what only this drive has; safe to call twice."""
         self._final_worker.close()
+
+    def _assign(self, assign: Callable[[], bool]) -> bool:
+        """Give all who are free work; say whether somebody is, and there is nothing to do."""
+        while self._crew.free() > 0:
+            if not self._latencies.assign() and not assign():
+                return True
+        return False
+
+    def _wait_for_workers(self, phase: str) -> None:
+        """Wait a moment for what only workers can do.
+
+        Raises:
+            UnavailableError: There has been none for too long.
+        """
+        now = self._crew.clock.monotonic()
+        if self._crew.engine.capacity() > 0:
+            self._had_workers_at = now
+        elif now - self._had_workers_at > self._patience_s:
+            raise UnavailableError(f"no trainer was there for {self._patience_s:g} s")
+        self._wait(phase)
 
     def _wait(self, phase: str) -> None:
         self._tidy()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from commons.errors import DiceboxError
 from commons.messages import Evaluation, Individual, RunRequest
-from evolver.crew import Crew
+from evolver.crew import Crew, blob_folders
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
@@ -16,7 +16,6 @@ from evolver.selection import Member
 # nevertheless starts afresh.
 _CLIMBERS_SHARE = 0.5
 _LEAST_CLIMBERS = 4
-_KINDS = ("weights", "checkpoints", "results")
 _LOG = logging.getLogger(__name__)
 
 
@@ -51,14 +50,14 @@ class Keeper:
     def clear_all(self, search: Search) -> None:
         """Delete all but the best weights, also what no journal knows of; errors as above."""
         self._keep(self._best_weights(search), set())
-        for kind in _KINDS:
+        for kind in blob_folders(self._crew.run):
             try:
                 # A worker that was killed may have left what it never told anybody about.
-                for name in list(self._crew.blobs.names(f"{kind}/{self._crew.run}/")):
-                    if not self._crew.journal.users_of(name):
+                for name in list(self._crew.blobs.names(kind)):
+                    if not kind.startswith("weights/") or not self._crew.journal.users_of(name):
                         self._delete(name)
             except DiceboxError as error:
-                _LOG.warning("run %s: some %s may stay: %s", self._crew.run, kind, error)
+                _LOG.warning("run %s: some of %s may stay: %s", self._crew.run, kind, error)
 
     def _keep(self, weights: set[str], checkpoints: set[tuple[int, str]]) -> None:
         """Delete all weights but these, and all checkpoints but those of these trainings."""

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from commons.genome import Genome
 from commons.jobs import JobResult, JobSpec
-from commons.messages import RunRequest
+from commons.messages import Individual, RunRequest
 from commons.training import MEASURE_FUNCTION, LatencyJob, LatencyResult
 from evolver.crew import Crew, job_id
 from evolver.journal import FIRST_RUNG, evaluation_of, fitness_of, measured_on
@@ -16,6 +16,8 @@ from evolver.search import Search, timed
 
 _TIMEOUT_S = 120.0
 _JOB = "latency"
+# In a fleet of many kinds of machines the next one may be of the kind that counts.
+_MOST_ASKED = 5
 _LOG = logging.getLogger(__name__)
 
 
@@ -23,14 +25,15 @@ class Latencies:
     """The latencies of a run; it does nothing where nobody asks for them.
 
     All that a run compares were measured on one processor, the first that measured: one that
-    comes from another is written down, but the search is not told.
+    comes from another is written down, but the search is not told. Of a fleet it is asked for
+    again then, a few times.
     """
 
     def __init__(self, request: RunRequest, prepared: Prepared, crew: Crew) -> None:
         self._wanted = "latency" in request.objectives or request.max_latency_us is not None
         self._prepared = prepared
         self._crew = crew
-        self._asked: set[int] = set()
+        self._asked: dict[int, int] = {}
         self._under_way: dict[int, Future[JobResult]] = {}
 
     def assign(self) -> bool:
@@ -50,13 +53,15 @@ class Latencies:
             shape=self._prepared.data.shape,
             categories=problem.categories,
         )
+        times = self._asked[number] = self._asked.get(number, 0) + 1
+        # Each time under another id: what has a result is not asked again.
+        name = _JOB if times == 1 else f"{_JOB}-{times}"
         spec = JobSpec(
-            id=job_id(self._crew.run, number, _JOB),
+            id=job_id(self._crew.run, number, name),
             function=MEASURE_FUNCTION,
             arguments=job.model_dump(mode="json"),
             timeout_s=_TIMEOUT_S,
         )
-        self._asked.add(number)
         self._under_way[number] = self._crew.engine.submit(spec)
         self._crew.others += 1
         return True
@@ -77,7 +82,6 @@ class Latencies:
                 _LOG.warning("run %s: no latency of %d: %s", self._crew.run, number, reason)
                 continue
             self._crew.put_latency(number, found.latency_us, found.cpu)
-            self._crew.discard_result(result.id)
             if found.cpu == measured_on(self._crew.individuals.values()):
                 search = timed(search, number, found.latency_us)
         return search
@@ -87,10 +91,22 @@ class Latencies:
         return bool(self._under_way)
 
     def _next(self) -> int | None:
-        for number in sorted(self._crew.individuals.keys() - self._asked):
+        again: int | None = None
+        for number in sorted(self._crew.individuals.keys() - self._under_way.keys()):
             individual = self._crew.individuals[number]
-            first = evaluation_of(individual, FIRST_RUNG)
-            trained = first is not None and not fitness_of(first).failed
-            if trained and individual.latency_us is None:
-                return number
-        return None
+            if number not in self._asked:
+                first = evaluation_of(individual, FIRST_RUNG)
+                trained = first is not None and not fitness_of(first).failed
+                if trained and individual.latency_us is None:
+                    return number
+            if again is None and self._may_ask_again(individual):
+                again = number
+        return again
+
+    def _may_ask_again(self, individual: Individual) -> bool:
+        """Say whether another worker may be of the processor that counts."""
+        if not self._crew.fleet or individual.cpu is None:
+            return False
+        if self._asked.get(individual.number, 0) >= _MOST_ASKED:
+            return False
+        return individual.cpu != measured_on(self._crew.individuals.values())

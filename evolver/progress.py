@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from commons.errors import UnavailableError
 from commons.jobs import JobEvent, WorkerInfo
 from commons.messages import (
     FrontPoint,
@@ -58,9 +59,7 @@ class Standing:
     def progress(self, phase: str) -> RunProgress:
         """Return where the run stands now."""
         crew = self._crew
-        workers = crew.engine.workers()
-        running = {worker.job for worker in workers if worker.job}
-        self._reports.take(crew.engine.events(self._reports.seen), running)
+        workers = self._workers()
         progress = measured(crew.individuals)
         now = crew.clock.now()
         return RunProgress.model_validate(
@@ -76,6 +75,20 @@ class Standing:
                 ],
             }
         )
+
+    def _workers(self) -> list[WorkerInfo]:
+        """Return the workers that are idle or train for this run; take in what they report."""
+        engine, own = self._crew.engine, f"{self._crew.run}/"
+        try:
+            workers = [
+                each for each in engine.workers() if each.job is None or each.job.startswith(own)
+            ]
+            events = engine.events(self._reports.seen)
+        except UnavailableError:
+            # Whoever needs room for a training hears of it, and ends the run, which is told here.
+            return []
+        self._reports.take(events, {each.job for each in workers if each.job})
+        return workers
 
     def _front(self) -> list[FrontPoint]:
         objectives = self._request.objectives

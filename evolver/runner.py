@@ -1,12 +1,14 @@
 """Takes queued runs one at a time and drives each to its end, whatever the end is."""
 
 import logging
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-from commons.errors import ConflictError, DiceboxError
+from commons.errors import ConflictError, DiceboxError, UnavailableError
 from commons.messages import Run, RunCard, RunRequest
 from commons.ports import Blobs, Clock, Engine
+from evolver.budget import Plan
 from evolver.crew import Crew
 from evolver.drive import Drive
 from evolver.ports import Gallery, Journal, RunLedger, Sensory
@@ -36,6 +38,8 @@ class Runner:
         versions: Those of the software.
         is_dead: Says of a runner by its name that it is known to have ended.
         holding: Keeps a run in this runner's hands while a block waits for others.
+        fleet: The engine's workers are of other machines; there may be none, and they change.
+        patience_s: After how long without any worker a run fails, to be resumed.
     """
 
     def __init__(
@@ -55,6 +59,8 @@ class Runner:
         versions: dict[str, str],
         is_dead: Callable[[str], bool],
         holding: Callable[[str], AbstractContextManager[None]],
+        fleet: bool = False,
+        patience_s: float = math.inf,
     ) -> None:
         self._name = name
         self._ledger = ledger
@@ -70,6 +76,8 @@ class Runner:
         self._versions = versions
         self._is_dead = is_dead
         self._holding = holding
+        self._fleet = fleet
+        self._patience_s = patience_s
 
     def run(self) -> None:
         """Drive runs for ever; a KeyboardInterrupt ends it, and its run as `interrupted`."""
@@ -131,9 +139,26 @@ class Runner:
         try:
             prepared = prepare(_frozen(run), self._sensory, self._sensory_url)
             run = self._resolved(run, prepared)
-            crew = Crew(run.id, self._name, engine, self._journal, self._blobs, self._clock, began)
-            plan = prepared.plan.shared_by(engine.capacity())
-            drive = Drive(run, prepared, plan, crew, self._ledger, lambda: self._open_engine(1))
+            began += self._wait_for_workers(run, engine)
+            crew = Crew(
+                run.id,
+                self._name,
+                engine,
+                self._journal,
+                self._blobs,
+                self._clock,
+                began,
+                fleet=self._fleet,
+            )
+            drive = Drive(
+                run,
+                prepared,
+                self._shared(prepared.plan, engine),
+                crew,
+                self._ledger,
+                lambda: self._open_engine(1),
+                self._patience_s,
+            )
             drive.search()
             drive.train_finalists()
             drive.publish(self._gallery)
@@ -150,6 +175,31 @@ class Runner:
         finally:
             if drive is not None:
                 drive.close()
+
+    def _shared(self, plan: Plan, engine: Engine) -> Plan:
+        workers = max(1, engine.capacity())
+        return plan.on_fleet(workers) if self._fleet else plan.shared_by(workers)
+
+    def _wait_for_workers(self, run: Run, engine: Engine) -> float:
+        """Return when there is a worker, after how many seconds, or the run is to be stopped.
+
+        Raises:
+            UnavailableError: None came in time.
+        """
+        started = self._clock.monotonic()
+        waited = 0.0
+        while engine.capacity() < 1 and not self._ledger.stop_requested(run.id):
+            if waited > self._patience_s:
+                raise UnavailableError(
+                    f"no trainer came within {self._patience_s:g} s: "
+                    "`python -m trainer.worker` starts one; then the run can be resumed"
+                )
+            if not waited:
+                said = run.model_copy(update={"reason": "it waits for trainers"})
+                self._ledger.save(said, self._name)
+            self._clock.sleep(_IDLE_S)
+            waited = self._clock.monotonic() - started
+        return waited
 
     def _resolved(self, run: Run, prepared: Prepared) -> Run:
         """Return the run with what it works on, and the card that says where it came from."""

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from commons.errors import NotFoundError
 from commons.messages import Discarded, Individual, Run, RunProgress, RunRequest
 from commons.ports import Blobs, Clock
+from evolver.crew import blob_folders
 from evolver.journal import best_within, front_of, lineage
 from evolver.ports import Journal, RunTable
 from evolver.preparation import genomes_of
 from evolver.taxonomy import taxonomy_from_value
 
 _LISTED = 200
-_BLOBS = ("weights", "checkpoints", "results")
 ENDED = frozenset({"complete", "failed", "stopped", "interrupted"})
 
 
@@ -158,10 +158,10 @@ class Runs:
         self._table.give_up(run, "given up: what it had trained was discarded")
         self._journal.forget_all_blobs(run)
         deleted = 0
-        for kind in _BLOBS:
-            for name in list(self._blobs.names(f"{kind}/{run}/")):
+        for kind in blob_folders(run):
+            for name in list(self._blobs.names(kind)):
                 # Another run may have taken a training over, weights and all.
-                if not self._journal.users_of(name):
+                if not kind.startswith("weights/") or not self._journal.users_of(name):
                     deleted += self._blobs.delete(name)
         return Discarded(run=run, blobs=deleted)
 

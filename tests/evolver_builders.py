@@ -625,6 +625,8 @@ class Stage:
     start_s: float = 6.0
     engines: list[FakeEngine] = field(default_factory=list)
     dead: set[str] = field(default_factory=set)
+    fleet: bool = False
+    patience_s: float = math.inf
 
     def __post_init__(self) -> None:
         self.tables.clock = self.clock
@@ -658,6 +660,8 @@ class Stage:
             versions={"dicebox": "1"},
             is_dead=lambda runner: runner in self.dead,
             holding=lambda _: nullcontext(),
+            fleet=self.fleet,
+            patience_s=self.patience_s,
         )
 
     def evolve(self, **values: object) -> Run:
