@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.installation import free_port
 from commons.adapters.parent_death import end_with_parent
 from commons.errors import UnavailableError
 
@@ -22,14 +23,6 @@ _START_S = 60.0
 def is_installed() -> bool:
     """Say whether this machine has a RabbitMQ to start."""
     return (_PROGRAMS / "rabbitmq-server").exists() and shutil.which("epmd") is not None
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @dataclass

@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks.broker import free_port, kill_group
+from benchmarks.broker import kill_group
+from benchmarks.installation import free_port
 
 _STARTED = b"forwards\n"
 _PIECE = 65536

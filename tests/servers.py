@@ -24,12 +24,12 @@ import sqlalchemy
 
 from benchmarks.broker import (
     Rabbit,
-    free_port,
     is_installed,
     kill_group,
     started_server,
     wait_until_it_answers,
 )
+from benchmarks.installation import free_port
 
 
 def missing_program(program: str) -> None:
