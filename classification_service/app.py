@@ -126,7 +126,7 @@ class Settings(commons.settings.Settings):
     spare_networks: int = Field(default=8, ge=0)
     spare_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
     rollback_latency_s: float = Field(default=Limits.latency_s, gt=0.0)
-    most_waiting: int = Field(default=256, ge=1)
+    most_waiting: int = Field(default=1024, ge=1)
     most_wait_s: float = Field(default=0.5, gt=0.0)
     cached_answers: int = Field(default=1024, ge=0)
     lanes: int | None = Field(default=None, ge=1)
