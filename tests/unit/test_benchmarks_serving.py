@@ -13,7 +13,7 @@ from PIL import Image
 
 from benchmarks import decoders, serving_servers
 from benchmarks.cells import Cell, Measured
-from benchmarks.serving_faults import overload_figures, stop_figures
+from benchmarks.serving_faults import overload_figures, stop_figures, swap_figures
 from benchmarks.serving_network import heavy, tasks
 from benchmarks.serving_peers import NAIVE, OURS, arms, requirements_of, script_of
 from benchmarks.serving_race import best_peer, best_peer_rate, contenders, loop_rate, medians
@@ -194,6 +194,18 @@ def test_only_who_found_nobody_after_the_signal_did_not_fail() -> None:
     assert figures["answered"] == 6
     assert figures["refused_after"] == 1
     assert figures["failed"] == 3
+
+
+def test_requests_beside_swaps_are_held_against_those_between_them() -> None:
+    due = [n / 100 for n in range(100)]
+    quiet = [run(due, latency=0.01), run(due, latency=0.03)]
+    swapped = [run(due, latency=0.02), run(due, latency=0.04, changes={5: (503, 0.001)})]
+    figures = swap_figures(quiet, swapped)
+    assert figures["requests"] == 200
+    assert figures["errors"] == 1
+    assert figures["p99_ms_before"] == pytest.approx(30.0)
+    assert figures["p99_ms"] == pytest.approx(40.0)
+    assert figures["reasons"] == []
 
 
 # Rows
