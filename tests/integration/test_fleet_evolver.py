@@ -78,7 +78,7 @@ def test_a_run_ends_with_the_same_journal_whatever_is_killed(
             process = runner(fleet, f"runner-{number}")
             number += 1
             if name == "disturbed" and killed["evolver"] < KILLS:
-                time.sleep(rng.uniform(0.3, 1.5))
+                time.sleep(rng.uniform(0.3, 1.0))
                 if killed["worker"] <= killed["evolver"] // 2:
                     os.kill(worker, 9)
                     eventually(lambda gone=worker: not is_alive(gone))
