@@ -35,6 +35,13 @@ def sleep(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     return {}
 
 
+def sleep_until(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
+    context.report({"process": os.getpid()})
+    while not Path(arguments["file"]).exists():
+        time.sleep(0.02)
+    return {}
+
+
 def sleep_in_c(arguments: dict[str, Any], context: JobContext) -> dict[str, Any]:
     context.report({"process": os.getpid()})
     # PyDLL keeps the interpreter lock: no Python code runs in this process meanwhile.

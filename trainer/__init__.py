@@ -2,7 +2,9 @@
 
 Jobs (`trainer.job:train`, `trainer.job:export`) are run by an engine's worker processes;
 `dicebox train` and `python -m trainer` train a single genome on their own, also on a machine
-that shares nothing with the services but their address. The examples come from the sensory
+that shares nothing with the services but their address. `python -m trainer.worker` makes a
+machine one of many that run jobs for evolvers elsewhere; it shares the blobs with them, and a
+broker (`worker_process`). The examples come from the sensory
 service as a batch order, once a machine, into a memory-mapped cache.
 
 All of it can be killed at any moment and goes on where it was: the cache by its journal

@@ -199,15 +199,15 @@ def run(settings: Settings, engine: Engine) -> None:
 
 def _end_at_signals(desk: JobDesk, worker: JobWorker, grace_s: float) -> None:
     def drain() -> None:
+        print("trainer: takes no more jobs, and waits for its trainings", flush=True)
         worker.consume_no_more()
         desk.drain(grace_s)
         worker.stop()
 
     draining = threading.Thread(target=drain, name="drain", daemon=True)
 
-    def end(number: int, _frame: FrameType | None) -> None:
+    def end(_number: int, _frame: FrameType | None) -> None:
         if draining.ident is None:
-            print(f"trainer: {signal.Signals(number).name}: ends what it trains", flush=True)
             draining.start()
         else:
             desk.hurry()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-from billiard.einfo import ExceptionInfo
 from celery import Celery, bootsteps
 from celery.app.trace import setup_worker_optimizations
 from celery.concurrency.base import apply_target
@@ -25,6 +24,7 @@ from kombu.common import QoS, ignore_errors
 
 from commons.adapters.celery_app import JOB_TASK, job_queues
 from commons.adapters.job_desk import JobDesk
+from commons.errors import InvalidInputError
 from commons.fleet import jobs_queue
 from commons.jobs import Device, JobSpec
 
@@ -75,10 +75,8 @@ class SlotPool(TaskPool):  # type: ignore[misc]
         if error is None:
             return
         _LOG.error("a job's message is rejected", exc_info=error)
-        try:
-            raise Reject(repr(error), requeue=False)
-        except Reject:
-            error_callback(ExceptionInfo())
+        # Celery's way to fail a request would read the message that broke it once more.
+        error_callback.__self__.reject(requeue=False)
 
 
 class SlotConsumer(QueueConsumer):  # type: ignore[misc]
@@ -91,7 +89,7 @@ class SlotConsumer(QueueConsumer):  # type: ignore[misc]
     def __init__(self, desk: JobDesk, *args: Any, **options: Any) -> None:
         self._desk = desk
         self._outlived: set[str] = set()
-        self._granted = 0
+        self._granted: int | None = None
         self._further_tags: list[str] = []
         self._cancelled = False
         super().__init__(*args, **options)
@@ -110,7 +108,7 @@ class SlotConsumer(QueueConsumer):  # type: ignore[misc]
         if job in self._desk.table.jobs():
             return
         self._outlived.discard(job)
-        if self._cancelled or self._granted >= self._owed():
+        if self._cancelled or self._granted is None or self._granted >= self._owed():
             return
         self._granted += 1
         self.channel.basic_qos(0, 1, False)
@@ -216,12 +214,14 @@ class JobConsumer(Consumer):  # type: ignore[misc]
 
         def on_task_received(message: Any) -> None:
             try:
+                if not _is_task(message):
+                    raise InvalidInputError(f"expected a task, got {message.body[:80]!r}")
                 message.headers[_CONNECTION] = self.restart_count
                 handle(message)
             except self.connection_errors:
                 raise
-            except Exception:  # else it would end this worker, and then the next
-                _LOG.exception("a message that cannot be handled is rejected")
+            except Exception as error:  # else it would end this worker, and then the next
+                _LOG.error("a message that cannot be handled is rejected: %r", error)
                 if not message.acknowledged:
                     message.reject_log_error(_LOG, self.connection_errors)
 
@@ -246,6 +246,8 @@ class JobWorker:
             self._handle(task.request, arguments)
 
         setup_worker_optimizations(app, name)
+        # What was rejected is said once, by us.
+        logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
         # An acknowledgement that comes after its connection is nothing to be alarmed at.
         logging.getLogger("celery.worker.request").addFilter(_is_no_late_acknowledgement)
         self._controller = app.WorkController(
@@ -312,6 +314,13 @@ class JobWorker:
                 call(consumer.task_consumer)
 
         consumer.call_soon(ignore_errors, consumer, now)
+
+
+def _is_task(message: Any) -> bool:
+    """Say whether a message is built as a task is; Celery looks less closely, and later."""
+    headers, body = message.headers, message.payload
+    names = all(isinstance(headers.get(name), str) for name in ("task", "id"))
+    return names and isinstance(body, list) and [*map(type, body)] == [list, dict, dict]
 
 
 def _is_no_late_acknowledgement(record: logging.LogRecord) -> bool:
