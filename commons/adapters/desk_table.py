@@ -93,11 +93,11 @@ class DeskTable:
                 training.end = why
             return True
 
-    def replies(self, job: str) -> list[str]:
-        """Return who wants to know of a job, nobody where it is not in hand."""
+    def of(self, job: str) -> tuple[int, list[str]] | None:
+        """Return the slot of a job and who wants to know of it, if it is in hand."""
         with self._lock:
             training = self._here.get(job)
-            return [*training.replies] if training else []
+            return (training.slot, [*training.replies]) if training else None
 
     def jobs(self) -> frozenset[str]:
         """Return the ids of the jobs in hand."""

@@ -92,7 +92,7 @@ class JobDesk:
         self._most_starts = most_starts
         self._observe = observe
         self.table = DeskTable(engine.capacity(), clock)
-        self.reports = JobReports(engine, link, self.table)
+        self.reports = JobReports(engine, link, self.table, name)
         self._lock = threading.Lock()
         self._inside = 0
         self._faults: Counter[str] = Counter()
@@ -157,7 +157,12 @@ class JobDesk:
         with self._lock:
             self._connections += 1
             self._connected_at = self._clock.monotonic()
+            again = self._connections > 1
         self.table.changed.set()
+        for job in self.table.jobs() if again else ():
+            # This process may have stood still so long that another has trained it.
+            if stored_result(self._blobs, job) is not None:
+                self.stop(job, "stopped")
 
     def drain(self, grace_s: float) -> None:
         """Take no more jobs; let trainings end, and stop and give back those that do not.

@@ -31,9 +31,14 @@ class Voice(Protocol):
 
 
 class JobReports:
-    """Sends on what trainings report, of each the newest word alone."""
+    """Sends on what trainings report, of each the newest word alone.
 
-    def __init__(self, engine: Engine, voice: Voice, table: DeskTable) -> None:
+    Args:
+        name: Of the worker; its slots are `name/1` and so on.
+    """
+
+    def __init__(self, engine: Engine, voice: Voice, table: DeskTable, name: str) -> None:
+        self._name = name
         self._engine = engine
         self._voice = voice
         self._table = table
@@ -46,8 +51,10 @@ class JobReports:
             newest = {event.job: event for event in self._engine.events(self._seen)}
             self._seen = max((event.sequence for event in newest.values()), default=self._seen)
             for job, event in newest.items():
-                word = Report(job=job, worker=event.worker, time=event.time, data=event.data)
-                for reply_to in self._table.replies(job):
+                slot, replies = self._table.of(job) or (0, [])
+                worker = f"{self._name}/{slot}"
+                word = Report(job=job, worker=worker, time=event.time, data=event.data)
+                for reply_to in replies:
                     try:
                         self._voice.tell(reply_to, word)
                     except TooLargeError:

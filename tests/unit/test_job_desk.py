@@ -305,6 +305,17 @@ def test_a_fenced_training_stores_and_tells_nothing(house: House, outcome: str) 
     assert house.desk.table.jobs() == frozenset()
 
 
+def test_a_thawed_worker_ends_what_another_has_trained_meanwhile(house: House) -> None:
+    house.desk.connected()
+    verdict = house.begun()
+    house.desk.connected()
+    assert not verdict.done()
+    result = store(house.blobs)
+    house.desk.connected()
+    assert verdict.result(WAIT_S) == "ack"
+    assert house.broker.told(Ended) == [Ended(result=result)]
+
+
 def test_a_job_whose_submitter_is_gone_is_not_trained(house: House) -> None:
     assert house.hand_in(reply_to="dicebox.replies.gone").result(WAIT_S) == "ack"
     assert house.engine.submitted == []
@@ -406,7 +417,7 @@ def test_reports_are_thinned_and_the_last_one_comes_before_the_end(house: House)
     house.engine.end()
     verdict.result(WAIT_S)
     [report] = house.broker.told(Report)
-    assert (report.data, report.worker) == ({"epoch": 3}, "w/1")
+    assert (report.data, report.worker) == ({"epoch": 3}, "machine-1/1")
     assert isinstance(house.broker.queues[REPLIES][-1], Ended)
 
 
