@@ -1,26 +1,22 @@
 """What engines and workers say to each other beside Celery's messages, over one connection.
 
-py-amqp is no library for threads and sends heartbeats only when it is told to. So one thread
-owns the connection: it does what other threads ask of it, in order, reads what comes, and
-connects again. What is heard is handed on by a second thread, which may use the link itself.
+One thread has the connection (`commons.adapters.broker_loop`). What is heard is handed on by a
+second one, which may use the link itself.
 """
 
 import logging
-import os
 import queue
 import threading
 import uuid
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
 
 from celery import Celery
 
-from commons.adapters.broker_session import FAULTS, BrokerSession, Heard, open_session
+from commons.adapters.broker_loop import BrokerLoop
+from commons.adapters.broker_session import BrokerSession, Heard
 from commons.adapters.clock import SystemClock
 from commons.errors import InvalidInputError, UnavailableError
 from commons.fleet import Word, checked_size, from_bytes, running_queue, to_bytes
@@ -28,19 +24,9 @@ from commons.jobs import JobSpec
 from commons.ports import Clock
 
 _LOG = logging.getLogger(__name__)
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 1.0
 _ASK_AGAIN_S = 0.25
 # The broker gives up a connection of ours, and what it held, after two heartbeats and a little.
 _GHOST_HEARTBEATS = 2.5
-_Answer = TypeVar("_Answer")
-
-
-@dataclass(frozen=True)
-class _Call:
-    """What another thread asks of the connection's; it waits for the answer."""
-
-    run: Callable[[BrokerSession], Any]
-    answer: "Future[Any]" = field(default_factory=Future)
 
 
 @dataclass(frozen=True)
@@ -48,30 +34,6 @@ class _Listening:
     heard: Heard
     exchange: str | None
     expires_s: float | None
-
-
-class _Wake:
-    """Ends the waiting of a thread that waits for a socket too."""
-
-    def __init__(self) -> None:
-        self._out, self._in = os.pipe()
-        for end in (self._out, self._in):
-            os.set_blocking(end, False)
-
-    def fileno(self) -> int:
-        return self._out
-
-    def set(self) -> None:
-        with suppress(BlockingIOError):
-            os.write(self._in, b"x")
-
-    def clear(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._out, 4096)
-
-    def close(self) -> None:
-        os.close(self._out)
-        os.close(self._in)
 
 
 class BrokerLink:
@@ -98,22 +60,23 @@ class BrokerLink:
         on_connected: Callable[[], None] = lambda: None,
         on_fenced: Callable[[str], None] = lambda _job: None,
     ) -> None:
-        self._app = app
         self._clock = clock or SystemClock()
         self._on_connected = on_connected
         self._on_fenced = on_fenced
         self._heartbeat_s = float(app.conf.broker_heartbeat)
         self._lock = threading.Lock()
-        self._closing = threading.Event()
-        self._calls: deque[_Call] = deque()
         self._listening: dict[str, _Listening] = {}
         self._held: dict[str, Heard] = {}
         self._contested: dict[str, float] = {}
         self._to_hand_on: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._wake = _Wake()
-        self._lost_at: float | None = None
-        self._fault = "not yet connected"
+        self._handing_on: threading.Thread | None = None
+        self._loop = BrokerLoop(
+            app,
+            self._clock,
+            restore=self._restore,
+            restored=self._restored,
+            attend=self._attend,
+        )
 
     def submit(self, spec: JobSpec, reply_to: str, queue: str) -> None:
         """Publish a job; when this returns, the broker has it on disk.
@@ -128,7 +91,7 @@ class BrokerLink:
             UnavailableError: The broker is away; it may have taken the job all the same.
         """
         checked_size(spec.model_dump_json().encode(), f"the job {spec.id}")
-        self._ask(lambda session: session.submit(spec, reply_to, queue, self._clock.now()))
+        self._loop.ask(lambda session: session.submit(spec, reply_to, queue, self._clock.now()))
 
     def tell(self, queue: str, word: Word) -> bool:
         """Send a word and say whether there is such a queue.
@@ -138,16 +101,17 @@ class BrokerLink:
             UnavailableError: The broker is away.
         """
         body = to_bytes(word)
-        return self._ask(lambda session: session.send(body, queue=queue))
+        return self._loop.ask(lambda session: session.send(body, queue=queue))
 
     def announce(self, exchange: str, word: Word) -> None:
         """Send a word to all who listen to an exchange, and do not wait; lost while away.
 
         Raises:
             TooLargeError: It is above `commons.fleet.MOST_BYTES`.
+            UnavailableError: The link is closed.
         """
         body = to_bytes(word)
-        self._put(_Call(lambda session: session.send(body, exchange=exchange)))
+        self._loop.put(lambda session: session.send(body, exchange=exchange))
 
     def listen(
         self,
@@ -176,7 +140,9 @@ class BrokerLink:
         with self._lock:
             self._listening[name] = listening
         with suppress(UnavailableError):
-            self._ask(lambda session: session.listen(name, listening.heard, exchange, expires_s))
+            self._loop.ask(
+                lambda session: session.listen(name, listening.heard, exchange, expires_s)
+            )
         return name
 
     def stop_listening(self, name: str) -> None:
@@ -184,7 +150,7 @@ class BrokerLink:
         with self._lock:
             self._listening.pop(name, None)
         with suppress(UnavailableError):
-            self._ask(lambda session: session.drop(name))
+            self._loop.ask(lambda session: session.drop(name))
 
     def hold(self, job: str, heard: Callable[[Word], None]) -> bool:
         """Take the lock of a job, which ends with this process; false: another has it.
@@ -207,7 +173,7 @@ class BrokerLink:
                 self._held[job] = to_heard
             return True
 
-        return self._ask(take)
+        return self._loop.ask(take)
 
     def let_go(self, job: str) -> None:
         """Give a lock back; when this returns another can take it. None held is no error."""
@@ -215,7 +181,7 @@ class BrokerLink:
             self._held.pop(job, None)
         # Without a connection nothing is held.
         with suppress(UnavailableError):
-            self._ask(lambda session: session.drop(running_queue(job)))
+            self._loop.ask(lambda session: session.drop(running_queue(job)))
 
     def ready(self, queue: str) -> tuple[int, int] | None:
         """Return how many messages wait in a queue and how many consume it; none: no such queue.
@@ -223,56 +189,21 @@ class BrokerLink:
         Raises:
             UnavailableError: The broker is away.
         """
-        return self._ask(lambda session: session.count(queue))
+        return self._loop.ask(lambda session: session.count(queue))
 
     def away_s(self) -> float:
         """Return for how many seconds the broker has been away; 0 while connected."""
-        with self._lock:
-            lost_at = self._lost_at
-        return 0.0 if lost_at is None else self._clock.monotonic() - lost_at
+        return self._loop.away_s()
 
     def close(self) -> None:
         """Give all locks back and end; safe to call twice, but not by what the link calls."""
-        with self._lock:
-            first = not self._closing.is_set()
-            self._closing.set()
-            if first:
-                self._wake.set()
-        for thread in self._threads:
-            thread.join()
-        if first:
-            self._wake.close()
-
-    # What other threads do.
-
-    def _ask(self, run: Callable[[BrokerSession], _Answer]) -> _Answer:
-        call = _Call(run)
-        self._put(call)
-        answer: _Answer = call.answer.result()
-        return answer
-
-    def _put(self, call: _Call) -> None:
-        with self._lock:
-            if self._closing.is_set():
-                raise UnavailableError("the link to the broker is closed")
-            if not self._threads:
-                self._start()
-            self._calls.append(call)
-            self._wake.set()
-
-    def _start(self) -> None:
-        self._lost_at = self._clock.monotonic()
-        self._threads = [
-            threading.Thread(target=self._run, name="broker-link", daemon=True),
-            threading.Thread(target=self._hand_on, name="broker-words", daemon=True),
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._loop.close()
+        if self._handing_on is not None:
+            self._to_hand_on.put(None)
+            self._handing_on.join()
 
     def _to_heard(self, heard: Callable[[Word], None]) -> Heard:
         return lambda body: self._to_hand_on.put(lambda: heard(from_bytes(body)))
-
-    # What the thread of words does.
 
     def _hand_on(self) -> None:
         while (hand_on := self._to_hand_on.get()) is not None:
@@ -285,45 +216,7 @@ class BrokerLink:
             except Exception:  # the outermost loop of this thread
                 _LOG.exception("what was heard could not be handed on")
 
-    # What the thread of the connection does.
-
-    def _run(self) -> None:
-        pause_s = _FIRST_PAUSE_S
-        while not self._closing.is_set():
-            try:
-                session = open_session(self._app)
-            except Exception as error:  # the outermost loop of this thread
-                self._note(error)
-                self._refuse_calls()
-                self._closing.wait(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                continue
-            pause_s = _FIRST_PAUSE_S
-            self._use(session)
-        self._refuse_calls()
-        self._to_hand_on.put(None)
-
-    def _use(self, session: BrokerSession) -> None:
-        try:
-            self._restore(session)
-            with self._lock:
-                self._lost_at = None
-            self._to_hand_on.put(self._on_connected)
-            while not self._closing.is_set():
-                self._serve(session)
-            session.close()
-        except Exception as error:  # the outermost loop of this thread
-            self._note(error)
-            session.discard()
-            with self._lock:
-                self._lost_at = self._clock.monotonic()
-
-    def _note(self, error: Exception) -> None:
-        self._fault = f"{type(error).__name__}: {error}"
-        if isinstance(error, FAULTS):
-            _LOG.warning("the broker is away: %s", self._fault)
-        else:
-            _LOG.error("the link to the broker failed", exc_info=error)
+    # What follows is called on the thread of the connection.
 
     def _restore(self, session: BrokerSession) -> None:
         with self._lock:
@@ -333,6 +226,18 @@ class BrokerLink:
         until = self._clock.monotonic() + _GHOST_HEARTBEATS * self._heartbeat_s
         self._contested = dict.fromkeys(held, until)
         self._hold_again(session)
+
+    def _restored(self) -> None:
+        if self._handing_on is None:
+            self._handing_on = threading.Thread(
+                target=self._hand_on, name="broker-words", daemon=True
+            )
+            self._handing_on.start()
+        self._to_hand_on.put(self._on_connected)
+
+    def _attend(self, session: BrokerSession) -> float:
+        self._hold_again(session)
+        return _ASK_AGAIN_S if self._contested else self._heartbeat_s / 3
 
     def _hold_again(self, session: BrokerSession) -> None:
         """Take the locks that were held before; our own last connection may have them still."""
@@ -346,35 +251,3 @@ class BrokerLink:
                 _LOG.warning("another has taken the lock of %s", job)
                 self._to_hand_on.put(partial(self._on_fenced, job))
             self._contested.pop(job, None)
-
-    def _serve(self, session: BrokerSession) -> None:
-        timeout_s = _ASK_AGAIN_S if self._contested else self._heartbeat_s / 3
-        session.wait(self._wake.fileno(), timeout_s)
-        self._wake.clear()
-        while self._calls:
-            _answer(self._calls.popleft(), session)
-        session.drain()
-        session.beat()
-        self._hold_again(session)
-
-    def _refuse_calls(self) -> None:
-        while self._calls:
-            answer = self._calls.popleft().answer
-            answer.set_exception(UnavailableError(f"the broker is away: {self._fault}"))
-
-
-def _answer(call: _Call, session: BrokerSession) -> None:
-    """Do what another thread asked.
-
-    Raises:
-        FAULTS: The session is of no more use; the caller knows.
-    """
-    try:
-        value = call.run(session)
-    except FAULTS as error:
-        call.answer.set_exception(UnavailableError(f"the broker went away: {error}"))
-        raise
-    except Exception as error:  # the other thread's to handle
-        call.answer.set_exception(error)
-    else:
-        call.answer.set_result(value)

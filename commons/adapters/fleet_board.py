@@ -37,10 +37,11 @@ class FleetBoard:
             known = self._workers.setdefault(beat.name, _Worker(beat, now))
             if beat.time < known.beat.time:
                 return
-            for old, new in zip(_slots(known), beat.slots, strict=False):
-                known.ended[new.number] += old.job not in (None, new.job)
+            before = {slot.number: slot.job for slot in _slots(known)}
             known.beat, known.heard = beat, now
             known.begun = {n: word for n, word in known.begun.items() if word.time > beat.time}
+            for slot in _slots(known):
+                known.ended[slot.number] += before.get(slot.number) not in (None, slot.job)
 
     def hear_started(self, word: Started) -> None:
         """Take in what a slot has begun, before the worker's next beat says so."""

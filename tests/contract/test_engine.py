@@ -11,22 +11,47 @@ from typing import Any
 
 import pytest
 
+from commons.adapters.celery_engine import CeleryEngine
+from commons.adapters.clock import SystemClock
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.local_engine import LocalEngine
 from commons.errors import UnavailableError
 from commons.jobs import JobSpec
 from commons.ports import Engine
+from tests.engine_workers import WorkerStarter, worker_starter
+from tests.servers import Rabbit
 from tests.small_disk import mounted_disk
 
 WAIT_S = 30
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(params=["local", pytest.param("celery", marks=pytest.mark.integration)])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    assert request.param == "local"
+    if request.param == "celery":
+        yield request.getfixturevalue("celery_engine")
+        return
     engine = LocalEngine(workers=2, blobs_url=str(tmp_path / "blobs"), folder=tmp_path / "engine")
     yield engine
     engine.close()
+
+
+@pytest.fixture(scope="module")
+def starter() -> Iterator[WorkerStarter]:
+    with worker_starter() as starter:
+        yield starter
+
+
+@pytest.fixture
+def celery_engine(rabbit: Rabbit, starter: WorkerStarter, tmp_path: Path) -> Iterator[CeleryEngine]:
+    """Give an engine with one worker of two slots."""
+    engine = CeleryEngine(
+        broker_url=rabbit.url, blobs=FileBlobs(tmp_path / "blobs"), clock=SystemClock()
+    )
+    starter.start(rabbit.url, tmp_path, DICEBOX_SLOTS="2")
+    assert engine.wait_for_workers(WAIT_S) == 2
+    yield engine
+    engine.close()
+    starter.end_all()
 
 
 def job(name: str, job_id: str = "run/1/search", **arguments: Any) -> JobSpec:
@@ -196,6 +221,21 @@ def test_a_closed_engine_leaves_no_process_and_takes_no_job(tmp_path: Path) -> N
     with pytest.raises(UnavailableError):
         engine.submit(job("double", number=1))
     engine.close()
+
+
+@pytest.mark.integration
+def test_a_closed_engine_of_many_machines_leaves_no_training(
+    celery_engine: CeleryEngine, tmp_path: Path
+) -> None:
+    future = celery_engine.submit(job("sleep", seconds=60))
+    waiting = [celery_engine.submit(job("sleep", job_id=f"w/{n}", seconds=60)) for n in range(3)]
+    process = process_of(celery_engine)
+    celery_engine.close()
+    assert {f.result(0).outcome for f in (future, *waiting)} == {"cancelled"}
+    eventually(lambda: not alive(process))
+    assert [*FileBlobs(tmp_path / "blobs").names("results/")] == []
+    with pytest.raises(UnavailableError):
+        celery_engine.submit(job("double", number=1))
 
 
 def test_a_worker_that_grew_too_large_is_replaced_between_jobs(tmp_path: Path) -> None:
