@@ -473,6 +473,7 @@ class RunRequest(Message):
         shape: Input (height, width, channels); default: the median size capped at 64.
         strategy: `evolution` (aging evolution), `random` (the baseline), `generational` (the
             classic, as `generational` says) or `seeds` (the known-good genomes alone).
+        device: Of a fleet only those train that have this; default: whoever is free.
         objectives: What a network is to be good at; more than accuracy gives a front.
         max_latency_us: The published network answers within so many microseconds, on one thread.
         max_parameters: The published network has no more parameters.
@@ -496,6 +497,7 @@ class RunRequest(Message):
     resize: ResizePolicy = "fit"
     population: int = Field(default=16, ge=2, le=10_000)
     workers: int | None = Field(default=None, ge=1, le=256)
+    device: Literal["cpu", "gpu"] | None = None
     seed: int = Field(default=0, ge=0)
     strategy: Strategy = "evolution"
     generational: Generational = Generational()

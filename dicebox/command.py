@@ -31,6 +31,7 @@ from dicebox.commands.serving import demo, up
 from dicebox.commands.snapshots import datasets, diff, export, freeze, snapshots
 from dicebox.commands.storage import fsck, purge
 from dicebox.commands.training import train
+from dicebox.commands.workers import workers
 from dicebox.connect import Place
 
 _FAILED = 1
@@ -108,6 +109,7 @@ for command in (
     jobs,
     networks,
     runs,
+    workers,
     genomes,
     report,
     datasets,

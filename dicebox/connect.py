@@ -8,7 +8,7 @@ from typing import Self
 
 import httpx
 
-from commons.errors import NotFoundError
+from commons.errors import ConflictError, NotFoundError
 from dicebox.client import Client
 from dicebox.data_folder import DataFolder
 from dicebox.house import START_S, House
@@ -51,17 +51,26 @@ def connect(place: Place) -> Iterator[Client]:
 
 
 @contextmanager
-def connect_to_workers(place: Place, port: int = 0) -> Iterator[Client]:
+def connect_to_workers(place: Place, port: int = 0, engine: str | None = None) -> Iterator[Client]:
     """Give a client where runs and batch orders are worked on, starting a house if there is none.
 
-    A house that is started here listens on `port` (0: any) and ends with the block.
+    A house that is started here listens on `port` (0: any), trains on `engine`, and ends with the
+    block.
+
+    Raises:
+        ConflictError: An engine was named, and who answers here has one already.
     """
     with _running(place) as client:
         if client is not None:
+            if engine is not None:
+                raise ConflictError(
+                    f"{client.url} was started with its engine: leave --engine out here, and give "
+                    "it to `dicebox up`"
+                )
             yield client
             return
     with (
-        House(DataFolder(place.data), port=port) as house,
+        House(DataFolder(place.data), port=port, engine=engine) as house,
         Client(house.url, key=house.key) as client,
     ):
         yield client

@@ -28,6 +28,7 @@ def create_front(
     watch: bool,
     settings: sensory_service.app.Settings | None = None,
     serving: classification_service.app.Settings | None = None,
+    evolution: evolver.app.Settings | None = None,
 ) -> "WSGIApplication":
     """Return the one WSGI application for a data folder.
 
@@ -36,6 +37,7 @@ def create_front(
         settings: Those of the sensory service, which keeps the keys of all; default: nobody is
             asked for one, because whoever calls in this process has the folder anyway.
         serving: Those of the classification service; default: what it does by itself.
+        evolution: Those of the evolver; default: the same.
         watch: Follow promotions and batch processors, which are other processes, with a
             thread each.
     """
@@ -49,7 +51,7 @@ def create_front(
         classification.start_watching()
         sensory_service.app.create_collector(sensory, platform).start()
     services: dict[str, WSGIApplication] = {
-        EVOLUTION: evolver.app.create_app(evolver.app.Settings(data=data), keys.guard),
+        EVOLUTION: evolver.app.create_app(evolution or evolver.app.Settings(data=data), keys.guard),
         CLASSIFICATION: classification.app,
         V2: classification.app,
     }

@@ -41,6 +41,7 @@ def create() -> "WSGIApplication":
 
     configure_logs()
     import classification_service.app  # noqa: PLC0415 - granian's parent needs none of it
+    import evolver.app  # noqa: PLC0415
     import sensory_service.app  # noqa: PLC0415
     from dicebox.front import create_front  # noqa: PLC0415
 
@@ -49,7 +50,13 @@ def create() -> "WSGIApplication":
         serving = settings_from_env(classification_service.app.Settings, os.environ)
         # This process has the cores for itself, where the service alone shares them with others.
         serving = serving.model_copy(update={"server_processes": 1})
-        front = create_front(settings.data, watch=True, settings=settings, serving=serving)
+        front = create_front(
+            settings.data,
+            watch=True,
+            settings=settings,
+            serving=serving,
+            evolution=evolver.app.settings_of(os.environ),
+        )
     except DiceboxError as error:
         # The house quotes the last line of the log. granian gives up at the second failure.
         sys.exit(str(error))

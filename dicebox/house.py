@@ -76,6 +76,7 @@ class House:
         host: Where to listen; without keys only a loopback address will do.
         port: 0 takes a free one.
         keys: `required` asks for a key from the start, `auto` from the first one made.
+        engine: Who trains: `local` or `celery`; default: what `DICEBOX_ENGINE` says, else local.
     """
 
     def __init__(
@@ -85,11 +86,13 @@ class House:
         host: str = "127.0.0.1",
         port: int = 0,
         keys: KeyPolicy = "auto",
+        engine: str | None = None,
     ) -> None:
         self._data = data
         self._host = host
         self._port = port
         self._keys: KeyPolicy = keys
+        self._engine = engine or os.environ.get("DICEBOX_ENGINE", "local")
         # New ones for each house: they end with it. The first is for commands of this user on
         # this folder, the second for the runner and its trainings, the third for corrections.
         self.key, self._own_key = _new_key("this house", ("admin",))
@@ -105,6 +108,11 @@ class House:
         host = _EVERYWHERE.get(self._host, self._host)
         host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
+
+    @property
+    def engine(self) -> str:
+        """Return who trains, `local` or `celery`."""
+        return self._engine
 
     def __enter__(self) -> Self:
         """Start everything and wait until every service is ready.
@@ -161,6 +169,7 @@ class House:
             }
         return {
             **keys,
+            "DICEBOX_ENGINE": self._engine,
             "DICEBOX_RECORD_SHARE": os.environ.get("DICEBOX_RECORD_SHARE", "1.0"),
             "DICEBOX_DATA": str(self._data.path),
             "DICEBOX_HOST": self._host,

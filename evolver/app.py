@@ -161,7 +161,7 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
         blobs=open_blobs(_blobs_url(settings)),
         sensory=SensoryClient(_caller(settings.sensory_url, settings.key)),
         gallery=GalleryClient(_caller(settings.classification_url, settings.key)),
-        open_engine=_fleet_engine(settings, clock) if fleet else _local_engine(settings),
+        open_engine=_fleet_engine(settings) if fleet else _local_engine(settings),
         clock=clock,
         sensory_url=settings.sensory_url,
         workers=settings.workers or (_MOST_SLOTS if fleet else _workers_here()),
@@ -201,9 +201,7 @@ def _local_engine(settings: Settings) -> Callable[[int], AbstractContextManager[
     return open_engine
 
 
-def _fleet_engine(
-    settings: Settings, clock: Clock
-) -> Callable[[int], AbstractContextManager[Engine]]:
+def _fleet_engine(settings: Settings) -> Callable[[int], AbstractContextManager[Engine]]:
     # Who trains on this machine needs no Celery.
     from commons.adapters.celery_engine import CeleryEngine  # noqa: PLC0415
 
@@ -212,7 +210,8 @@ def _fleet_engine(
         engine = CeleryEngine(
             broker_url=str(settings.broker_url),
             blobs=open_blobs(_blobs_url(settings)),
-            clock=clock,
+            # Not the runner's: that one ends by a signal whoever sleeps, which is the runner's.
+            clock=SystemClock(),
             workers=workers,
         )
         try:

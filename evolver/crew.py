@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from commons.errors import DiceboxError, UnavailableError
-from commons.jobs import JobResult, JobSpec, result_blob, stored_result
+from commons.jobs import Device, JobResult, JobSpec, result_blob, stored_result
 from commons.messages import Evaluation, Individual
 from commons.ports import Blobs, Clock, Engine
 from commons.training import TRAIN_FUNCTION, TrainJob
@@ -58,6 +58,7 @@ class Crew:
         began: Monotonic time at which the run had spent no second yet.
         fleet: The engine's workers are of other machines: one may be lost with what it trains,
             so trainings under way are kept in the blobs, for another one to go on with.
+        device: What a worker must have to train for this run.
     """
 
     run: str
@@ -68,6 +69,7 @@ class Crew:
     clock: Clock
     began: float
     fleet: bool = False
+    device: Device | None = None
     individuals: dict[int, Individual] = field(default_factory=dict)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
@@ -166,6 +168,7 @@ class Crew:
             function=TRAIN_FUNCTION,
             arguments=job.model_dump(mode="json"),
             timeout_s=timeout_s,
+            device=self.device,
         )
         submitted = self.clock.monotonic()
         future = self.engine.submit(spec)

@@ -9,8 +9,7 @@ from types import FrameType
 from commons.adapters.clock import SystemClock
 from commons.adapters.request_log import configure_logs
 from commons.errors import DiceboxError
-from commons.settings import settings_from_env
-from evolver.app import Settings, create_runner
+from evolver.app import create_runner, settings_of
 
 
 class InterruptedClock(SystemClock):
@@ -50,7 +49,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, clock.interrupt)
     signal.signal(signal.SIGINT, clock.interrupt)
     try:
-        create_runner(settings_from_env(Settings, os.environ), clock).run()
+        create_runner(settings_of(os.environ), clock).run()
     except KeyboardInterrupt:
         logging.getLogger(__name__).info("ended by a signal")
     except DiceboxError as error:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commons.adapters.web_app import answer
 from commons.messages import Discarded, Individual, Message, Run, RunRequest
+from commons.worker_messages import WorkerPage
 from evolver.runs import Runs
+from evolver.trainers import Trainers
 from evolver.watching import Happening, Watching
 
 PREFIX = "/api/evolution/v1"
@@ -68,12 +70,13 @@ class IndividualPage(Message):
     individuals: list[Individual]
 
 
-def create_blueprint(runs: Runs, watching: Watching) -> APIBlueprint:
+def create_blueprint(runs: Runs, watching: Watching, trainers: Trainers) -> APIBlueprint:
     """Return the routes over the use cases."""
     routes = APIBlueprint("evolution", __name__, url_prefix=PREFIX)
     _add_runs(routes, runs)
     _add_individuals(routes, runs)
     _add_events(routes, runs, watching)
+    _add_workers(routes, trainers)
     return routes
 
 
@@ -170,6 +173,17 @@ def _add_events(routes: APIBlueprint, runs: Runs, watching: Watching) -> None:
         )
         response.call_on_close(_once(watching.leave))
         return response
+
+
+def _add_workers(routes: APIBlueprint, trainers: Trainers) -> None:
+    @routes.get(
+        "/workers",
+        summary="Who trains now, and what",
+        description="As of two seconds ago at most.",
+        responses={200: WorkerPage},
+    )
+    def workers() -> Response:
+        return answer(trainers.page())
 
 
 def _lines(happenings: Iterator[Happening]) -> Iterator[str]:

@@ -149,6 +149,7 @@ class Runner:
                 self._clock,
                 began,
                 fleet=self._fleet,
+                device=run.request.device,
             )
             drive = Drive(
                 run,

@@ -33,6 +33,7 @@ from commons.messages import (
     RunRequest,
 )
 from commons.network_card import NetworkCard
+from commons.worker_messages import WorkerPage
 
 __all__ = [
     "ADMIN",
@@ -109,6 +110,11 @@ class EvolutionClient:
         """Delete what a run that has ended keeps in the blobs; its journal stays."""
         reply = self._caller.call("DELETE", f"{self._path(run)}/files")
         return Discarded.model_validate_json(reply.content)
+
+    def workers(self) -> WorkerPage:
+        """Return who trains now, and what."""
+        reply = self._caller.call("GET", f"{EVOLUTION}/workers")
+        return WorkerPage.model_validate_json(reply.content)
 
     def _individuals(self, path: str) -> list[Individual]:
         reply = self._caller.call("GET", path).json()

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 from rich.console import Console
 
 from commons.errors import DiceboxError
+from commons.jobs import Device
 from commons.messages import Fidelity, Run, RunRequest
 from dicebox.client import Client
 from dicebox.commands.options import (
     LONGEST_S,
     DatasetType,
     as_json,
+    engine_option,
     given,
     print_json,
     promote_option,
@@ -166,6 +168,12 @@ _goal_options = _options(
     "--categories", metavar="A,B,…", help="Only these, separated by commas; default: all."
 )
 @workers_option
+@engine_option
+@click.option(
+    "--device",
+    type=click.Choice(get_args(Device)),
+    help="Of a fleet, train only where this is; default: on whoever is free.",
+)
 @seed_option
 @click.option(
     "--deterministic",
@@ -176,7 +184,14 @@ _goal_options = _options(
 @_goal_options
 @as_json
 @click.pass_context
-def evolve(context: click.Context, /, as_json: bool, resume: str | None, **options: Any) -> None:
+def evolve(
+    context: click.Context,
+    /,
+    as_json: bool,
+    resume: str | None,
+    engine: str | None,
+    **options: Any,
+) -> None:
     """Breed a network within a budget, publish it, and let it answer.
 
     Freezes the dataset's labeled images first. Selection sees validation images only. Ctrl-C
@@ -188,7 +203,7 @@ def evolve(context: click.Context, /, as_json: bool, resume: str | None, **optio
     if resume:
         _check_alone(context)
     console = progress_console()
-    with connect_to_workers(place.existing()) as client:
+    with connect_to_workers(place.existing(), engine=engine) as client:
         if request is None:
             chosen = found_run(client, resume)
             run, interrupted = _watch_or_stop(client, chosen.id, console)
@@ -246,7 +261,7 @@ def _check_alone(context: click.Context) -> None:
     for name in context.params:
         source = context.get_parameter_source(name)
         typed = source is click.core.ParameterSource.COMMANDLINE
-        if typed and name not in ("resume", "as_json"):
+        if typed and name not in ("resume", "engine", "as_json"):
             option = name.replace("_", "-").replace("max-parameters", "max-params")
             raise click.UsageError(f"--{option} cannot be changed for a run that is resumed")
 

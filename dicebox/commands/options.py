@@ -14,6 +14,7 @@ from rich.table import Table
 
 from commons.messages import DatasetName, PromotePolicy, ResizePolicy, RunRequest
 from commons.training import shape_from_text
+from commons.worker_messages import EngineKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _DATASET = TypeAdapter[str](DatasetName)
@@ -124,11 +125,18 @@ seed_option = click.option(
     metavar="N",
     help="Another seed makes other choices.",
 )
+engine_option = click.option(
+    "--engine",
+    type=click.Choice(get_args(EngineKind)),
+    help="Who trains: workers on this machine (local, the default), or those that take trainings "
+    "from a broker (celery; its address is in $DICEBOX_BROKER_URL or $BROKER_URL_FILE). "
+    "$DICEBOX_ENGINE says the same.",
+)
 workers_option = click.option(
     "--workers",
     type=click.IntRange(1, 256),
     metavar="N",
-    help="Trainings at once; default: one a processor core.",
+    help="Trainings at once; default: one a processor core, or all trainers there are.",
 )
 
 

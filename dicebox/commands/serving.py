@@ -9,6 +9,7 @@ from commons.adapters.key_guard import KeyPolicy
 from dicebox.commands.options import (
     LONGEST_S,
     as_json,
+    engine_option,
     given,
     print_json,
     seed_option,
@@ -45,9 +46,12 @@ _port = click.option(
     type=click.Choice(["auto", "required"]),
     help="auto asks this machine for a key once the first one is made.",
 )
+@engine_option
 @as_json
 @click.pass_obj
-def up(place: Place, host: str, port: int, keys: KeyPolicy, as_json: bool) -> None:
+def up(
+    place: Place, host: str, port: int, keys: KeyPolicy, engine: str | None, as_json: bool
+) -> None:
     """Serve page, API and workers of one data folder until Ctrl-C.
 
     Prints the address when every service is ready. What the services log is in `logs/` of the
@@ -55,11 +59,17 @@ def up(place: Place, host: str, port: int, keys: KeyPolicy, as_json: bool) -> No
     """
     if place.url:
         raise click.UsageError("up serves a data folder: leave --url ($DICEBOX_URL) out")
-    with House(DataFolder(place.data), host=host, port=port, keys=keys) as house:
+    folder = DataFolder(place.data)
+    with House(folder, host=host, port=port, keys=keys, engine=engine) as house:
         if as_json:
             print_json({"url": house.url, "data": str(place.data.absolute())})
         else:
             click.echo(f"Dicebox serves {place.data} at {house.url} (Ctrl-C ends it)")
+            if house.engine == "celery":
+                click.echo(
+                    "It trains nothing itself: `python -m trainer.worker` does, on any machine;"
+                    " `dicebox workers` lists them."
+                )
         wait_for_signal()
 
 
@@ -74,6 +84,7 @@ def up(place: Place, host: str, port: int, keys: KeyPolicy, as_json: bool) -> No
 )
 @workers_option
 @seed_option
+@engine_option
 @_port
 @click.option("--exit", "leave", is_flag=True, help="End when all is done, with 0 if it went well.")
 @as_json
@@ -83,6 +94,7 @@ def demo(
     seconds: float,
     workers: int | None,
     seed: int,
+    engine: str | None,
     port: int,
     leave: bool,
     as_json: bool,
@@ -94,7 +106,7 @@ def demo(
     """
     console = progress_console()
     request = given({"dataset": DATASET, "seconds": seconds, "workers": workers, "seed": seed})
-    with connect_to_workers(place, port) as client:
+    with connect_to_workers(place, port, engine) as client:
         console.print(
             f"Dicebox serves {place.url or place.data} at [bold]{client.url}[/]", soft_wrap=True
         )

@@ -23,7 +23,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[RunRequest]:
     """Return the list that every request to be sent is added to, and refuse to send it."""
     seen: list[RunRequest] = []
 
-    def connect(_: object) -> AbstractContextManager[None]:
+    def connect(_: object, **_options: object) -> AbstractContextManager[None]:
         return nullcontext()
 
     def refuse(_client: object, what: RunRequest, _console: object) -> NoReturn:

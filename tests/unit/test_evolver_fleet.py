@@ -228,6 +228,14 @@ def interrupt() -> None:
     raise KeyboardInterrupt
 
 
+def test_candidates_can_ask_for_a_device() -> None:
+    for device in (None, "gpu"):
+        stage = FleetStage()
+        stage.evolve(seconds=20, device=device)
+        trainings = [spec for spec in stage.engine.specs if spec.function == TRAIN_FUNCTION]
+        assert {spec.device for spec in trainings} == {device}
+
+
 def test_no_training_of_this_machine_is_kept_on_its_way() -> None:
     stage = Stage()
     stage.evolve(seconds=30)

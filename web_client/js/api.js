@@ -81,6 +81,7 @@ export const evolution = {
   run: (id) => call("GET", `${EVOLUTION}/runs/${part(id)}`),
   individuals: async (id, after) =>
     (await call("GET", `${EVOLUTION}/runs/${part(id)}/individuals`, { query: { after } })).individuals,
+  workers: () => call("GET", `${EVOLUTION}/workers`),
   stop: (id) => call("POST", `${EVOLUTION}/runs/${part(id)}/stop`),
   resume: (id) => call("POST", `${EVOLUTION}/runs/${part(id)}/resume`),
 };

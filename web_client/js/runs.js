@@ -6,10 +6,12 @@ import { el, show } from "./dom.js";
 import { poll } from "./poll.js";
 import { badge, isLive, showRun } from "./run_view.js";
 import { moment, percent } from "./text.js";
+import { trainersView } from "./trainers.js";
 
 export function runsView(section) {
   const form = section.querySelector("#run-form");
   const hint = section.querySelector("#run-hint");
+  const trainers = trainersView(section);
   const state = { runs: [], chosen: null, individuals: new Map(), of: null };
   const refresh = poll("Runs", 1000, () => ask(section, state, refresh, actions));
   const actions = {
@@ -28,7 +30,10 @@ export function runsView(section) {
   });
   onDataset(() => allow(form, hint));
   allow(form, hint);
-  return { enter: refresh.now, leave: refresh.pause };
+  return {
+    enter: () => { trainers.enter(); return refresh.now(); },
+    leave: () => { trainers.leave(); refresh.pause(); },
+  };
 }
 
 async function attempt(hint, work) {
