@@ -133,6 +133,7 @@ class Engine(Protocol):
         """Return the future result of a job; one that already has a result is not run again.
 
         Raises:
+            TooLargeError: The job is above what the engine carries; data goes through the blobs.
             UnavailableError: The engine is closed or its platform is gone.
         """
         ...
@@ -142,11 +143,19 @@ class Engine(Protocol):
         ...
 
     def capacity(self) -> int:
-        """Return how many jobs can run at once."""
+        """Return how many jobs can run at once: 0 while no worker is there, and it may change.
+
+        Raises:
+            UnavailableError: The engine is closed or its platform is gone for good.
+        """
         ...
 
     def workers(self) -> list[WorkerInfo]:
-        """Return the workers with what each of them does."""
+        """Return the workers with what each of them does.
+
+        Raises:
+            UnavailableError: The engine is closed or its platform is gone for good.
+        """
         ...
 
     def events(self, after: int) -> list[JobEvent]:
