@@ -28,7 +28,7 @@ _QUICK_SLOTS, _QUICK_EACH, _QUICK_EMPTY = (1, 4), 5, 20
 _EMPTY = "empty jobs"
 _TITLES = (
     "slots", "trainings", "speed-up", "idle %", "wait p50 ms", "wait p99 ms",
-    "evolver ms", "broker ms", "worker ms", "load of the machine",
+    "evolver ms", "broker ms", "worker ms", "load",
 )  # fmt: skip
 
 
