@@ -28,6 +28,8 @@ from dicebox.client import Client
 
 _POLL_S = 0.25
 _LINE_EVERY_S = 10.0
+# Of a fleet no more fit on a screen; `dicebox workers` lists them all.
+_SHOWN_WORKERS = 12
 ENDED = frozenset({"complete", "failed", "stopped", "interrupted"})
 
 
@@ -178,11 +180,12 @@ def _line_printer(console: Console) -> Callable[[Run], None]:
     def show(run: Run) -> None:
         progress, now = run.progress, time.monotonic()
         due = now - float(shown["at"]) >= _LINE_EVERY_S  # type: ignore[arg-type]
-        if not due and progress.phase == shown["phase"] and run.state not in ENDED:
+        phase = _phase(run)
+        if not due and phase == shown["phase"] and run.state not in ENDED:
             return
-        shown.update(at=now, phase=progress.phase)
+        shown.update(at=now, phase=phase)
         console.print(
-            f"{progress.phase}: {_left(run)}, "
+            f"{phase}: {_left(run)}, "
             f"{progress.evaluated} trained of {progress.births} born, "
             f"best {_percent(progress.best)}, median {_percent(progress.median)}",
             soft_wrap=True,
@@ -217,7 +220,7 @@ def _clock(run: Run) -> RenderableType:
     row.add_column(ratio=1)
     row.add_column(justify="right")
     bar = ProgressBar(total=total, completed=min(progress.seconds, total), complete_style="cyan")
-    left = f"{progress.phase}, {_left(run)}"
+    left = f"{_phase(run)}, {_left(run)}"
     row.add_row(bar, Text(left, style="bold"))
     return row
 
@@ -250,6 +253,12 @@ def _point(point: FrontPoint) -> str:
     return f"#{point.number} {_percent(point.accuracy)} {cost}"
 
 
+def _phase(run: Run) -> str:
+    """Return what a run does, or what it waits for."""
+    waits = run.reason if run.state == "running" else None
+    return f"{run.progress.phase}, {waits}" if waits else run.progress.phase
+
+
 def _left(run: Run) -> str:
     """Return what is left of the budget, or what was spent where no seconds were given."""
     if run.progress.seconds_left is not None:
@@ -274,7 +283,10 @@ def _further(rungs: list[RungProgress], *, with_best: bool) -> Iterator[str]:
 
 def _workers(workers: list[WorkerActivity]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
-    for worker in workers:
+    shown = workers
+    if len(workers) > _SHOWN_WORKERS:
+        shown = sorted(workers, key=lambda worker: worker.individual is None)[:_SHOWN_WORKERS]
+    for worker in shown:
         doing = worker.genome or "starting" if worker.individual else "idle"
         number = f"#{worker.individual}" if worker.individual else ""
         epoch = f"epoch {worker.epoch}/{worker.epochs}" if worker.epoch else ""
@@ -286,6 +298,9 @@ def _workers(workers: list[WorkerActivity]) -> RenderableType:
             epoch,
             accuracy,
         )
+    if len(workers) > len(shown):
+        busy = sum(worker.individual is not None for worker in workers)
+        table.add_row("", "", f"and {len(workers) - len(shown)} more: {busy} of all are busy")
     return table
 
 

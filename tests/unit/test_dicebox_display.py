@@ -308,3 +308,30 @@ def test_a_run_that_is_not_interrupted_is_not_stopped() -> None:
     with started_run(client, RunRequest(dataset="digits")) as run:
         assert run.id == "r1"
     assert client.stopped == []
+
+
+def test_of_a_fleet_the_busy_are_shown_as_far_as_they_fit() -> None:
+    idle = [WorkerActivity(name=f"idle-{number}") for number in range(20)]
+    busy = [WorkerActivity(name=f"busy-{n}", individual=n, genome=GENOME) for n in range(1, 5)]
+    out = console()
+    out.print(render_run(a_run(workers=[*idle, *busy])))
+    lines = text(out)
+    assert [name in lines for name in ("busy-1", "busy-4", "idle-7", "idle-8")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert "and 12 more: 4 of all are busy" in lines
+
+
+def test_a_run_that_waits_for_trainers_says_so() -> None:
+    waiting = a_run(phase="preparing").model_copy(update={"reason": "it waits for trainers"})
+    out = console()
+    out.print(render_run(waiting))
+    assert "preparing, it waits for trainers" in text(out)
+    lines = console()
+    ended = a_run("complete", phase="done").model_copy(update={"reason": "of no matter"})
+    watch_run(Following(a_run(phase="preparing"), waiting, ended), "r1", lines)  # type: ignore[arg-type]
+    shown = [line.partition(":")[0] for line in text(lines).splitlines()]
+    assert shown == ["preparing", "preparing, it waits for trainers", "done"]

@@ -5,6 +5,7 @@ import { el, show, track } from "./dom.js";
 import { count, duration, moment, number, percent, short, size } from "./text.js";
 
 const PHASES = ["preparing", "searching", "final training", "publishing"];
+const MOST_WORKERS = 12;
 export const isLive = (run) => run.state === "queued" || run.state === "running";
 
 // `actions.stop(run)` and `actions.resume(run)` are called by the button.
@@ -79,9 +80,13 @@ function anytime(individuals, width) {
 }
 
 function workers(run) {
-  if (!isLive(run) || run.progress.workers.length === 0) return null;
-  return el("div", {}, el("h3", {}, "Workers"),
-    el("ul", { class: "workers" }, run.progress.workers.map(worker)));
+  const all = run.progress.workers;
+  if (!isLive(run) || all.length === 0) return null;
+  const busy = all.filter((one) => one.genome);
+  // A fleet is listed whole beneath the run.
+  const shown = all.length > MOST_WORKERS ? busy.slice(0, MOST_WORKERS) : all;
+  return el("div", {}, el("h3", {}, "Workers"), el("ul", { class: "workers" }, shown.map(worker)),
+    shown.length < all.length ? el("p", { class: "hint" }, `${number(busy.length)} of ${number(all.length)} are busy`) : null);
 }
 
 function worker(one) {
