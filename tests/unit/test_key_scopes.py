@@ -79,6 +79,7 @@ GET    /api/evolution/v1/runs/{run}/individuals/{number}/lineage      evolve
 DELETE /api/evolution/v1/runs/{run}/files                             evolve
 POST   /api/evolution/v1/runs/{run}/resume                            evolve
 POST   /api/evolution/v1/runs/{run}/stop                              evolve
+GET    /api/evolution/v1/workers                                      evolve
 GET    /api/classification/v1/champions                               known
 GET    /api/classification/v1/champions/{dataset}                     known
 PUT    /api/classification/v1/champions/{dataset}                     publish
