@@ -301,7 +301,7 @@ class JobDesk:
         if result.platform or result.outcome == "lost":
             if not self._is_blamed(result.id):
                 return "requeue"
-            result = result.model_copy(update={"outcome": "error", "platform": False})
+            result = result.model_copy(update={"platform": False})
         else:
             self._faults_in_a_row = 0
         kept = self._kept(result, training)
