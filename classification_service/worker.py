@@ -26,7 +26,7 @@ from commons.settings import settings_from_env
 _REPORT_S = 0.05
 _MOST_AT_ONCE = 64
 # A thread that asks a network must not keep the loop from the interpreter for long.
-_SWITCH_S = 0.0005
+_SWITCH_S = 0.0001
 _FILES = f"{CLASSIFICATION}/network-files/"
 
 
