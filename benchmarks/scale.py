@@ -8,7 +8,6 @@ evolver, broker and all workers at once.
 
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 import click
@@ -87,13 +86,14 @@ def rows(empty: dict[str, Any], searches: Sequence[Measured]) -> list[Row]:
     """Return what is judged."""
     by_slots = {cell.cell.seed: cell.figures for cell in searches}
     judged = by_slots.get(_JUDGED)
-    costs = [figures["evolver_ms"] for figures in by_slots.values()]
+    # The fewer slots, the more of it is looking whether any training has ended.
+    cost = by_slots[max(by_slots)]["evolver_ms"] if by_slots else None
     busy = None if judged is None else 100 * judged["speed_up"] / _JUDGED
     return [
         Row("an empty job, submit to result, median", "ms", empty["median_ms"], goal=at_most(20)),
         Row("an empty job, submit to result, p99", "ms", empty["p99_ms"]),
         Row(f"{_JUDGED} workers: busy", "%", busy, goal=at_least(95)),
-        Row("the evolver's own cost of an individual, mean", "ms", mean(costs) if costs else None),
+        Row("the evolver's own cost of an individual, most slots", "ms", cost),
     ]
 
 

@@ -56,13 +56,13 @@ def test_a_slot_counts_as_busy_until_there_is_nothing_left_to_begin() -> None:
 
 def test_the_rows_judge_64_slots_and_an_empty_job() -> None:
     def cell(slots: int, speed_up: float) -> Measured:
-        return Measured(
-            Cell("scale", "sleep", "made-up", slots), {"speed_up": speed_up, "evolver_ms": 8.0}, {}
-        )
+        figures = {"speed_up": speed_up, "evolver_ms": 800.0 / slots}
+        return Measured(Cell("scale", "sleep", "made-up", slots), figures, {})
 
     empty = {"median_ms": 21.0, "p99_ms": 30.0}
     judged = {row.measure: row for row in rows(empty, [cell(1, 0.99), cell(64, 62.0)])}
     assert judged["64 workers: busy"].met is True
+    assert judged["the evolver's own cost of an individual, most slots"].ours == 12.5
     assert judged["an empty job, submit to result, median"].met is False
     assert rows(empty, [cell(64, 60.0)])[2].met is False
     assert rows(empty, [cell(1, 1.0)])[2].met is None
