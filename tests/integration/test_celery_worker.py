@@ -470,6 +470,33 @@ def test_a_worker_without_a_broker_address_says_so() -> None:
     assert done.stderr.strip() == "trainer: DICEBOX_BROKER_URL: is not set"
 
 
+def test_the_command_itself_trains_and_ends_well(fleet: Fleet) -> None:
+    environ = {
+        "BROKER_URL": fleet.rabbit.url,
+        "BLOBS_URL": str(fleet.folder / "blobs"),
+        "DATA": str(fleet.folder / "data"),
+        "SLOTS": "1",
+        "KIND": "cpu",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer.worker"],
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert fleet.result(fleet.submit("double", number=4)).outcome == "ok"
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=WAIT_S)
+    finally:
+        process.kill()
+    assert process.returncode == 0, said
+    assert "trains 1 jobs at once, of kind cpu" in said
+    assert "Traceback" not in said
+    assert [*(fleet.folder / "data" / "work" / "engines").iterdir()] == []
+
+
 def test_a_worker_may_start_before_its_broker(starter: WorkerStarter, tmp_path: Path) -> None:
     nowhere = f"amqp://guest:guest@127.0.0.1:{free_port()}/%2F"
     worker = starter.start(nowhere, tmp_path)
