@@ -26,13 +26,12 @@ from benchmarks.processes import Observer
 from benchmarks.rows import Row, at_least
 from benchmarks.runs import WORKERS, drive_run, short_candidates
 from commons.errors import DiceboxError
-from commons.messages import Individual
+from commons.messages import Individual, Run
 
 _LOCAL, _CELERY = "local", "celery"
 _ARMS = (_LOCAL, _CELERY)
 _QUICK_CANDIDATES, _QUICK_ROUNDS = 6, 1
 _EPOCHS = 10
-_CANDIDATE_S = 60.0  # epochs end them, so that both engines do the same work
 _MINUTE_S = 60.0
 _STOP_S = 20.0
 
@@ -104,8 +103,9 @@ def candidates_per_minute(individuals: Sequence[Individual]) -> float:
 
 
 def _per_minute(arm: str, options: Options, candidates: int) -> float:
+    # Epochs end the trainings, and no seconds, so that both engines do the same work.
     request = short_candidates(candidates, _EPOCHS).model_copy(
-        update={"candidate_seconds": _CANDIDATE_S, "seconds": candidates * _CANDIDATE_S}
+        update={"candidate_seconds": None, "seconds": None}
     )
     houses = options.work / "houses"
     with ExitStack() as stack:
@@ -113,7 +113,12 @@ def _per_minute(arm: str, options: Options, candidates: int) -> float:
         running, client = stack.enter_context(fresh_dicebox(houses, settings))
         freeze_dataset(client, request.dataset, options.datasets, options.work)
         observer = stack.enter_context(Observer(running.pid))
-        run = drive_run(client, request, observer, lambda _: None)
+
+        def stop_after_the_search(run: Run) -> None:
+            if run.progress.evaluated + run.progress.failed >= candidates:
+                client.evolution.stop(run.id)
+
+        run = drive_run(client, request, observer, stop_after_the_search)
         return candidates_per_minute(client.evolution.individuals(run.id))
 
 
