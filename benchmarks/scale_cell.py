@@ -1,8 +1,6 @@
 """One cell of the scale benchmark: a search on so many slots, or empty jobs on a real worker."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.broker import Rabbit, kill_group
+from benchmarks.broker import Rabbit
 from benchmarks.light_worker import LightWorker, LightWorkers, read_ledger
 from benchmarks.made_up import (
     DATASET,
@@ -23,6 +21,7 @@ from benchmarks.made_up import (
     PatientGallery,
 )
 from benchmarks.processes import tree
+from benchmarks.real_worker import real_worker
 from commons.adapters.celery_engine import CeleryEngine
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
@@ -85,7 +84,7 @@ def empty_jobs(rabbit: Rabbit, jobs: int, work: Path) -> dict[str, Any]:
     work.mkdir(parents=True, exist_ok=True)
     with (
         TemporaryDirectory(dir=work) as name,
-        _real_worker(rabbit, Path(name)),
+        real_worker(worker_environ(rabbit.url, Path(name), 1, "real"), Path(name) / "worker.log"),
         _engine(rabbit, Path(name), 1) as engine,
     ):
         took = []
@@ -214,26 +213,6 @@ def _engine(rabbit: Rabbit, folder: Path, slots: int) -> Iterator[Engine]:
         yield engine
     finally:
         engine.close()
-
-
-@contextmanager
-def _real_worker(rabbit: Rabbit, folder: Path) -> Iterator[None]:
-    with (folder / "worker.log").open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.worker"],
-            env={**os.environ, **worker_environ(rabbit.url, folder, 1, "real")},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_WAIT_S)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
 
 
 def _shares(slots: int) -> list[int]:

@@ -5,10 +5,7 @@ processors, in turn and more than once. What differs is who hands out the work: 
 runner's process, or Celery and RabbitMQ to two workers of one slot each on the same machine.
 """
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -17,12 +14,13 @@ from typing import Any
 
 import click
 
-from benchmarks.broker import kill_group, own_rabbit
+from benchmarks.broker import own_rabbit
 from benchmarks.cells import Cell, Measured, measure_cells
 from benchmarks.datasets import freeze_dataset
 from benchmarks.frame import Findings, Grid, Options, benchmark
 from benchmarks.installation import fresh_dicebox
 from benchmarks.processes import Observer
+from benchmarks.real_worker import real_worker
 from benchmarks.rows import Row, at_least
 from benchmarks.runs import WORKERS, drive_run, short_candidates
 from commons.errors import DiceboxError
@@ -33,7 +31,6 @@ _ARMS = (_LOCAL, _CELERY)
 _QUICK_CANDIDATES, _QUICK_ROUNDS = 6, 1
 _EPOCHS = 10
 _MINUTE_S = 60.0
-_STOP_S = 20.0
 
 
 @benchmark("trainers")
@@ -140,28 +137,8 @@ def _fleet(work: Path) -> Iterator[dict[str, str]]:
                 "DICEBOX_THREADS": "1",
                 "DICEBOX_KIND": "cpu",
             }
-            stack.enter_context(_worker({**shared, **own}, folder / f"worker-{number}.log"))
+            stack.enter_context(real_worker({**shared, **own}, folder / f"worker-{number}.log"))
         yield {**shared, "DICEBOX_ENGINE": _CELERY}
-
-
-@contextmanager
-def _worker(settings: Mapping[str, str], log: Path) -> Iterator[None]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.worker"],
-            env={**os.environ, **settings},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
-        yield
-    finally:
-        process.terminate()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            kill_group(process)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil
 
 SERVICES = ("/api/sensory/v1", "/api/evolution/v1", "/api/classification/v1")
+
+
+def is_alive(process: int) -> bool:
+    """Say whether a process runs, or could if it were let."""
+    try:
+        state: str = psutil.Process(process).status()
+    except psutil.NoSuchProcess:
+        return False
+    return state != psutil.STATUS_ZOMBIE
 
 
 def until(condition: Callable[[], object], timeout_s: float = 30.0) -> None:

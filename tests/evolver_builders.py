@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks.made_up import made_up_card
 from commons.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
 from commons.genome import Genome, genome_hash
 from commons.jobs import JobEvent, JobResult, JobSpec, WorkerInfo, result_blob, stored_result
@@ -21,7 +22,7 @@ from commons.messages import (
     RunRequest,
     Snapshot,
 )
-from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing, network_id
+from commons.network_card import NetworkCard, network_id
 from commons.ports import Blobs
 from commons.shapes import infer_shape
 from commons.training import (
@@ -139,33 +140,6 @@ def individual(number: int = 1, seed: int = 0) -> Individual:
 
 def nobody_is_dead(_runner: str) -> bool:
     return False
-
-
-def card_of(job: ExportJob) -> NetworkCard:
-    file = NetworkFile(blob="networks/x", sha256=HASH, bytes=1)
-    return NetworkCard(
-        dataset=job.dataset,
-        snapshot=job.data.snapshot,
-        categories=job.categories,
-        genome=job.genome,
-        genome_hash=genome_hash(job.genome),
-        preprocessing=Preprocessing(shape=job.data.shape, resize=job.data.resize, decoder="1"),
-        metrics=Metrics(
-            validation_accuracy=0.9,
-            validation_loss=0.1,
-            validation_images=20,
-            train_images=100,
-            parameters=1,
-            onnx_difference=0.0,
-        ),
-        weights=file,
-        keras=file,
-        onnx=file,
-        run=job.run,
-        individual=job.individual,
-        created=0.0,
-        versions={},
-    )
 
 
 @dataclass
@@ -340,7 +314,7 @@ class FakeEngine:
 
     def _good(self, spec: JobSpec, begin: float) -> tuple[float, JobResult]:
         if spec.function == EXPORT_FUNCTION:
-            card = card_of(ExportJob.model_validate(spec.arguments))
+            card = made_up_card(ExportJob.model_validate(spec.arguments), accuracy=0.9)
             value = ExportResult(card=card).model_dump(mode="json")
             return self.export_s, JobResult(id=spec.id, outcome="ok", value=value)
         if spec.function == MEASURE_FUNCTION:

@@ -25,6 +25,7 @@ from commons.adapters.clock import SystemClock
 from commons.adapters.file_blobs import FileBlobs
 from commons.fleet import DEVICES, jobs_queue
 from commons.jobs import JobResult, JobSpec, stored_result
+from tests.dicebox_processes import is_alive
 
 WAIT_S = 60.0
 HEARTBEAT_S = 1
@@ -45,15 +46,6 @@ def sleeping(job_id: str, seconds: float, **values: Any) -> JobSpec:
     """Return a job that every worker can run, light or real."""
     arguments = {"seconds": seconds}
     return JobSpec(id=job_id, function=SLEEP_FUNCTION, arguments=arguments, **values)
-
-
-def is_alive(process: int) -> bool:
-    """Say whether a process runs, or could if it were let."""
-    try:
-        state: str = psutil.Process(process).status()
-    except psutil.NoSuchProcess:
-        return False
-    return state != psutil.STATUS_ZOMBIE
 
 
 @dataclass

@@ -18,6 +18,7 @@ from commons.adapters.local_engine import LocalEngine
 from commons.errors import UnavailableError
 from commons.jobs import JobSpec
 from commons.ports import Engine
+from tests.dicebox_processes import is_alive
 from tests.engine_workers import WorkerStarter, worker_starter
 from tests.servers import Rabbit
 from tests.small_disk import mounted_disk
@@ -147,7 +148,7 @@ def test_a_running_job_is_killed_within_two_seconds(engine: Engine, name: str) -
     started = time.monotonic()
     assert engine.kill("run/1/search")
     assert future.result(WAIT_S).outcome == "cancelled"
-    eventually(lambda: not alive(process))
+    eventually(lambda: not is_alive(process))
     assert time.monotonic() - started < 2
 
 
@@ -217,7 +218,7 @@ def test_a_closed_engine_leaves_no_process_and_takes_no_job(tmp_path: Path) -> N
     engine.close()
     assert future.result(WAIT_S).outcome == "cancelled"
     assert {f.result(WAIT_S).outcome for f in waiting} == {"cancelled"}
-    assert not alive(process)
+    assert not is_alive(process)
     with pytest.raises(UnavailableError):
         engine.submit(job("double", number=1))
     engine.close()
@@ -232,7 +233,7 @@ def test_a_closed_engine_of_many_machines_leaves_no_training(
     process = process_of(celery_engine)
     celery_engine.close()
     assert {f.result(0).outcome for f in (future, *waiting)} == {"cancelled"}
-    eventually(lambda: not alive(process))
+    eventually(lambda: not is_alive(process))
     assert [*FileBlobs(tmp_path / "blobs").names("results/")] == []
     with pytest.raises(UnavailableError):
         celery_engine.submit(job("double", number=1))
@@ -311,18 +312,10 @@ def test_workers_end_with_an_engine_that_is_killed(tmp_path: Path) -> None:
     progress = eventually(lambda: [*tmp_path.glob("engines/*/worker-1.jsonl")])[0]
     eventually(progress.read_text)
     worker = int(progress.read_text().split('"process": ')[1].split("}")[0])
-    assert alive(worker)
+    assert is_alive(worker)
     parent.kill()
     parent.wait()
-    eventually(lambda: not alive(worker))
-
-
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").split(")")[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    eventually(lambda: not is_alive(worker))
 
 
 def test_an_engine_clears_up_after_one_that_was_killed(tmp_path: Path) -> None:

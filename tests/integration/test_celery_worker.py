@@ -37,6 +37,7 @@ from commons.fleet import (
     running_queue,
 )
 from commons.jobs import JobResult, JobSpec, result_blob, stored_result
+from tests.dicebox_processes import is_alive
 from tests.engine_workers import WAIT_S, WorkerProcess, WorkerStarter, eventually, worker_starter
 from tests.servers import Rabbit, free_port, started_rabbit
 
@@ -129,14 +130,6 @@ def fleet(rabbit: Rabbit, starter: WorkerStarter, tmp_path: Path) -> Iterator[Fl
     starter.end_all()
     link.stop_listening(fleet.replies)
     link.close()
-
-
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").split(")")[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 def test_a_job_is_trained_and_told_by_a_process_of_its_own(fleet: Fleet) -> None:
@@ -277,7 +270,7 @@ def test_a_running_job_is_stopped_within_two_seconds(fleet: Fleet) -> None:
     began = time.monotonic()
     assert fleet.link.tell(running_queue(job), Stop(job=job))
     assert fleet.result(job).outcome == "cancelled"
-    eventually(lambda: not alive(process))
+    eventually(lambda: not is_alive(process))
     assert time.monotonic() - began < 2.0
 
 
@@ -306,7 +299,7 @@ def test_sigterm_lets_a_training_end_and_gives_back_what_does_not(fleet: Fleet) 
     assert fleet.result(short).outcome == "ok"
     worker.wait()
     assert time.monotonic() - began < 6.0
-    assert not any(alive(process) for process in processes)
+    assert not any(is_alive(process) for process in processes)
     assert stored_result(FileBlobs(fleet.folder / "blobs"), long) is None
     eventually(lambda: fleet.waiting() == 2)
     # What was given back is trained by the next, as if nothing had been.
@@ -334,7 +327,7 @@ def test_no_child_outlives_a_parent_that_is_killed_and_its_job_runs_again(
     fleet.start(DICEBOX_SLOTS="1")
     began = time.monotonic()
     worker.send(signal.SIGKILL)
-    eventually(lambda: not alive(child), 2.0)
+    eventually(lambda: not is_alive(child), 2.0)
     eventually(lambda: len([word for word in fleet.of(Started) if word.job == job]) == 2)
     seconds = time.monotonic() - began
     tell(f"{seconds:.1f} s from kill -9 of a worker to the next start of its job")
@@ -365,7 +358,7 @@ def test_a_broker_that_restarts_ends_no_training_and_no_prefetch_grows(
         assert fleet.result(short).outcome == "ok"
         # Its slot takes the messages of both trainings, which came again, and then one more.
         eventually(lambda: any(word.job in more for word in fleet.of(Started)))
-        assert alive(processes[1])
+        assert is_alive(processes[1])
         begun = {word.job for word in fleet.of(Started) if word.job in more}
         assert len(begun) == 1
         assert fleet.waiting() == 3

@@ -21,12 +21,12 @@ from commons.fleet import jobs_queue
 from commons.jobs import JobResult, JobSpec
 from commons.ports import Engine
 from tests.cut_network import laid_wire
+from tests.dicebox_processes import is_alive
 from tests.fleet import (
     HEARTBEAT_S,
     WAIT_S,
     Fleet,
     eventually,
-    is_alive,
     sleeping,
     started_light_workers,
 )

@@ -13,8 +13,9 @@ import pytest
 from benchmarks.light_worker import LightWorkers
 from commons.errors import ConflictError
 from commons.fleet import jobs_queue
+from tests.dicebox_processes import is_alive
 from tests.evolver_builders import queued_run
-from tests.fleet import WAIT_S, Fleet, eventually, is_alive, started_light_workers
+from tests.fleet import WAIT_S, Fleet, eventually, started_light_workers
 from tests.quick_runner import tables
 from tests.servers import Rabbit, started_rabbit
 from tests.unit.test_evolver_resume import SAME, comparable

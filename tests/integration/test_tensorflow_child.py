@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.dicebox_processes import is_alive
+
 pytestmark = pytest.mark.integration
 
 PARENT = """
@@ -19,14 +21,6 @@ child.wait()
 """
 
 
-def alive(process: int) -> bool:
-    try:
-        state = Path(f"/proc/{process}/stat").read_text(encoding="ascii").split(")")[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
 def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     # Without a writer it would read its request for ever.
     os.mkfifo(tmp_path / "request.json")
@@ -35,11 +29,11 @@ def test_it_ends_with_its_parent(tmp_path: Path) -> None:
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
-    assert alive(child)
+    assert is_alive(child)
     parent.kill()
     parent.wait()
     parent.stdout.close()
     deadline = time.monotonic() + 20.0
-    while alive(child):
+    while is_alive(child):
         assert time.monotonic() < deadline
         time.sleep(0.02)
