@@ -150,6 +150,21 @@ class Fleet:
                 return 0
             return int(declared.method.message_count)
 
+    def dead_letters(self) -> list[str]:
+        """Take the dead letters and return what each of them is and why it is there."""
+        letters = []
+        with _channel(self.rabbit.url) as channel:
+            while True:
+                method, properties, body = channel.basic_get(jobs_queue("cpu") + ".dead", True)
+                if method is None:
+                    return letters
+                letters.append(f"{properties.headers}: {body[:300]!r}")
+
+    def log(self) -> str:
+        """Return what the workers said."""
+        file = self.folder / "workers.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
     def publish(self, body: bytes, **properties: Any) -> None:
         """Put a message into the queue of jobs as nobody here would."""
         with _channel(self.rabbit.url) as channel:
@@ -178,7 +193,7 @@ class Fleet:
         if outcome is not None:
             assert {result.outcome for result in results.values()} == {outcome}
         eventually(lambda: self.messages(jobs_queue("cpu")) == 0)
-        assert self.messages(jobs_queue("cpu") + ".dead") == dead
+        assert self.messages(jobs_queue("cpu") + ".dead") == dead, self.dead_letters()
         eventually(lambda: not self.orphans())
         begun = self.starts()
         again = sum(count - 1 for count in begun.values())

@@ -6,13 +6,14 @@ many times.
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.adapters.file_blobs import FileBlobs
+from commons.ports import Engine
 from evolver.adapters.journal_table import SqlJournal
 from evolver.adapters.lease import renewed
 from evolver.adapters.run_table import SqlRuns
@@ -40,23 +41,23 @@ def tables(folder: Path) -> tuple[SqlRuns, SqlJournal]:
     return SqlRuns(database, SystemClock()), SqlJournal(database)
 
 
-def main(folder: Path, name: str) -> None:
+def drive_one(
+    folder: Path,
+    name: str,
+    clock: SystemClock,
+    open_engine: Callable[[int], AbstractContextManager[Engine]],
+    *,
+    fleet: bool = False,
+) -> None:
+    """Take up what was interrupted, say so, and drive one run to its end."""
     ledger, journal = tables(folder)
-    clock, blobs = TickingClock(), FileBlobs(folder / "blobs")
     locks = RunnerLocks(folder / "runners")
     locks.hold(name)
-
-    @contextmanager
-    def open_engine(workers: int) -> Iterator[FakeEngine]:
-        yield FakeEngine(
-            clock, blobs, workers, start_s=0.0, overhead_s=0.002, export_s=0.05, epoch_s=0.005
-        )
-
     runner = Runner(
         name=name,
         ledger=ledger,
         journal=journal,
-        blobs=blobs,
+        blobs=FileBlobs(folder / "blobs"),
         sensory=FakeSensory(),
         gallery=FakeGallery(),
         open_engine=open_engine,
@@ -67,13 +68,26 @@ def main(folder: Path, name: str) -> None:
         versions={},
         is_dead=locks.is_dead,
         holding=lambda run: renewed(lambda: ledger.renew(run, name)),
+        fleet=fleet,
     )
     runner.recover()
     for run in ledger.newest(10):
-        if run.state == "interrupted":
+        if run.state == "interrupted" or (fleet and run.state == "failed"):
             ledger.resume(run.id, locks.is_dead)
     print("ready", flush=True)
     runner.run_next()
+
+
+def main(folder: Path, name: str) -> None:
+    clock, blobs = TickingClock(), FileBlobs(folder / "blobs")
+
+    @contextmanager
+    def open_engine(workers: int) -> Iterator[FakeEngine]:
+        yield FakeEngine(
+            clock, blobs, workers, start_s=0.0, overhead_s=0.002, export_s=0.05, epoch_s=0.005
+        )
+
+    drive_one(folder, name, clock, open_engine)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from commons.ports import Blobs, Clock, Engine
 
 Verdict = Literal["ack", "requeue"]
 _STEP_S = 0.25
+_SURE_S = 1.0  # a broker hands out the job of a holder that died before it forgets the holder
 _RECONNECTING_S = 5.0  # who lost the broker with us may need so long to come back
 _STORE_FOR_S = 120.0
 _KILL_S = 3.0
@@ -219,7 +220,7 @@ class JobDesk:
         began = self._clock.monotonic()
         while not self.table.draining and current():
             try:
-                if self._link.tell(running_queue(job), TellToo(job=job, reply_to=reply_to)):
+                if self._is_surely_held(job, reply_to):
                     return True
                 if self._clock.monotonic() >= max(began, self._connected_at) + self._grace_s:
                     break
@@ -227,6 +228,18 @@ class JobDesk:
                 pass
             self._clock.sleep(min(_STEP_S, self._grace_s))
         return self._answered(job, [reply_to])
+
+    def _is_surely_held(self, job: str, reply_to: str) -> bool:
+        """Say whether a job trains somewhere, now and a moment later; its holder is told to tell.
+
+        Raises:
+            UnavailableError: Nobody can say.
+        """
+        word = TellToo(job=job, reply_to=reply_to)
+        if not self._link.tell(running_queue(job), word):
+            return False
+        self._clock.sleep(min(_SURE_S, self._grace_s))
+        return self._link.tell(running_queue(job), word)
 
     def _lost(self, job: str, reply_to: str, starts: int) -> Verdict:
         reason = f"{starts} workers ended or lost their broker while they had it"

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -40,25 +41,33 @@ Tell = Callable[[str], None]
 Moment = Callable[[], None]
 
 
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Rabbit]:
-    """Give a broker that no other test uses: it is killed, and started with other settings."""
-    with started_rabbit() as rabbit:
-        yield rabbit
-
-
-@pytest.fixture(scope="module")
-def light() -> Iterator[tuple[LightWorkers, str]]:
-    with started_light_workers() as workers:
-        yield workers
+@pytest.fixture
+def fleet(broker: Rabbit, light: tuple[LightWorkers, str], tmp_path: Path) -> Iterator[Fleet]:
+    with _fleet(broker, light, tmp_path) as fleet:
+        yield fleet
 
 
 @pytest.fixture
-def fleet(broker: Rabbit, light: tuple[LightWorkers, str], tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(broker, tmp_path, *light)
+def hurried_fleet(light: tuple[LightWorkers, str], tmp_path: Path) -> Iterator[Fleet]:
+    """Give a fleet whose broker has little patience with a message that is not acknowledged."""
+    advanced = "[{rabbit, [{channel_tick_interval, 500}]}]."
+    with (
+        started_rabbit("consumer_timeout = 2000", advanced) as broker,
+        _fleet(broker, light, tmp_path) as fleet,
+    ):
+        yield fleet
+
+
+@contextmanager
+def _fleet(broker: Rabbit, light: tuple[LightWorkers, str], folder: Path) -> Iterator[Fleet]:
+    fleet = Fleet(broker, folder, *light)
     fleet.purge()
-    yield fleet
-    fleet.stop()
+    try:
+        yield fleet
+    finally:
+        fleet.stop()
+        # pytest shows it where a test failed.
+        print(fleet.log())
 
 
 @pytest.fixture(autouse=True, params=range(TIMES))
@@ -292,12 +301,10 @@ def test_jobs_of_an_engine_that_has_closed_are_not_trained(fleet: Fleet, tell: T
         tell(counts)
 
 
-def test_a_job_that_outlives_the_consumer_timeout_is_trained_once(fleet: Fleet, tell: Tell) -> None:
-    """This one comes last: from here on the module's broker has little patience."""
-    fleet.rabbit.kill()
-    fleet.rabbit.settings = "consumer_timeout = 2000"
-    fleet.rabbit.advanced = "[{rabbit, [{channel_tick_interval, 500}]}]."
-    fleet.rabbit.start()
+def test_a_job_that_outlives_the_consumer_timeout_is_trained_once(
+    hurried_fleet: Fleet, tell: Tell
+) -> None:
+    fleet = hurried_fleet
     fleet.start(1)
     with fleet.engine() as engine:
         eventually(lambda: engine.capacity() == 1)

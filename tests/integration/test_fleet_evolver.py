@@ -15,26 +15,14 @@ from commons.errors import ConflictError
 from commons.fleet import jobs_queue
 from tests.dicebox_processes import is_alive
 from tests.evolver_builders import queued_run
-from tests.fleet import WAIT_S, Fleet, eventually, started_light_workers
+from tests.fleet import WAIT_S, Fleet, eventually
 from tests.quick_runner import tables
-from tests.servers import Rabbit, started_rabbit
+from tests.servers import Rabbit
 from tests.unit.test_evolver_resume import SAME, comparable
 
 pytestmark = pytest.mark.integration
 KILLS = 20 if os.environ.get("DICEBOX_CAMPAIGN") == "full" else 3
 MANY = {**SAME, "evaluations": 30, "population": 8}
-
-
-@pytest.fixture(scope="module")
-def broker() -> Iterator[Rabbit]:
-    with started_rabbit() as rabbit:
-        yield rabbit
-
-
-@pytest.fixture(scope="module")
-def light() -> Iterator[tuple[LightWorkers, str]]:
-    with started_light_workers() as workers:
-        yield workers
 
 
 @pytest.fixture

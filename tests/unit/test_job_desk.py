@@ -246,11 +246,21 @@ def test_a_redelivered_job_waits_for_whoever_reconnects(house: House) -> None:
     timer.start()
     assert house.hand_in(redelivered=True).result(WAIT_S) == "ack"
     timer.join()
-    assert elsewhere == [TellToo(job=SPEC.id, reply_to=REPLIES)]
+    assert elsewhere == [TellToo(job=SPEC.id, reply_to=REPLIES)] * 2
     assert house.engine.submitted == []
 
 
 def test_a_redelivered_job_that_nobody_has_is_run(house: House) -> None:
+    verdict = house.begun(redelivered=True)
+    house.engine.end()
+    assert verdict.result(WAIT_S) == "ack"
+
+
+def test_a_job_whose_holder_the_broker_has_not_forgotten_yet_is_run(house: House) -> None:
+    def dies(_word: Word) -> None:
+        house.broker.let_go(SPEC.id)
+
+    house.broker.held[running_queue(SPEC.id)] = dies
     verdict = house.begun(redelivered=True)
     house.engine.end()
     assert verdict.result(WAIT_S) == "ack"
