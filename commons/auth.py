@@ -12,12 +12,12 @@ import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from commons.errors import InvalidInputError
+from commons.settings import secret_text
 
 Scope = Literal[
     "sensory:read",
@@ -213,7 +213,7 @@ def key_from_env(environ: Mapping[str, str]) -> str | None:
     """Return the key in `DICEBOX_KEY`, or in the file that `DICEBOX_KEY_FILE` names.
 
     Raises:
-        InvalidInputError: The file cannot be read.
+        InvalidInputError: The file cannot be read, or is empty.
     """
     if environ.get("DICEBOX_KEY"):
         return environ["DICEBOX_KEY"].strip()
@@ -221,11 +221,13 @@ def key_from_env(environ: Mapping[str, str]) -> str | None:
     if not file:
         return None
     try:
-        return Path(file).read_text(encoding="utf-8").strip()
+        return secret_text(file)
     except OSError as error:
         raise InvalidInputError(
             f"DICEBOX_KEY_FILE: cannot read {file}: {error.strerror}", kind="invalid-settings"
         ) from error
+    except ValueError as error:
+        raise InvalidInputError(f"DICEBOX_KEY_FILE: {error}", kind="invalid-settings") from error
 
 
 def authorization(key: str | None) -> dict[str, str]:

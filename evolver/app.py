@@ -41,8 +41,6 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("evolve",), write=("evolve",))
 # Freezing a large dataset packs all of its images before it answers.
 _HTTP_TIMEOUT_S = 600.0
-# As images of brokers, and what runs beside them, call it.
-_BARE = ("BROKER_URL", "BROKER_URL_FILE")
 # More than one machine has; a fleet has as many slots as it has.
 _MOST_SLOTS = 100_000
 
@@ -111,9 +109,7 @@ def settings_of(environ: Mapping[str, str]) -> Settings:
         InvalidInputError: One message that lists every fault.
     """
     if environ.get("DICEBOX_ENGINE") == "celery":
-        bare = {f"DICEBOX_{name}": environ[name] for name in _BARE if name in environ}
-        if not bare.keys() & environ.keys():
-            environ = {**bare, **environ}
+        environ = commons.settings.with_bare_names(environ, ("broker_url",))
     return commons.settings.settings_from_env(Settings, environ)
 
 

@@ -116,15 +116,7 @@ def main() -> None:
 
 def with_bare_names(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment in which settings by their bare names have their long names too."""
-    found = dict(environ)
-    for field in Settings.model_fields:
-        bare, long = field.upper(), _PREFIX + field.upper()
-        if long in environ or f"{long}_FILE" in environ:
-            continue
-        for end in ("", "_FILE"):
-            if bare + end in environ:
-                found[long + end] = environ[bare + end]
-    return found
+    return commons.settings.with_bare_names(environ, Settings.model_fields, _PREFIX)
 
 
 def worker_name() -> str:

@@ -109,6 +109,9 @@ def test_the_key_comes_from_the_environment_or_a_file(tmp_path: Path) -> None:
     assert key_from_env({"DICEBOX_KEY": "own", "DICEBOX_KEY_FILE": str(file)}) == "own"
     with pytest.raises(InvalidInputError, match="DICEBOX_KEY_FILE"):
         key_from_env({"DICEBOX_KEY_FILE": str(tmp_path / "none")})
+    file.write_text("\n")
+    with pytest.raises(InvalidInputError, match=r"DICEBOX_KEY_FILE: .* is empty"):
+        key_from_env({"DICEBOX_KEY_FILE": str(file)})
 
 
 def test_a_wrong_setting_that_may_be_secret_is_not_repeated() -> None:
