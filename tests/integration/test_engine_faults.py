@@ -34,7 +34,7 @@ from tests.fleet import (
 from tests.servers import Rabbit, started_rabbit
 
 pytestmark = pytest.mark.integration
-TIMES = 20 if os.environ.get("DICEBOX_CAMPAIGN") == "full" else 1
+TIMES = 5 if os.environ.get("DICEBOX_CAMPAIGN") == "full" else 1
 AGAIN_S = 5.0
 KILLED_S = 2.0
 Tell = Callable[[str], None]

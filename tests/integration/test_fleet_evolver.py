@@ -21,8 +21,10 @@ from tests.servers import Rabbit
 from tests.unit.test_evolver_resume import SAME, comparable
 
 pytestmark = pytest.mark.integration
-KILLS = 20 if os.environ.get("DICEBOX_CAMPAIGN") == "full" else 3
-MANY = {**SAME, "evaluations": 30, "population": 8}
+FULL = os.environ.get("DICEBOX_CAMPAIGN") == "full"
+KILLS = 20 if FULL else 3
+# Enough that the last kill finds something to do.
+MANY = {**SAME, "evaluations": 200 if FULL else 30, "population": 8}
 
 
 @pytest.fixture
@@ -97,6 +99,7 @@ def test_a_run_ends_with_the_same_journal_whatever_is_killed(
         fleet.stop()
         assert not fleet.orphans()
     assert journals[0] == journals[1]
+    assert killed["evolver"] == KILLS
     assert min(killed.values()) >= 1
 
 
