@@ -7,27 +7,24 @@ that can be known. Nothing here knows the broker: what comes in and what goes ou
 
 import logging
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
 from commons.adapters.desk_table import DeskTable, End, Training
+from commons.adapters.platform_faults import PlatformFaults
+from commons.adapters.result_store import keep_result
 from commons.adapters.worker_presence import JobReports
 from commons.errors import DiceboxError, TooLargeError, UnavailableError
 from commons.fleet import Ended, Started, Stop, TellToo, Word, running_queue
-from commons.jobs import JobResult, JobSpec, result_blob, stored_result
+from commons.jobs import JobResult, JobSpec, stored_result
 from commons.ports import Blobs, Clock, Engine
 
 Verdict = Literal["ack", "requeue"]
 _STEP_S = 0.25
 _SURE_S = 1.0  # a broker hands out the job of a holder that died before it forgets the holder
 _RECONNECTING_S = 5.0  # who lost the broker with us may need so long to come back
-_STORE_FOR_S = 120.0
 _KILL_S = 3.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0
-_MOST_FAULTS = 3
-_REMEMBERED_FAULTS = 1000
 _LOG = logging.getLogger(__name__)
 
 
@@ -79,7 +76,7 @@ class JobDesk:
         *,
         name: str,
         grace_s: float = 2.5,
-        pause_s: float = _FIRST_PAUSE_S,
+        pause_s: float = 5.0,
         most_starts: int = 10,
         observe: Callable[[JobResult, float], None] = lambda _result, _waited_s: None,
     ) -> None:
@@ -89,15 +86,13 @@ class JobDesk:
         self._clock = clock
         self._name = name
         self._grace_s = grace_s
-        self._pause_s = pause_s
         self._most_starts = most_starts
         self._observe = observe
         self.table = DeskTable(engine.capacity(), clock)
         self.reports = JobReports(engine, link, self.table, name)
         self._lock = threading.Lock()
         self._inside = 0
-        self._faults: Counter[str] = Counter()
-        self._faults_in_a_row = 0
+        self._faults = PlatformFaults(pause_s)
         self._connections = 0
         self._connected_at = clock.monotonic()
         self._hurrying = False
@@ -312,56 +307,36 @@ class JobDesk:
         if result.outcome == "cancelled" and training.end != "stopped":
             return "ack" if training.end == "unwanted" else "requeue"
         if result.platform or result.outcome == "lost":
-            if not self._is_blamed(result.id):
+            if not self._faults.blame(result.id):
                 return "requeue"
             result = result.model_copy(update={"platform": False})
         else:
-            self._faults_in_a_row = 0
+            self._faults.over()
         kept = self._kept(result, training)
         if kept is None:
             return "requeue"
-        self._faults.pop(kept.id, None)
+        self._faults.forget(kept.id)
         self.table.count(kept)
         self._observe(kept, training.waited_s)
         self.reports.forward()
         self._tell_all(self.table.leave(training), Ended(result=kept))
         return "ack"
 
-    def _is_blamed(self, job: str) -> bool:
-        """Count a fault of the platform; say whether it looks like the job's own by now."""
-        with self._lock:
-            self._faults[job] += 1
-            if len(self._faults) > _REMEMBERED_FAULTS:
-                del self._faults[next(iter(self._faults))]
-            return self._faults[job] >= _MOST_FAULTS
-
     def _pause(self, reason: str) -> Verdict:
         """Keep this slot from the next job for a while: it would fare no better."""
         self.table.fail(reason)
-        with self._lock:
-            seconds = min(_LONGEST_PAUSE_S, self._pause_s * 2**self._faults_in_a_row)
-            self._faults_in_a_row = min(self._faults_in_a_row + 1, 10)
-        self._wait(seconds, lambda: self.table.draining)
+        self._wait(self._faults.rest_s(), lambda: self.table.draining)
         return "requeue"
 
     def _kept(self, result: JobResult, training: Training | None = None) -> JobResult | None:
         """Return what the blobs hold of a job in the end; nothing where they take nothing."""
-        until, delay_s = self._clock.monotonic() + _STORE_FOR_S, 0.1
-        while training is None or training.end != "fenced":
-            try:
-                known = stored_result(self._blobs, result.id)
-                if known is None and not self._blobs.put(
-                    result_blob(result.id), result.model_dump_json().encode()
-                ):
-                    known = stored_result(self._blobs, result.id)
-                return known or result
-            except DiceboxError as error:
-                _LOG.warning("%s: cannot store what %s gave: %s", self._name, result.id, error)
-                if self.table.draining or self._clock.monotonic() > until:
-                    break
-            self._clock.sleep(delay_s)
-            delay_s = min(2 * delay_s, 5.0)
-        return None
+        return keep_result(
+            self._blobs,
+            self._clock,
+            result,
+            wanted=lambda: training is None or training.end != "fenced",
+            patient=lambda: not self.table.draining,
+        )
 
     def _start_of(self, training: Training) -> Started:
         return Started(
