@@ -2,17 +2,9 @@
 
 import http.client
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -22,13 +14,10 @@ from werkzeug.serving import make_server
 from classification_service.app import Settings as ClassificationSettings
 from sensory_service.app import Settings, create_app
 from tests.builders import png_bytes
-from tests.servers import missing_program
+from tests.nginx_site import ROOT, SCRIPTS, SERVICES, Site, raw_status, started_nginx, started_site
 
 pytestmark = pytest.mark.integration
 
-ROOT = Path(__file__).parents[2]
-NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-SERVICES = ("sensory_service", "classification_service", "evolver")
 ROUTES = {
     "/api/sensory/v1/datasets": "sensory_service",
     "/api/sensory/v1/healthz": "sensory_service",
@@ -44,102 +33,10 @@ ROUTES = {
 }
 
 
-class Echo(BaseHTTPRequestHandler):
-    """Answers with its service's name and with what it was asked."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        reply = {
-            "service": self.server.service,
-            "path": self.path,
-            "headers": dict(self.headers),
-            "bytes": len(body),
-        }
-        data = json.dumps(reply).encode()
-        self.send_response(409 if "conflict" in self.path else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-Content-Type-Options", "nosniff")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    do_POST = do_PUT = do_GET  # noqa: N815 - the names are the standard library's
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running nginx; `stubs` are the services behind it."""
-
-    port: int
-    http: httpx.Client
-    stubs: dict[str, ThreadingHTTPServer]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _start_stub(service: str) -> ThreadingHTTPServer:
-    stub = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    stub.service = service
-    threading.Thread(target=stub.serve_forever, args=(0.05,), daemon=True).start()
-    return stub
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10.0
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.02)
-    pytest.fail(f"nginx does not listen on {port} (exit code {process.poll()})")
-
-
-@contextmanager
-def _started_nginx(folder: Path, services: dict[str, int]) -> Iterator[int]:
-    """Start nginx with our configuration in front of services by their ports; give its port."""
-    if NGINX is None:
-        missing_program("nginx")
-    port = _free_port()
-    shutil.copy(ROOT / "nginx" / "nginx.conf", folder)
-    settings = [f"set ${name} 127.0.0.1:{of_service};" for name, of_service in services.items()]
-    settings += [f"listen 127.0.0.1:{port};", f"set $web_client {ROOT / 'web_client'};"]
-    (folder / "site.conf").write_text("\n".join(settings))
-    # Started by root, workers would become nobody, who may not read the test's folders.
-    user = " user root;" if os.geteuid() == 0 else ""
-    process = subprocess.Popen(
-        [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", f"daemon off;{user}"]
-    )
-    try:
-        _wait_for(port, process)
-        yield port
-    finally:
-        process.terminate()
-        process.wait(10.0)
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    stubs = {service: _start_stub(service) for service in SERVICES}
-    ports = {service: stub.server_port for service, stub in stubs.items()}
-    try:
-        with (
-            _started_nginx(tmp_path_factory.mktemp("nginx"), ports) as port,
-            httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
-        ):
-            yield Site(port, client, stubs)
-    finally:
-        for stub in stubs.values():
-            stub.shutdown()
-            stub.server_close()
+    with started_site(tmp_path_factory.mktemp("nginx")) as site:
+        yield site
 
 
 @pytest.fixture
@@ -150,13 +47,10 @@ def real(tmp_path: Path) -> Iterator[httpx.Client]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     folder = tmp_path / "nginx"
     folder.mkdir()
-    ports = dict.fromkeys(SERVICES, server.server_port)
+    places = dict.fromkeys(SERVICES, f"127.0.0.1:{server.server_port}")
     try:
-        with (
-            _started_nginx(folder, ports) as port,
-            httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
-        ):
-            yield client
+        with started_nginx(folder, places) as site:
+            yield site.http
     finally:
         server.shutdown()
         server.server_close()
@@ -196,22 +90,12 @@ def test_a_client_beyond_this_machine_cannot_pass_for_one_of_it(real: httpx.Clie
 
 
 def test_the_stack_finds_each_service_at_its_own_port() -> None:
-    text = (ROOT / "nginx" / "site.conf").read_text(encoding="utf-8")
-    ports = dict(re.findall(r"set \$(\w+) +\1:(\d+);", text))
+    text = (SCRIPTS / "render").read_text(encoding="utf-8")
+    places = re.findall(r"^setting \w+ (\w+):(\d+) ", text, re.MULTILINE)
+    ports = {service: port for service, port in places if service in SERVICES}
     assert set(ports) == set(SERVICES)
     assert int(ports["sensory_service"]) == Settings().port
     assert int(ports["classification_service"]) == ClassificationSettings(data=ROOT).port
-
-
-def raw_status(site: Site, path: str) -> int:
-    """Return the status of a path sent byte by byte as it is; httpx would tidy it up."""
-    connection = http.client.HTTPConnection("127.0.0.1", site.port)
-    try:
-        connection.putrequest("GET", path)
-        connection.endheaders()
-        return connection.getresponse().status
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize(("path", "service"), ROUTES.items())
@@ -279,6 +163,7 @@ def test_every_answer_has_the_security_headers_once_and_no_version(site):
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["Server"] == "nginx"
+        assert "Strict-Transport-Security" not in headers
     assert "Content-Security-Policy" not in site.http.get("/api/sensory/v1/swagger").headers
 
 
@@ -340,12 +225,20 @@ def test_nginx_itself_says_that_it_lives(site):
     assert site.http.get("/healthz").text == "alive\n"
 
 
+def test_how_busy_it_is_nginx_tells_whoever_is_inside(site):
+    assert "Active connections" in site.http.get("/nginx_status").text
+    elsewhere = httpx.HTTPTransport(local_address="127.0.0.9")
+    with httpx.Client(base_url=site.url, transport=elsewhere) as client:
+        assert client.get("/nginx_status").status_code == 404
+        assert client.get("/healthz").status_code == 200
+
+
 # Last: the stub does not come back.
 def test_a_service_that_is_away_is_a_problem_that_says_try_again(site):
-    site.stubs["evolver"].shutdown()
-    site.stubs["evolver"].server_close()
+    site.stubs["evolver"].close()
     reply = site.http.get("/api/evolution/v1/runs")
     assert reply.status_code == 503
     assert reply.headers["Retry-After"] == "1"
     assert reply.json()["type"] == "unavailable"
+    assert reply.headers["X-Frame-Options"] == "DENY"
     assert site.http.get("/api/sensory/v1/datasets").status_code == 200
