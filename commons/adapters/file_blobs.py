@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Protocol
 
 from commons.adapters.blob_name import checked_blob_name
+from commons.adapters.shared_folder import SharedFolder
 from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
 _TEMPORARY = ".temporary"  # starts with a dot, so no blob can be named like it
 _THREADS = 8  # syncs of one `put_many` that wait for the disk at once
 _A_THREAD = 4  # fewer syncs than this are done sooner than a thread starts
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_PROBE = bytes(4096)
 
 
 class Files(Protocol):
@@ -98,13 +101,27 @@ class FileBlobs:
         root: The folder.
         files: How files are written; a test hands in a disk that forgets what was not synced.
         threads: How many files are synced at once; 1 keeps all steps in one order.
+        sentinel: Name of a file in the root without which nothing is put, nor said not to be
+            there: it shows that a shared folder is mounted.
     """
 
-    def __init__(self, root: Path, files: Files | None = None, threads: int = _THREADS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: Files | None = None,
+        threads: int = _THREADS,
+        sentinel: str | None = None,
+    ) -> None:
         self._root = root
         self._files = LocalFiles() if files is None else files
         self._threads = threads
+        self._shared = SharedFolder(root, sentinel)
         self._durable_folders: set[str] = set()
+
+    @property
+    def root(self) -> Path:
+        """The folder; it may not be there yet."""
+        return self._root
 
     def put(self, name: str, data: bytes) -> bool:
         """Store bytes durably and say whether they are new."""
@@ -118,6 +135,7 @@ class FileBlobs:
         """
         paths = [self._path(name) for name, _ in blobs]
         what = blobs[0][0] if len(blobs) == 1 else f"{len(blobs)} blobs"
+        self._shared.check()
         with _translated(what):
             folders = {path.parent for path in paths}
             new = self._make_folders(folders)
@@ -131,14 +149,17 @@ class FileBlobs:
     def get(self, name: str) -> bytes:
         """Return the bytes."""
         path = self._path(name)
-        with _translated(name):
+        with self._looking_for(name):
             return path.read_bytes()
 
     def exists(self, name: str) -> bool:
         """Say whether a blob has this name."""
         path = self._path(name)
         with _translated(name):
-            return path.is_file()
+            if path.is_file():
+                return True
+        self._shared.check()
+        return False
 
     def delete(self, name: str) -> bool:
         """Remove a blob for good and say whether it was there."""
@@ -147,24 +168,26 @@ class FileBlobs:
             try:
                 path.unlink()
             except FileNotFoundError:
+                self._shared.check()
                 return False
             self._files.sync_folder(path.parent)
             return True
 
     def names(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, in no order."""
+        self._shared.check()
         start = self._root / prefix.rpartition("/")[0]
         for folder, folders, files in os.walk(start):
             folders[:] = [name for name in folders if not name.startswith(".")]
             for file in files:
                 name = (Path(folder) / file).relative_to(self._root).as_posix()
-                if name.startswith(prefix):
+                if name.startswith(prefix) and not file.startswith("."):
                     yield name
 
     def stored_at(self, name: str) -> float:
         """Return when a blob was stored, in unix seconds."""
         path = self._path(name)
-        with _translated(name):
+        with self._looking_for(name):
             return path.stat().st_mtime
 
     def leftovers(self, older_than_s: float) -> Iterator[str]:
@@ -174,6 +197,29 @@ class FileBlobs:
             with suppress(FileNotFoundError):
                 if time.time() - file.stat().st_mtime >= older_than_s:
                     yield f"{_TEMPORARY}/{file.name}"
+
+    def probe(self) -> None:
+        """Write a file as a put does, and remove it.
+
+        Raises:
+            StorageFullError: No space is left.
+            UnavailableError: The folder is not mounted, or cannot be written.
+        """
+        self._shared.check()
+        file = self._root / _TEMPORARY / uuid.uuid4().hex
+        try:
+            self._files.make_folder(file.parent)
+            try:
+                self._files.write(file, _PROBE)
+                self._files.sync_file(file)
+            finally:
+                self._files.unlink(file)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFullError(f"no space is left in {self._root}") from error
+            if error.errno == errno.EROFS:
+                raise UnavailableError(f"{self._root} is read-only") from error
+            raise UnavailableError(f"{self._root} cannot be written: {error.strerror}") from error
 
     def _create(self, paths: Sequence[Path], datas: Sequence[bytes]) -> list[bool]:
         """Give whole files these names, unless they are taken; say of each whether it was free."""
@@ -207,6 +253,16 @@ class FileBlobs:
             for _ in pool.map(do, paths):
                 pass
 
+    @contextmanager
+    def _looking_for(self, name: str) -> Iterator[None]:
+        """Translate errors; nothing is said to be missing where all is."""
+        try:
+            with _translated(name):
+                yield
+        except NotFoundError:
+            self._shared.check()
+            raise
+
     def _path(self, name: str) -> Path:
         return self._root / checked_blob_name(name)
 
@@ -234,7 +290,7 @@ def _translated(name: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no blob named {name}") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise StorageFullError(f"no space is left to store {name}") from error
         raise UnavailableError(f"the storage failed at {name}: {error}") from error
 

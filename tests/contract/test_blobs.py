@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from commons.adapters.blobs import open_blobs
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.s3_blobs import S3Blobs
+from commons.adapters.shared_folder import SENTINEL, prepare
 from commons.errors import InvalidInputError, NotFoundError, StorageFullError, UnavailableError
 from commons.ports import Blobs
 from tests.sensory_house import MemoryBlobs
@@ -20,6 +21,16 @@ from tests.small_disk import mounted_disk
 
 def folder_blobs(request: pytest.FixtureRequest) -> Blobs:
     return open_blobs(str(request.getfixturevalue("tmp_path") / "blobs"))
+
+
+def shared_blobs(request: pytest.FixtureRequest) -> Blobs:
+    folder = request.getfixturevalue("tmp_path") / "a shared folder"
+    prepare(folder)
+    return open_blobs(shared_url(folder))
+
+
+def shared_url(folder: Path) -> str:
+    return f"{folder.as_uri()}?sentinel={SENTINEL}"
 
 
 def memory_blobs(_: pytest.FixtureRequest) -> Blobs:
@@ -32,6 +43,7 @@ def s3_blobs(request: pytest.FixtureRequest) -> Blobs:
 
 stores: list[object] = [
     folder_blobs,
+    shared_blobs,
     memory_blobs,
     pytest.param(s3_blobs, marks=pytest.mark.integration),
 ]
