@@ -53,6 +53,7 @@ from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import usable_cores
 from commons.adapters.metrics import ServingMetrics
 from commons.adapters.queues import open_queue
+from commons.adapters.readiness import Readiness, blob_checks
 from commons.adapters.remote_keys import create_guard
 from commons.adapters.sensory_client import SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
@@ -217,8 +218,10 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     guard = guard or create_guard(settings.admin_url, settings.keys)
     answerer = _create_answerer(settings, gallery, metrics, recorder)
 
+    readiness = Readiness({"tables": tables.champions, **blob_checks(blobs)})
+
     def missing() -> Mapping[str, str]:
-        return _STOPPING if is_stopping.is_set() else gallery.missing()
+        return _STOPPING if is_stopping.is_set() else gallery.missing() | readiness.missing()
 
     app = create_web_app(
         "Dicebox classification",

@@ -20,11 +20,12 @@ from commons.adapters.local_engine import LocalEngine
 from commons.adapters.local_tables import tables_url
 from commons.adapters.machine import machine, usable_cores, versions
 from commons.adapters.metrics import ServiceMetrics
+from commons.adapters.readiness import Check, Readiness, blob_checks
 from commons.adapters.remote_keys import create_guard
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
-from commons.ports import Clock, Engine
+from commons.ports import Blobs, Clock, Engine
 from commons.worker_messages import EngineKind, WorkerPage
 from evolver.adapters.fleet import page_of
 from evolver.adapters.journal_table import SqlJournal
@@ -134,7 +135,7 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     app = create_web_app(
         "Dicebox evolution",
         PREFIX,
-        ready=runs.missing,
+        ready=_readiness(settings, tables, blobs).missing,
         guard=guard or create_guard(settings.admin_url, settings.keys),
         scopes=SCOPES,
         metrics=ServiceMetrics(PREFIX, trainers.figures() if ask else None),
@@ -229,6 +230,16 @@ def _asking(settings: Settings) -> Callable[[], WorkerPage] | None:
         return page_of(fleet.workers, fleet.ready, fleet.dead)
 
     return ask
+
+
+def _readiness(settings: Settings, tables: SqlRuns, blobs: Blobs) -> Readiness:
+    """Return what asks all that this service stands on."""
+    checks: dict[str, Check] = {"tables": lambda: tables.newest(1), **blob_checks(blobs)}
+    if settings.engine == "celery":
+        from commons.adapters.fleet_view import reach_broker  # noqa: PLC0415
+
+        checks["queue"] = lambda: reach_broker(str(settings.broker_url))
+    return Readiness(checks)
 
 
 def _blobs_url(settings: Settings) -> str:

@@ -165,11 +165,6 @@ class Runs:
                     deleted += self._blobs.delete(name)
         return Discarded(run=run, blobs=deleted)
 
-    def missing(self) -> dict[str, str]:
-        """Return what keeps the service from working; empty when nothing does."""
-        self._table.newest(1)
-        return {}
-
 
 def _too_dear(
     run: str,

@@ -21,10 +21,10 @@ from commons.adapters.key_guard import KeyPolicy
 from commons.adapters.local_tables import tables_url
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.queues import open_queue
+from commons.adapters.readiness import Readiness, blob_checks
 from commons.adapters.services import ADMIN
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import StoredKey, stored_key
-from commons.errors import DiceboxError
 from commons.ports import Blobs, Clock, Queue
 from commons.settings import FromJson
 from sensory_service.adapters.blob_tables import BlobTables
@@ -224,11 +224,11 @@ def create_app(
         settings.order_lifetime_s,
     )
     room = WaitingRoom(on.clock, settings.waiting_slots, settings.longest_wait_s)
-    metrics = _metrics(on)
+    metrics, readiness = _metrics(on), _readiness(on)
     app = create_web_app(
         "Sensory service",
         PREFIX,
-        ready=lambda: _missing(on),
+        ready=readiness.missing,
         guard=keys.guard,
         scopes=SCOPES,
         metrics=metrics,
@@ -259,9 +259,9 @@ def create_app(
     admin = create_admin_app(
         keys.desk,
         keys.guard,
-        ready=lambda: _missing(on),
+        ready=readiness.missing,
         services=services or _services(settings),
-        folder=settings.data,
+        folder=lambda: _storage_folder(on, settings),
         counts=lambda: _counts(datasets),
     )
     app.wsgi_app = Beside(app.wsgi_app, ADMIN, admin)  # type: ignore[method-assign]
@@ -339,23 +339,28 @@ def _counts(datasets: DatasetTables) -> dict[str, int]:
     return {"datasets": len(summaries), "images": sum(one.images for one in summaries)}
 
 
-def _missing(on: Platform) -> dict[str, str]:
-    """Return what does not answer, with the reason."""
-    missing = {}
-    try:
+def _readiness(on: Platform) -> Readiness:
+    """Return what asks all that this service stands on."""
+
+    def check_tables() -> None:
         with reading(on.database) as connection:
             connection.exec_driver_sql("SELECT 1 FROM dataset LIMIT 1")
-    except DiceboxError as error:
-        missing["tables"] = str(error)
-    try:
-        on.queue.publish(SHARD_QUEUE, [])
-    except DiceboxError as error:
-        missing["queue"] = str(error)
-    try:
-        on.blobs.exists("images/none")
-    except DiceboxError as error:
-        missing["blobs"] = str(error)
-    return missing
+
+    return Readiness(
+        {
+            "tables": check_tables,
+            "queue": lambda: on.queue.publish(SHARD_QUEUE, []),
+            **blob_checks(on.blobs),
+        }
+    )
+
+
+def _storage_folder(on: Platform, settings: Settings) -> Path:
+    """Return a folder on the disk where the blobs are."""
+    folder = on.blobs.root if isinstance(on.blobs, FileBlobs) else settings.data
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder
 
 
 def _new_id() -> str:

@@ -95,7 +95,7 @@ def create_admin_app(
     *,
     ready: Callable[[], Mapping[str, str]],
     services: Mapping[str, httpx.Client],
-    folder: Path,
+    folder: Callable[[], Path],
     counts: Callable[[], dict[str, int]],
 ) -> OpenAPI:
     """Return the app under `/api/admin/v1`.
@@ -105,7 +105,7 @@ def create_admin_app(
         guard: Asks for them.
         ready: What the host misses.
         services: Path of a service, to a client of the address where it answers.
-        folder: Where the blobs are.
+        folder: Returns a folder on the disk where the blobs are.
         counts: What the storage holds, from the tables.
     """
     app = create_web_app("Dicebox admin", ADMIN, ready=ready, guard=guard, scopes=_SCOPES)
@@ -120,7 +120,7 @@ def create_admin_app(
 
     @routes.get("/storage", summary="How much room there is", responses={200: Storage})
     def storage() -> Response:
-        disk = shutil.disk_usage(folder)
+        disk = shutil.disk_usage(folder())
         return answer(Storage(total_bytes=disk.total, free_bytes=disk.free, counts=counts()))
 
     app.register_api(routes)

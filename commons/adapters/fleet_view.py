@@ -34,6 +34,19 @@ def ask_fleet(broker_url: str, wait_s: float = 0.7) -> Fleet:
     return Fleet(workers=tuple(answers[name] for name in sorted(answers)), ready=ready, dead=dead)
 
 
+def reach_broker(broker_url: str) -> None:
+    """Return when a broker has answered.
+
+    Raises:
+        UnavailableError: It cannot be reached.
+    """
+    link = BrokerLink(create_celery(broker_url))
+    try:
+        link.ready(jobs_queue(DEVICES[0]))
+    finally:
+        link.close()
+
+
 def _messages(link: BrokerLink, queue: str) -> int:
     counts = link.ready(queue)
     return counts[0] if counts else 0
