@@ -1,0 +1,1 @@
+"""What puts Dicebox on a swarm: images, the stack, backups, shared storage. Run from a checkout."""

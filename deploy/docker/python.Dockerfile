@@ -1,0 +1,66 @@
+# Python, Dicebox and what it needs for one kind of role; the images of roles start from it.
+#
+# EXTRAS adds to RabbitMQ, PostgreSQL and S3, which every role may meet: "serve", "fleet" or
+# "fleet,train". Only with "train" is there a TensorFlow.
+ARG BASE_IMAGE=debian:bookworm-slim
+
+FROM ${BASE_IMAGE} AS build
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* \
+ # pip installs into the environment that is shipped, and stays out of it.
+ && python3 -m venv /build/pip \
+ && python3 -m venv --without-pip /opt/dicebox
+WORKDIR /build/dicebox
+# Without the packages this installs what they depend on: layers that only a version changes.
+COPY constraints.txt pyproject.toml README.md LICENSE ./
+ENV INSTALL="/build/pip/bin/pip --python /opt/dicebox/bin/python --no-cache-dir \
+    --disable-pip-version-check install --no-compile --constraint constraints.txt"
+RUN ${INSTALL} '.[postgres,rabbit,s3]'
+ARG EXTRAS=
+RUN test -z "${EXTRAS}" || ${INSTALL} ".[${EXTRAS}]"
+COPY deploy/docker/trim.sh ./
+RUN sh trim.sh /opt/dicebox
+COPY classification_service classification_service
+COPY commons commons
+COPY dicebox dicebox
+COPY evolver evolver
+COPY load_generator load_generator
+COPY sensory_service sensory_service
+COPY trainer trainer
+COPY web_client web_client
+# The root is read-only later: what is not compiled now is compiled at every start.
+RUN ${INSTALL} --no-deps --force-reinstall . \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/dicebox/lib
+
+FROM ${BASE_IMAGE}
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends ca-certificates python3 tini tzdata \
+ && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/* /var/cache/debconf/*-old \
+ && groupadd --gid 10001 dicebox \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/dicebox \
+    --shell /usr/sbin/nologin dicebox \
+ # A new volume takes its owner from the folder that it lies over.
+ && install -d -m 0750 -o 10001 -g 10001 /var/lib/dicebox /var/lib/dicebox/tmp /dicebox
+COPY deploy/docker/health.py /usr/local/lib/dicebox/health.py
+COPY --from=build /opt/dicebox /opt/dicebox
+# The blobs are what must outlive a container, on a volume whose mark says that it is mounted; the
+# rest is a container's own. Two containers cannot share SQLite, so without a database a service
+# says what to do (DICEBOX_REPLICAS=1 for one container on SQLite). Whole archives pass the folder
+# for temporary files: a disk, not memory.
+ENV PATH=/opt/dicebox/bin:/usr/local/bin:/usr/bin:/bin \
+    HOME=/var/lib/dicebox \
+    TMPDIR=/var/lib/dicebox/tmp \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
+    DICEBOX_DATA=/var/lib/dicebox \
+    DICEBOX_BLOBS_URL=file:///dicebox/blobs?sentinel=.dicebox-volume \
+    DICEBOX_REPLICAS=2 \
+    DICEBOX_HOST=0.0.0.0 \
+    DICEBOX_BARE_NAMES=yes \
+    DICEBOX_ALIVE_FILE=/tmp/alive
+USER 10001:10001
+WORKDIR /var/lib/dicebox
+VOLUME /var/lib/dicebox
+ENTRYPOINT ["/usr/bin/tini", "--"]
