@@ -110,11 +110,31 @@ class DatasetList(Message):
     datasets: list[DatasetSummary]
 
 
+class Answer(Message):
+    """One category with the probability the network gives it."""
+
+    category: Category
+    probability: float
+
+
+class Opinion(Message):
+    """What the champion says about an image, the most probable categories first.
+
+    `margin` is what the first is ahead of the second; `at` is in unix seconds.
+    """
+
+    network: str
+    top: list[Answer]
+    margin: float
+    at: float
+
+
 class DatasetImage(Message):
     """One image of a dataset as it stands now; times in unix seconds.
 
     `who` and `changed` are those of its latest event: its label, or its upload where nobody
-    labeled it since.
+    labeled it since. `source` says how its label came (`person`, `upload`, ...), where that is
+    known. Images with one `group` look alike; one that was not looked at yet has none.
     """
 
     image: Sha256
@@ -126,6 +146,9 @@ class DatasetImage(Message):
     added: float
     who: str | None
     changed: float
+    source: str | None = None
+    group: Sha256 | None = None
+    opinion: Opinion | None = None
 
 
 class DatasetImages(Message):
@@ -154,13 +177,15 @@ class ImageEvent(Message):
     """What happened to an image in a dataset; `at` is in unix seconds.
 
     `category` is the label from then on: an image that came without one was `added`, and
-    `merged` says that it came with the whole category. `who` is the name of a key.
+    `merged` says that it came with the whole category. `who` is the name of a key, `source`
+    how the label came, where that is known.
     """
 
     kind: EventKind
     category: Category | None
     who: str | None
     at: float
+    source: str | None = None
 
 
 class ImageHistory(Message):
@@ -751,13 +776,6 @@ class NamedNetwork(Message):
 
     network: str
     name: str | None
-
-
-class Answer(Message):
-    """One category with the probability the network gives it."""
-
-    category: Category
-    probability: float
 
 
 class Timing(Message):
