@@ -136,7 +136,7 @@ def started_postgres() -> Iterator[Postgres]:
     if not found:
         missing_program("postgresql")
     with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        postgres = Postgres(found[-1].parent, Path(folder), _unprivileged_user())
+        postgres = Postgres(found[-1].parent, Path(folder), unprivileged_user())
         try:
             postgres.start()
             yield postgres
@@ -196,7 +196,7 @@ def started_s3() -> Iterator[S3]:
             server.kill()
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     """Return whom to be instead of root, which PostgreSQL refuses to be."""
     if os.geteuid() != 0:
         return None
