@@ -82,11 +82,11 @@ def secrets(version: str, only: Sequence[str], folder: Path | None) -> None:
 
 
 @stack.command()
-@click.option("--node", default="self", show_default=True, help="Which node gets the labels.")
+@click.option("--node", help="Which node gets the labels [default: this one].")
 @click.option("--label", "labels", type=click.Choice(["all", *LABELS]), multiple=True)
 @click.option("--compose", is_flag=True, help="No swarm: the volume alone.")
 @_says_why
-def prepare(node: str, labels: Sequence[str], compose: bool) -> None:
+def prepare(node: str | None, labels: Sequence[str], compose: bool) -> None:
     """Label a node, and mark the volume of the blobs, so that a missing mount is seen."""
     docker = docker_of(os.environ)
     chosen = list(LABELS) if "all" in labels else list(labels)
@@ -94,8 +94,9 @@ def prepare(node: str, labels: Sequence[str], compose: bool) -> None:
         _refuse(swarm_faults(docker))
         words = [word for label in chosen for word in ("--label-add", f"dicebox.{label}=true")]
         if words:
-            docker("node", "update", *words, node)
-            click.echo(f"{node}: {', '.join(chosen)}")
+            which = node or docker("info", "--format", "{{.Swarm.NodeID}}")
+            docker("node", "update", *words, which)
+            click.echo(f"{which}: {', '.join(chosen)}")
     _mark_blobs(docker)
 
 
@@ -153,8 +154,7 @@ def down() -> None:
     docker = docker_of(os.environ)
     name = os.environ.get("STACK", "dicebox")
     _refuse(swarm_faults(docker))
-    if services(docker, name):
-        docker("stack", "rm", name)
+    docker("stack", "rm", name)
     click.echo(f"gone after {wait_until_gone(docker, name):.1f} s")
 
 

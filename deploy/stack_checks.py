@@ -12,6 +12,7 @@ from deploy.stack_secrets import OUTSIDE, PARTS, secret_name
 LABELS = ("front", "data", "trains")
 _PORTS = {"HTTP_PORT": "80", "HTTPS_PORT": "443"}
 _LARGEST_PORT = 65535
+_NANO, _ALL_NANO = 1e9, 1e12
 
 
 def swarm_faults(docker: Docker) -> list[str]:
@@ -41,15 +42,16 @@ def faults(docker: Docker, names: Mapping[str, str], environ: Mapping[str, str])
     nodes = docker.inspect("node", docker.lines("node", "ls", "--quiet"))
     return [
         *_label_faults(nodes, environ),
+        *_core_faults(nodes, environ),
         *_secret_faults(docker, names),
-        *_image_faults(docker, names, len(nodes)),
+        *_image_faults(docker, names, environ, len(nodes)),
         *_port_faults(docker, names, environ),
         *_folder_faults(names, len(nodes)),
     ]
 
 
 def _label_faults(nodes: Sequence[Mapping[str, object]], environ: Mapping[str, str]) -> list[str]:
-    wanted = [label for label in LABELS if label != "trains" or environ.get("TRAINERS") != "0"]
+    wanted = [label for label in LABELS if label != "trains" or _trains(environ)]
     found = []
     for label in wanted:
         having = [node for node in nodes if _labels(node).get(f"dicebox.{label}") == "true"]
@@ -64,6 +66,27 @@ def _label_faults(nodes: Sequence[Mapping[str, object]], environ: Mapping[str, s
                 "volume on one of them: docker node update --label-rm dicebox.data NODE"
             )
     return found
+
+
+def _core_faults(nodes: Sequence[Mapping[str, object]], environ: Mapping[str, str]) -> list[str]:
+    text = environ.get("CPUS") or "2"
+    try:
+        cpus = float(text)
+    except ValueError:
+        return [f"CPUS: expected a number of cores, got {text!r}"]
+    # Docker refuses a task that may take more cores than its node has.
+    fewest = min((_cores(node) for node in nodes), default=cpus)
+    return [f"CPUS: a node has {fewest:g} cores: CPUS={fewest:g}"] if fewest < cpus else []
+
+
+def _cores(node: Mapping[str, object]) -> float:
+    said = node.get("Description")
+    resources = said.get("Resources", {}) if isinstance(said, dict) else {}
+    return float(resources.get("NanoCPUs", _ALL_NANO)) / _NANO
+
+
+def _trains(environ: Mapping[str, str]) -> bool:
+    return environ.get("TRAINERS") != "0"
 
 
 def _labels(node: Mapping[str, object]) -> Mapping[str, str]:
@@ -87,11 +110,15 @@ def _secret_faults(docker: Docker, names: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _image_faults(docker: Docker, names: Mapping[str, str], nodes: int) -> list[str]:
+def _image_faults(
+    docker: Docker, names: Mapping[str, str], environ: Mapping[str, str], nodes: int
+) -> list[str]:
     there = set(docker.lines("image", "ls", "--format", "{{.Repository}}:{{.Tag}}"))
     found = []
     for variable in IMAGES:
         image = names[variable]
+        if variable == "TRAINER_IMAGE" and not _trains(environ):
+            continue
         # One with a registry's name may be pulled, and is then nobody's fault here.
         if image in there or "." in image.partition("/")[0] or ":" in image.partition("/")[0]:
             continue

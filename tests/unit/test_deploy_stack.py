@@ -173,6 +173,14 @@ def _services(name: str) -> list[dict]:
 # Their names
 
 
+def test_no_message_of_a_missing_name_has_what_docker_takes_for_a_default():
+    for file in ("stack.yml", "gpu.yml", "compose.yml"):
+        for part in (FOLDER / file).read_text(encoding="utf-8").split("${")[1:]:
+            _, missing, message = part.partition("}")[0].partition(":?")
+            # 20.10 reads ${NAME:?a-b} as NAME, or else b.
+            assert not missing or not message, part[:40]
+
+
 def test_names_are_the_same_twice_and_change_with_what_they_stand_for(tmp_path):
     (tmp_path / "rabbitmq").mkdir()
     for file in ("rabbitmq.conf", "stack.conf"):
@@ -322,7 +330,11 @@ def test_all_faults_are_named_at_once(played, tmp_path, free_port):
     names = stack_names({"BLOBS_DEVICE": str(tmp_path / "missing")})
     say(folder, "info", "active true")
     say(folder, "node ls", "n1")
-    say(folder, "node inspect", [{"Spec": {"Labels": {"dicebox.front": "true"}}}])
+    node = {
+        "Spec": {"Labels": {"dicebox.front": "true"}},
+        "Description": {"Resources": {"NanoCPUs": 1_000_000_000}},
+    }
+    say(folder, "node inspect", [node])
     say(folder, "secret ls", "dicebox_admin_key_1")
     say(folder, "image ls", "\n".join(names[name] for name in IMAGES if name != "TRAINER_IMAGE"))
     say(folder, "service ls", "")
@@ -330,6 +342,7 @@ def test_all_faults_are_named_at_once(played, tmp_path, free_port):
     expected = [
         "no node has the label dicebox.data=true",
         "no node has the label dicebox.trains=true",
+        "CPUS: a node has 1 cores: CPUS=1",
         "secret dicebox_database_url_1 does not exist: python -m deploy.stack secrets",
         "secret dicebox_worker_key_1 does not exist",
         f"image {names['TRAINER_IMAGE']} is not here: python -m deploy.images build",
@@ -340,6 +353,10 @@ def test_all_faults_are_named_at_once(played, tmp_path, free_port):
     for words in expected:
         assert any(words in line for line in found), words
     assert not any("admin_key" in line or "front" in line for line in found)
+    # Where nobody trains, nothing is needed for it.
+    assert not any(
+        "train" in each for each in faults(docker, names, {"TRAINERS": "0"}) if "key" not in each
+    )
     # Of what is deployed already the port is taken by itself.
     say(folder, "service ls", "dicebox_nginx")
     assert not any(
