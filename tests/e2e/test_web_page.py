@@ -25,7 +25,7 @@ from tests.onnx_builders import always, network_card
 
 pytestmark = pytest.mark.e2e
 
-VIEWS = ("collect", "evolve", "classify")
+VIEWS = ("collect", "evolve", "serve")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def test_an_empty_house_says_what_to_do(page):
     page.click("nav a[href='#evolve']")
     expect(page.locator("#run-form button")).to_be_disabled()
     expect(page.locator("#run-hint")).to_contain_text("two categories")
-    page.click("nav a[href='#classify']")
+    page.click("nav a[href='#serve']")
     expect(page.locator("#champion")).to_contain_text("Nobody answers yet")
 
 
@@ -171,7 +171,7 @@ def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
     file = tmp_path / "one.png"
     file.write_bytes(png_bytes())
     page.reload()
-    page.locator("nav a[href='#classify']").press("Enter")
+    page.locator("nav a[href='#serve']").press("Enter")
     page.set_input_files("#pick-pictures", file)
     answer = page.locator("#answers .answer")
     expect(answer.locator(".first")).to_contain_text("dark")
@@ -180,7 +180,7 @@ def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
     assert house.gallery.champion("digits").network == second
     page.set_input_files("#pick-pictures", file)
     expect(answer.first.locator(".first")).to_contain_text("bright")
-    photograph(page, "classify")
+    photograph(page, "serve")
 
 
 def test_a_service_that_is_away_is_named_and_its_return_noticed(page):

@@ -1,32 +1,9 @@
-// Which dataset the whole page is about: chosen once, remembered, offered by every view.
+// Which dataset the page is about, for the views that are not rewritten yet.
 
-const KEY = "dicebox.dataset";
-const listeners = new Set();
-let chosen = localStorage.getItem(KEY);
-let known = [];
+import { state } from "./shell/state.js";
 
-export const dataset = () => chosen;
-export const datasets = () => known;
-export const summary = () => known.find((one) => one.name === chosen) ?? null;
+export { choose, summary } from "./shell/state.js";
 
-export function onDataset(listener) {
-  listeners.add(listener);
-}
-
-export function choose(name) {
-  if (name === chosen) return;
-  chosen = name;
-  if (name) localStorage.setItem(KEY, name);
-  tell();
-}
-
-// Takes the list a service gave; a dataset that is gone is not kept.
-export function learn(list) {
-  known = list;
-  if (!known.some((one) => one.name === chosen)) chosen = known[0]?.name ?? null;
-  tell();
-}
-
-function tell() {
-  for (const listener of listeners) listener();
-}
+export const dataset = () => state.get().dataset;
+export const datasets = () => state.get().datasets;
+export const onDataset = (listener) => state.subscribe(listener);

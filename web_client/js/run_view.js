@@ -39,7 +39,7 @@ function outcome(run) {
   if (!run.network) return null;
   const fate = run.promoted ? "It answers now: " : "It waits in the gallery: ";
   return el("p", {}, `Network ${short(run.network)} was published. ${fate}`,
-    el("a", { href: "#classify" }, "try it"), ".");
+    el("a", { href: "#serve" }, "try it"), ".");
 }
 
 function time(run) {

@@ -1,6 +1,9 @@
-// Asks for a key when a service does, and trades it for a cookie that no script can read.
+// Asks for a key when a service does, and trades it for a cookie that no script can read. What
+// waited for it goes on; nothing is loaded again.
 
-import { admin, onUnauthorized } from "./api.js";
+import * as admin from "../api/admin.js";
+import { onLocked, unlock } from "../api/http.js";
+import { state } from "./state.js";
 
 const dialog = document.getElementById("login");
 const form = document.getElementById("login-form");
@@ -8,7 +11,7 @@ const said = document.getElementById("login-said");
 const logout = document.getElementById("logout");
 
 export function login() {
-  onUnauthorized(() => {
+  onLocked(() => {
     logout.hidden = true;
     if (!dialog.open) dialog.showModal();
   });
@@ -23,19 +26,23 @@ export function login() {
       said.textContent = problem.message;
       return;
     }
-    // Everything is asked again, with the cookie.
-    location.reload();
+    form.reset();
+    dialog.close();
+    unlock();
+    await look();
   });
   logout.addEventListener("click", async () => {
     await admin.logout().catch(() => {});
+    // What another person saw must not stay in the page.
     location.reload();
   });
   look();
 }
 
-// Says who is logged in; one who is not gets the dialog by the answer.
+// Learns who is logged in; one who is not gets the dialog by the answer.
 async function look() {
   const me = await admin.whoami().catch(() => null);
   logout.hidden = me === null || me.key === null;
-  if (me !== null) logout.title = `Logged in with the key of ${me.name}`;
+  if (me?.name) logout.title = `Logged in with the key of ${me.name}`;
+  if (me !== null) state.set({ me });
 }

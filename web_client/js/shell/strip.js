@@ -1,0 +1,30 @@
+// How the services are, in three dots: from the admin API where the key may ask it.
+
+import { health } from "../api/admin.js";
+import { el, show } from "../lib/dom.js";
+import { poll } from "./outages.js";
+import { may, state } from "./state.js";
+
+const EVERY = 15_000;
+const NAMES = new Map([["sensory", "Images"], ["evolution", "Runs"], ["classification", "Networks"]]);
+
+export const serviceName = (path) => NAMES.get(path.split("/")[2]) ?? path;
+
+export function strip(place) {
+  const refresh = poll("Health", EVERY, async () => state.set({ health: await health() }));
+  const draw = () => {
+    const { health: services } = state.get();
+    place.hidden = !services;
+    show(place, JSON.stringify(services), () => (services ?? []).map(dot));
+  };
+  state.subscribe(draw, (value) => value.health);
+  state.subscribe(({ me }) => { if (me && may("admin")) refresh.now(); else refresh.pause(); }, (value) => value.me);
+  draw();
+}
+
+function dot({ service, ready, missing }) {
+  const name = serviceName(service);
+  const why = Object.entries(missing).map(([part, text]) => `${part}: ${text}`).join(", ");
+  const text = ready ? `${name}: ready` : `${name}: not ready. ${why}`;
+  return el("span", { class: ready ? "dot" : "dot off", title: text, role: "img", "aria-label": text });
+}

@@ -1,0 +1,10 @@
+// The views: one line each. What is not in this list cannot be reached.
+//
+// `pips`: its face of the die; `styles`: files of css/; `load`: its module, which exports
+// create(section, context) → {enter(place), leave(), keys?}.
+
+export const VIEWS = [
+  { name: "collect", title: "Collect", pips: 1, styles: ["collect"], load: () => import("../views/collect/view.js") },
+  { name: "evolve", title: "Evolve", pips: 4, styles: [], load: () => import("../views/evolve/view.js") },
+  { name: "serve", title: "Serve", pips: 5, styles: [], load: () => import("../views/serve/view.js") },
+];
