@@ -3,7 +3,7 @@
 import os
 import sys
 
-from classification_service.app import Settings
+from classification_service.app import Settings, check_settings
 from classification_service.server import Server, listen
 from commons.adapters.request_log import configure_logs
 from commons.adapters.shared_counts import share_counts
@@ -19,6 +19,7 @@ def main() -> None:
     configure_logs()
     try:
         settings = settings_from_env(Settings, os.environ)
+        check_settings(settings)
         address = listening_address(
             settings.host,
             lambda: settings.admin_url is not None,

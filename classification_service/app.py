@@ -47,6 +47,7 @@ from classification_service.v2_routes import v2_routes
 from commons.adapters.blobs import open_blobs
 from commons.adapters.caller import Caller
 from commons.adapters.clock import SystemClock
+from commons.adapters.data_folder import make_data_folder
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy
 from commons.adapters.local_tables import tables_url
@@ -78,7 +79,8 @@ class Settings(commons.settings.Settings):
         data: Holds `blobs` and, without a database URL, `classification.sqlite3`.
         database_url: PostgreSQL instead of the file in `data`.
         broker_url: RabbitMQ instead of the queue in the tables; from a file, it holds a password.
-        blobs_url: Another folder of the blobs, or `s3://bucket/prefix`.
+        blobs_url: Another folder of the blobs (`file:///path?sentinel=NAME` where it is mounted),
+            or `s3://bucket/prefix`.
         replicas: Machines that run this service at once; more than one need the database.
         refresh_s: How often the watcher reads the champion pointers.
         max_body_bytes: A longer request body is refused.
@@ -114,6 +116,7 @@ class Settings(commons.settings.Settings):
             and corrections wait.
         key: What the job worker shows there (`DICEBOX_KEY` or `DICEBOX_KEY_FILE`); it needs
             `sensory:read` and `sensory:write`, and its name stands beside who corrected.
+        alive_file: A file that the job worker touches while it goes on.
     """
 
     data: Path
@@ -149,6 +152,7 @@ class Settings(commons.settings.Settings):
     admin_url: str | None = None
     sensory_url: str | None = None
     key: SecretStr | None = None
+    alive_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +185,18 @@ class ClassificationService:
         return stop
 
 
+def check_settings(settings: Settings) -> None:
+    """Return if nothing is wrong with the settings themselves; nothing is opened.
+
+    Raises:
+        InvalidInputError: An address is none, or local tables would be shared by machines.
+    """
+    create_database(_tables_url(settings, "classification"))
+    open_blobs(_blobs_url(settings))
+    if settings.broker_url:
+        open_queue(settings.broker_url, "", SystemClock())
+
+
 def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
     """Return the app alone, for one process that is the only one to promote."""
     return create_service(settings, guard).app
@@ -199,7 +215,7 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     """
     database = _opened_database(settings)
     tables, clock = SqlGalleryTables(database), SystemClock()
-    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    blobs = open_blobs(_blobs_url(settings))
     runtime = OnnxRuntime(settings.device, settings.gpu_memory_bytes)
     loader = Loader(blobs, runtime.load, most_bytes=settings.max_network_file_bytes)
     spares = Spares(settings.spare_networks, settings.spare_bytes)
@@ -273,7 +289,7 @@ def create_job_worker(settings: Settings) -> JobWorker:
         UnavailableError: The database cannot be reached.
     """
     database = _opened_database(settings)
-    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    blobs = open_blobs(_blobs_url(settings))
     jobs = _jobs(settings, database, blobs)
     key = settings.key.get_secret_value() if settings.key else None
     chores = [
@@ -290,7 +306,7 @@ def create_job_worker(settings: Settings) -> JobWorker:
 
 def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> TrialJudge:
     tables, trials, clock = SqlGalleryTables(database), SqlTrialTables(database), SystemClock()
-    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    blobs = open_blobs(_blobs_url(settings))
     loader = Loader(blobs, OnnxRuntime().load, most_bytes=settings.max_network_file_bytes)
     gallery = Gallery(tables, loader, clock, spares=Spares(networks=_JUDGED_NETWORKS))
     key = settings.key.get_secret_value() if settings.key else None
@@ -309,7 +325,7 @@ def _job_gallery(settings: Settings, database: Engine, blobs: Blobs) -> Gallery:
 
 
 def _jobs(settings: Settings, database: Engine, blobs: Blobs) -> JobAssembly:
-    url = tables_url(settings.database_url, settings.data / "queue.sqlite3", settings.replicas)
+    url = _tables_url(settings, "queue")
     clock = SystemClock()
     queue = open_queue(settings.broker_url, url, clock, lease_s=settings.job_lease_s)
     return JobAssembly(database, blobs, queue, clock)
@@ -317,9 +333,16 @@ def _jobs(settings: Settings, database: Engine, blobs: Blobs) -> JobAssembly:
 
 def _opened_database(settings: Settings) -> Engine:
     """Return the database with its tables up to date."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    file = settings.data / "classification.sqlite3"
-    url = tables_url(settings.database_url, file, settings.replicas)
-    database = create_database(url)
+    make_data_folder(settings.data)
+    database = create_database(_tables_url(settings, "classification"))
     migrate(database, _MIGRATIONS)
     return database
+
+
+def _tables_url(settings: Settings, name: str) -> str:
+    file = settings.data / f"{name}.sqlite3"
+    return tables_url(settings.database_url, file, settings.replicas)
+
+
+def _blobs_url(settings: Settings) -> str:
+    return settings.blobs_url or str(settings.data / "blobs")

@@ -5,12 +5,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
 from contextlib import suppress
 
 import uvloop
+from flask_openapi3 import OpenAPI
 
-from classification_service.adapters.http_host import HttpHost
+from classification_service.adapters.http_host import HttpHost, NoHotRoute
 from classification_service.adapters.wsgi_bridge import WsgiBridge
 from classification_service.app import ClassificationService, Settings, create_service
 from classification_service.bare_route import BareRoute
@@ -18,6 +20,7 @@ from classification_service.channel import BUSY, DRAIN, END, QUIET, READY
 from commons.adapters.caller import CLASSIFICATION
 from commons.adapters.clock import SystemClock
 from commons.adapters.garbage import spare_started
+from commons.adapters.opening_app import OpeningApp
 from commons.adapters.request_log import configure_logs
 from commons.adapters.shared_counts import never_fork
 from commons.errors import DiceboxError
@@ -34,17 +37,17 @@ class Worker:
     """Serves what comes through the channel, until the server says that nothing more will.
 
     Args:
-        service: What is served.
         host: Serves connections.
         channel: To the server; it closes if that is gone.
+        stopping: Called when the server says that it ends.
     """
 
     def __init__(
-        self, service: ClassificationService, host: HttpHost, channel: socket.socket
+        self, host: HttpHost, channel: socket.socket, stopping: Callable[[], object]
     ) -> None:
-        self._service = service
         self._host = host
         self._channel = channel
+        self._stopping = stopping
         self._ended = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,7 +87,7 @@ class Worker:
     def _drain(self) -> None:
         if self._host.is_draining:
             return
-        self._service.is_stopping.set()
+        self._stopping()
         self._host.is_draining = True
         self._keep(self._report())
 
@@ -102,28 +105,64 @@ class Worker:
         task.add_done_callback(self._tasks.discard)
 
 
-async def serve(service: ClassificationService, settings: Settings, channel: socket.socket) -> None:
-    """Serve the connections that come through a channel."""
-    route = BareRoute(
-        service.answerer,
-        service.guard,
-        service.metrics,
-        SystemClock(),
-        logs_all=settings.log_classifications,
-    )
+class Opening:
+    """The service of this process, which may have to wait for its database.
+
+    Args:
+        settings: What an operator set.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.app = OpeningApp(self._create, (CLASSIFICATION,))
+        self.made: Future[ClassificationService] = Future()
+
+    @property
+    def service(self) -> ClassificationService | None:
+        """The service, once there is one."""
+        return self.made.result() if self.made.done() else None
+
+    def stop(self) -> None:
+        """Have readiness fail."""
+        if self.service is not None:
+            self.service.is_stopping.set()
+
+    def _create(self) -> OpenAPI:
+        service = create_service(self._settings)
+        service.metrics.is_patient = True
+        service.start_watching()
+        spare_started()
+        self.made.set_result(service)
+        return service.app
+
+
+async def serve(opening: Opening, settings: Settings, channel: socket.socket) -> None:
+    """Serve the connections that come through a channel; the hot route as soon as it can be."""
+    loop = asyncio.get_running_loop()
 
     def most_bytes(path: str) -> int:
         is_file = path.startswith(_FILES)
         return settings.max_network_file_bytes if is_file else settings.max_body_bytes
 
-    host = HttpHost(
-        asyncio.get_running_loop(),
-        route,
-        WsgiBridge(service.app),
-        most_bytes,
-        count=service.metrics.count_refusal,
-    )
-    await Worker(service, host, channel).run()
+    host = HttpHost(loop, NoHotRoute(), WsgiBridge(opening.app), most_bytes)
+
+    def open_hot(service: ClassificationService) -> None:
+        route = BareRoute(
+            service.answerer,
+            service.guard,
+            service.metrics,
+            SystemClock(),
+            logs_all=settings.log_classifications,
+        )
+        host.open(route, service.metrics.count_refusal)
+
+    if opening.service is not None:
+        open_hot(opening.service)
+    else:
+        opening.made.add_done_callback(
+            lambda made: loop.call_soon_threadsafe(open_hot, made.result())
+        )
+    await Worker(host, channel, opening.stop).run()
 
 
 def main() -> None:
@@ -137,16 +176,15 @@ def main() -> None:
     configure_logs()
     never_fork()
     settings = settings_from_env(Settings, os.environ)
+    opening = Opening(settings)
     try:
-        service = create_service(settings)
+        opening.app.begin()
     except DiceboxError as error:
         sys.exit(f"classification_service: {error}")
-    service.metrics.is_patient = True
-    service.start_watching()
-    spare_started()
-    uvloop.run(serve(service, settings, channel))
-    service.metrics.write()
-    service.recorder.close()
+    uvloop.run(serve(opening, settings, channel))
+    if opening.service is not None:
+        opening.service.metrics.write()
+        opening.service.recorder.close()
     # Threads that still wait for somebody else have nobody to answer.
     sys.stderr.flush()
     os._exit(0)

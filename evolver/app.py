@@ -14,6 +14,7 @@ import commons.settings
 from commons.adapters.blobs import open_blobs
 from commons.adapters.cards import WORKERS_PER_CARD, usable_cards
 from commons.adapters.clock import SystemClock
+from commons.adapters.data_folder import make_data_folder
 from commons.adapters.database import create_database, migrate
 from commons.adapters.key_guard import KeyGuard, KeyPolicy
 from commons.adapters.local_engine import LocalEngine
@@ -53,7 +54,8 @@ class Settings(commons.settings.Settings):
         data: Holds `blobs`, the engine's `work` folder and, without a database URL,
             `evolver.sqlite3`.
         database_url: PostgreSQL instead of the file in `data`.
-        blobs_url: Another folder of the blobs, or `s3://bucket/prefix`.
+        blobs_url: Another folder of the blobs (`file:///path?sentinel=NAME` where it is mounted),
+            or `s3://bucket/prefix`.
         replicas: Machines that run this service at once; more than one need the database.
         sensory_url: Base address under which the sensory service answers.
         classification_url: The same of the classification service.
@@ -74,6 +76,12 @@ class Settings(commons.settings.Settings):
         longest_watch_s: After how long they are answered for good.
         key: What the runner shows to the other services; its workers read it from the same
             place, `DICEBOX_KEY` or `DICEBOX_KEY_FILE`.
+        resume_runs: A run whose runner ended before it goes on by itself, up to so many times;
+            0: a person resumes it.
+        host: Where `python -m evolver.web` listens.
+        port: The same.
+        server_processes: How many processes answer there.
+        alive_file: A file that the runner touches while it goes on.
     """
 
     data: Path
@@ -94,6 +102,11 @@ class Settings(commons.settings.Settings):
     watching_slots: int = Field(default=4, ge=1)
     longest_watch_s: float = Field(default=55.0, gt=0.0)
     key: SecretStr | None = None
+    resume_runs: int = Field(default=0, ge=0)
+    host: str = "127.0.0.1"
+    port: int = Field(default=8004, ge=1, le=65535)
+    server_processes: int = Field(default=1, ge=1, le=64)
+    alive_file: Path | None = None
 
     @field_validator("broker_url")
     @classmethod
@@ -112,6 +125,16 @@ def settings_of(environ: Mapping[str, str]) -> Settings:
     if environ.get("DICEBOX_ENGINE") == "celery":
         environ = commons.settings.with_bare_names(environ, ("broker_url",))
     return commons.settings.settings_from_env(Settings, environ)
+
+
+def check_settings(settings: Settings) -> None:
+    """Return if nothing is wrong with the settings themselves; nothing is opened.
+
+    Raises:
+        InvalidInputError: An address is none, or local tables would be shared by machines.
+    """
+    create_database(_tables_url(settings))
+    open_blobs(_blobs_url(settings))
 
 
 def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
@@ -168,6 +191,7 @@ def create_runner(settings: Settings, clock: Clock) -> Runner:
         holding=lambda run: renewed(lambda: ledger.renew(run, name)),
         fleet=fleet,
         patience_s=settings.trainers_patience_s,
+        resume_runs=settings.resume_runs,
     )
 
 
@@ -251,11 +275,15 @@ def _locks(settings: Settings) -> RunnerLocks:
 
 
 def _database(settings: Settings) -> Database:
-    settings.data.mkdir(parents=True, exist_ok=True)
-    file = settings.data / "evolver.sqlite3"
-    database = create_database(tables_url(settings.database_url, file, settings.replicas))
+    make_data_folder(settings.data)
+    database = create_database(_tables_url(settings))
     migrate(database, MIGRATIONS)
     return database
+
+
+def _tables_url(settings: Settings) -> str:
+    file = settings.data / "evolver.sqlite3"
+    return tables_url(settings.database_url, file, settings.replicas)
 
 
 def _caller(url: str, key: SecretStr | None) -> Caller:

@@ -108,10 +108,17 @@ class RunLedger(Protocol):
         """Say whether somebody asked this run to end early."""
         ...
 
-    def interrupt_abandoned(self, reason: str, is_dead: Callable[[str], bool]) -> list[str]:
+    def interrupt_abandoned(
+        self, reason: str, is_dead: Callable[[str], bool], resumes: int = 0
+    ) -> list[str]:
         """Mark the running runs that nobody holds any more `interrupted` and return the ids.
 
-        `is_dead` says of a runner by its name that it is known to have ended: it holds nothing.
+        Args:
+            reason: Why they are.
+            is_dead: Says of a runner by its name that it is known to have ended: it holds
+                nothing.
+            resumes: A run that was resumed less often is queued again instead, and so are
+                interrupted ones; none of which somebody asked to stop.
         """
         ...
 

@@ -7,6 +7,8 @@ import sys
 from types import FrameType
 
 from commons.adapters.clock import SystemClock
+from commons.adapters.heartbeat_file import HeartbeatFile
+from commons.adapters.patience import opened
 from commons.adapters.request_log import configure_logs
 from commons.errors import DiceboxError
 from evolver.app import create_runner, settings_of
@@ -18,10 +20,14 @@ class InterruptedClock(SystemClock):
     The signal itself raises KeyboardInterrupt wherever the process is at that moment. Python
     drops what is raised in a finalizer, and an error on the way out takes its place; so it is
     raised again where the process next sleeps, which the runner does all the time.
+
+    Args:
+        heartbeat: Beats with each of them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeat: HeartbeatFile | None = None) -> None:
         self._came = False
+        self._heartbeat = heartbeat or HeartbeatFile()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Be the handler of SIGTERM and SIGINT."""
@@ -39,17 +45,24 @@ class InterruptedClock(SystemClock):
         """
         if self._came:
             raise KeyboardInterrupt
+        self._heartbeat.beat()
         super().sleep(seconds)
 
 
 def main() -> None:
     """Drive queued runs until SIGTERM or Ctrl-C; then the present one is `interrupted`."""
     configure_logs()
-    clock = InterruptedClock()
+    try:
+        settings = settings_of(os.environ)
+    except DiceboxError as error:
+        sys.exit(f"evolver: {error}")
+    clock = InterruptedClock(HeartbeatFile(settings.alive_file))
     signal.signal(signal.SIGTERM, clock.interrupt)
     signal.signal(signal.SIGINT, clock.interrupt)
     try:
-        create_runner(settings_of(os.environ), clock).run()
+        runner = opened(lambda: create_runner(settings, clock), lambda: False, clock)
+        if runner is not None:
+            runner.run()
     except KeyboardInterrupt:
         logging.getLogger(__name__).info("ended by a signal")
     except DiceboxError as error:

@@ -40,6 +40,7 @@ class Runner:
         holding: Keeps a run in this runner's hands while a block waits for others.
         fleet: The engine's workers are of other machines; there may be none, and they change.
         patience_s: After how long without any worker a run fails, to be resumed.
+        resume_runs: So many times a run whose runner ended before it goes on by itself.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Runner:
         holding: Callable[[str], AbstractContextManager[None]],
         fleet: bool = False,
         patience_s: float = math.inf,
+        resume_runs: int = 0,
     ) -> None:
         self._name = name
         self._ledger = ledger
@@ -78,9 +80,13 @@ class Runner:
         self._holding = holding
         self._fleet = fleet
         self._patience_s = patience_s
+        self._resume_runs = resume_runs
 
     def run(self) -> None:
-        """Drive runs for ever; a KeyboardInterrupt ends it, and its run as `interrupted`."""
+        """Drive runs for ever; a KeyboardInterrupt ends it, and its run as `interrupted`.
+
+        Where runs go on by themselves, that run is queued for the next runner instead.
+        """
         try:
             while True:
                 try:
@@ -89,7 +95,8 @@ class Runner:
                     _LOG.exception("the tables failed")
                     self._clock.sleep(_BROKEN_S)
         except KeyboardInterrupt:
-            # It may have come when a run was claimed and not begun, where nobody else marks it.
+            # It may have come when a run was claimed and not begun, where nobody else marks it;
+            # and a run goes on elsewhere only when the engine here has closed.
             with suppress(DiceboxError):  # without tables the next runner does
                 self.recover()
             raise
@@ -104,13 +111,14 @@ class Runner:
                 self._clock.sleep(_IDLE_S)
 
     def recover(self) -> None:
-        """Mark the runs that a runner left behind as interrupted; somebody may resume them."""
+        """Mark the runs that a runner left behind as interrupted, or queue them again."""
 
         def is_dead(name: str) -> bool:
             # What this runner still has in its name while it looks for work, it could not end.
             return name == self._name or self._is_dead(name)
 
-        for run in self._ledger.interrupt_abandoned("its runner ended before it did", is_dead):
+        reason = "its runner ended before it did"
+        for run in self._ledger.interrupt_abandoned(reason, is_dead, self._resume_runs):
             _LOG.warning("run %s was left by its runner", run)
 
     def run_next(self) -> bool:

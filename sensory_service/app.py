@@ -14,6 +14,7 @@ from commons import settings as common_settings
 from commons.adapters.admin_app import Beside, create_admin_app
 from commons.adapters.blobs import open_blobs
 from commons.adapters.clock import SystemClock
+from commons.adapters.data_folder import make_data_folder
 from commons.adapters.database import create_database, migrate, reading
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.hosted_keys import HostedKeys, open_keys
@@ -77,7 +78,8 @@ class Settings(common_settings.Settings):
         data: Folder of the blobs and the local tables; made when it is not there.
         database_url: PostgreSQL in place of the local tables; from a file, it holds a password.
         broker_url: RabbitMQ in place of the queue in the tables; likewise.
-        blobs_url: Another folder, or `s3://bucket/prefix`.
+        blobs_url: Another folder of the blobs (`file:///path?sentinel=NAME` where it is mounted),
+            or `s3://bucket/prefix`.
         replicas: Machines that run this service at once; more than one need the database.
         max_body_bytes: Largest request, and so the largest image.
         max_import_bytes: Largest archive; it needs as much room in the data folder meanwhile.
@@ -98,6 +100,7 @@ class Settings(common_settings.Settings):
         host: Address to listen on; beyond this machine the service belongs behind nginx.
         port: Port to listen on.
         server_processes: Processes that answer there.
+        alive_file: A file that a batch processor touches while it goes on.
     """
 
     data: Path = Path("dicebox-data")
@@ -123,6 +126,7 @@ class Settings(common_settings.Settings):
     host: str = "127.0.0.1"
     port: int = Field(default=8001, ge=1, le=65535)
     server_processes: int = Field(default=1, ge=1, le=64)
+    alive_file: Path | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Settings":
@@ -147,6 +151,19 @@ class Platform:
     clock: Clock
 
 
+def check_settings(settings: Settings, clock: Clock) -> None:
+    """Return if nothing is wrong with the settings themselves; nothing is opened.
+
+    Raises:
+        InvalidInputError: An address or a key is none, or local tables would be shared.
+    """
+    create_database(_tables_url(settings, "sensory"))
+    open_blobs(_blobs_url(settings))
+    if settings.broker_url:
+        open_queue(settings.broker_url, "", clock)
+    _given_keys(settings, clock)
+
+
 def create_platform(settings: Settings, clock: Clock) -> Platform:
     """Return what the settings name, or the embedded part; tables are made and up to date.
 
@@ -155,9 +172,9 @@ def create_platform(settings: Settings, clock: Clock) -> Platform:
         StorageFullError: No space is left for the tables.
         UnavailableError: The database cannot be reached; the broker is waited for later.
     """
-    settings.data.mkdir(parents=True, exist_ok=True)
+    make_data_folder(settings.data)
     database = create_database(_tables_url(settings, "sensory"))
-    blobs = open_blobs(settings.blobs_url or str(settings.data / "blobs"))
+    blobs = open_blobs(_blobs_url(settings))
     queue = open_queue(
         settings.broker_url,
         _tables_url(settings, "queue"),
@@ -167,6 +184,10 @@ def create_platform(settings: Settings, clock: Clock) -> Platform:
     )
     migrate(database, MIGRATIONS)
     return Platform(database, blobs, queue, clock)
+
+
+def _blobs_url(settings: Settings) -> str:
+    return settings.blobs_url or str(settings.data / "blobs")
 
 
 def _tables_url(settings: Settings, name: str) -> str:
@@ -180,15 +201,32 @@ def create_keys(settings: Settings, clock: Clock, *, is_open: bool = False) -> H
     Raises:
         InvalidInputError: The admin key is none.
     """
-    given = list(settings.given_keys)
-    policy = settings.keys
-    if settings.admin_key is not None:
-        # Whoever has a key from the start means to be asked for it.
-        policy = "required"
-        given.append(stored_key(settings.admin_key, "DICEBOX_ADMIN_KEY", ("admin",), clock.now()))
-    settings.data.mkdir(parents=True, exist_ok=True)
+    # Whoever has a key from the start means to be asked for it.
+    policy = settings.keys if settings.admin_key is None else "required"
+    given = _given_keys(settings, clock)
+    make_data_folder(settings.data)
     url = _tables_url(settings, "keys")
     return open_keys(url, clock, policy, given, is_open=is_open)
+
+
+def has_keys(settings: Settings, clock: Clock) -> bool:
+    """Say whether a key is good; the tables are asked only where none was given.
+
+    Raises:
+        InvalidInputError: The admin key is none.
+        StorageFullError: No space is left for the tables.
+        UnavailableError: They cannot be reached.
+    """
+    if any(key.is_good_at(clock.now()) for key in _given_keys(settings, clock)):
+        return True
+    return create_keys(settings, clock).desk.has_good_key()
+
+
+def _given_keys(settings: Settings, clock: Clock) -> list[StoredKey]:
+    given = list(settings.given_keys)
+    if settings.admin_key is not None:
+        given.append(stored_key(settings.admin_key, "DICEBOX_ADMIN_KEY", ("admin",), clock.now()))
+    return given
 
 
 def create_app(

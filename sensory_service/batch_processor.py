@@ -4,17 +4,30 @@ import os
 import signal
 import sys
 
+from commons.adapters.clock import SystemClock
+from commons.adapters.heartbeat_file import HeartbeatFile
+from commons.adapters.patience import opened
 from commons.adapters.request_log import configure_logs
 from commons.errors import DiceboxError
 from sensory_service.app import Settings, create_batch_processor
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Work until a signal ends it."""
     configure_logs()
     # No event: a second signal that comes while the first one sets it would find its lock taken.
     signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: signals.append(number))
     try:
-        create_batch_processor(Settings.from_env(os.environ)).run(lambda: bool(signals))
+        settings = Settings.from_env(os.environ)
+        stopped = HeartbeatFile(settings.alive_file).beating(lambda: bool(signals))
+        worker = opened(lambda: create_batch_processor(settings), stopped, SystemClock())
     except DiceboxError as error:
         sys.exit(f"batch processor: {error}")
+    if worker is not None:
+        worker.run(stopped)
+
+
+if __name__ == "__main__":
+    main()

@@ -509,14 +509,25 @@ class MemoryRuns:
     def stop_requested(self, run: str) -> bool:
         return run in self.stops
 
-    def interrupt_abandoned(self, reason: str, is_dead: Callable[[str], bool]) -> list[str]:
-        running = [run for run in self.runs.values() if run.state == "running"]
-        left = [run for run in running if self._is_abandoned(run.id, is_dead)]
-        for run in left:
-            update = {"state": "interrupted", "reason": reason}
+    def interrupt_abandoned(
+        self, reason: str, is_dead: Callable[[str], bool], resumes: int = 0
+    ) -> list[str]:
+        states = ("running", "interrupted") if resumes else ("running",)
+        known = [run for run in self.runs.values() if run.state in states]
+        left = []
+        for run in known:
+            goes_on = run.resumed < resumes and run.id not in self.stops
+            if not self._is_abandoned(run.id, is_dead) or (
+                run.state == "interrupted" and not goes_on
+            ):
+                continue
+            update: dict[str, object] = {"state": "interrupted", "reason": reason}
+            if goes_on:
+                update = {"state": "queued", "reason": None, "resumed": run.resumed + 1}
             self.runs[run.id] = run.model_copy(update=update)
             self.runners[run.id] = None
-        return [run.id for run in left]
+            left.append(run.id)
+        return left
 
     def add_individual(self, run: str, individual: Individual, runner: str) -> None:
         self._check_holder(run, runner)
@@ -601,6 +612,7 @@ class Stage:
     dead: set[str] = field(default_factory=set)
     fleet: bool = False
     patience_s: float = math.inf
+    resume_runs: int = 0
 
     def __post_init__(self) -> None:
         self.tables.clock = self.clock
@@ -636,6 +648,7 @@ class Stage:
             holding=lambda _: nullcontext(),
             fleet=self.fleet,
             patience_s=self.patience_s,
+            resume_runs=self.resume_runs,
         )
 
     def evolve(self, **values: object) -> Run:

@@ -64,6 +64,35 @@ class HotRoute(Protocol):
         ...
 
 
+class NoHotRoute:
+    """`HotRoute` of a service that has not begun: its views answer everything."""
+
+    def takes(self, method: str, path: str, content_type: str) -> bool:
+        """Say no; so none of the others is ever called, but `write_figures`."""
+        return False
+
+    def errand(self, environ: dict[str, Any], body: bytes) -> Any:
+        """Return nothing."""
+
+    def begin(self, errand: Any) -> Literal["reply", "answer", "submit", "wait"]:
+        """Have nothing sent."""
+        return "reply"
+
+    begin_waiting = begin
+
+    def answer(self, errands: Sequence[Any]) -> None:
+        """Do nothing."""
+
+    def submit(self, errand: Any, done: Callable[[], object]) -> None:
+        """Do nothing."""
+
+    def finish(self, errand: Any) -> None:
+        """Do nothing."""
+
+    def write_figures(self) -> None:
+        """Do nothing."""
+
+
 class HttpHost:
     """Serves the connections that it is given.
 
@@ -98,6 +127,10 @@ class HttpHost:
         self._waiting: list[tuple[HttpConnection, Request, Any]] = []
         self._dated = Dated()
         self._dated.refresh()
+
+    def open(self, hot: HotRoute, count: Callable[[int, str], object]) -> None:
+        """Have a hot route from the next request on, and refusals counted; on the loop's thread."""
+        self.hot, self._count = hot, count
 
     @property
     def open_connections(self) -> int:

@@ -5,13 +5,20 @@ import shutil
 import sys
 from pathlib import Path
 
+from commons.adapters.data_folder import make_data_folder
+
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def share_counts(folder: Path) -> None:
-    """Have this process and its children count in a folder, emptied of what was counted before."""
+    """Have this process and its children count in a folder, emptied of what was counted before.
+
+    Raises:
+        StorageFullError: No space is left for it.
+        UnavailableError: It cannot be made.
+    """
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    make_data_folder(folder)
     os.environ[FOLDER] = str(folder)
     # The library looks for the folder when it is imported; a parent that forks may have done so.
     values = sys.modules.get("prometheus_client.values")

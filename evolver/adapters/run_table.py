@@ -136,24 +136,40 @@ class SqlRuns:
         with reading(self._database) as connection:
             return bool(connection.scalar(query))
 
-    def interrupt_abandoned(self, reason: str, is_dead: Callable[[str], bool]) -> list[str]:
-        """Mark the running runs that nobody holds any more `interrupted` and return the ids."""
-        query = sqlalchemy.select(RUNS).where(RUNS.c.state == "running")
+    def interrupt_abandoned(
+        self, reason: str, is_dead: Callable[[str], bool], resumes: int = 0
+    ) -> list[str]:
+        """Mark the running runs that nobody holds `interrupted`, or queue them again."""
+        # Who was told to end could mark its run, and had no time left to queue it.
+        states = ("running", "interrupted") if resumes else ("running",)
+        query = sqlalchemy.select(RUNS).where(RUNS.c.state.in_(states))
         with reading(self._database) as connection:
             rows = connection.execute(query).all()
         left = [row for row in rows if self._is_abandoned(row, is_dead)]
-        return [row.id for row in left if self._interrupt(row, reason)]
+        return [row.id for row in left if self._let_go(row, reason, resumes)]
 
-    def _interrupt(self, row: Row[tuple[object, ...]], reason: str) -> bool:
-        progress = _run(row).progress.model_copy(update={"workers": []})
-        ended = _run(row).model_copy(
-            update={"state": "interrupted", "reason": reason, "progress": progress}
-        )
+    def _let_go(self, row: Row[tuple[object, ...]], reason: str, resumes: int) -> bool:
+        run = _run(row)
+        goes_on = run.resumed < resumes and not row.stop_requested
+        if run.state == "interrupted" and not goes_on:
+            return False
+        update: dict[str, object] = {"state": "interrupted", "reason": reason}
+        if goes_on:
+            update = {"state": "queued", "reason": None, "resumed": run.resumed + 1}
+        progress = run.progress.model_copy(update={"workers": []})
         with writing(self._database) as connection:
             changed = connection.execute(
                 RUNS.update()
-                .where(RUNS.c.id == row.id, _unchanged(row))
-                .values(runner=None, lease_until=None, **_columns(ended))
+                .where(
+                    RUNS.c.id == row.id,
+                    _unchanged(row),
+                    RUNS.c.stop_requested == row.stop_requested,
+                )
+                .values(
+                    runner=None,
+                    lease_until=None,
+                    **_columns(run.model_copy(update={**update, "progress": progress})),
+                )
             )
             return bool(changed.rowcount)
 

@@ -159,6 +159,52 @@ def test_a_run_is_abandoned_when_its_lease_is_over_or_its_runner_is_known_to_be_
     assert tables.interrupt_abandoned("again", nobody_is_dead) == ["b"]
 
 
+def test_an_abandoned_run_goes_on_by_itself_so_many_times(tables: Any, clock: FakeClock) -> None:
+    tables.add(queued_run("a"))
+    for resumed in (1, 2):
+        run = tables.claim("dead")
+        assert tables.interrupt_abandoned("it ended", nobody_is_dead, 2) == []
+        clock.time += LEASE_S + 1
+        assert tables.interrupt_abandoned("it ended", nobody_is_dead, 2) == ["a"]
+        queued = tables.get("a")
+        assert (queued.state, queued.resumed, queued.reason) == ("queued", resumed, None)
+        with pytest.raises(ConflictError):
+            tables.save(run, "dead")
+    tables.claim("dead")
+    clock.time += LEASE_S + 1
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead, 2) == ["a"]
+    ended = tables.get("a")
+    assert (ended.state, ended.resumed, ended.reason) == ("interrupted", 2, "it ended")
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead, 2) == []
+    assert tables.claim("next") is None
+
+
+def test_a_run_that_was_interrupted_goes_on_when_its_runner_is_gone(
+    tables: Any, clock: FakeClock
+) -> None:
+    tables.add(queued_run("a"))
+    run = tables.claim("ending")
+    tables.save(run.model_copy(update={"state": "interrupted"}), "ending")
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead) == []
+    # Its engine may not have closed yet.
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead, 9) == []
+    assert tables.interrupt_abandoned("it ended", lambda name: name == "ending", 9) == ["a"]
+    assert tables.claim("next").resumed == 1
+
+
+def test_a_run_that_was_asked_to_stop_does_not_go_on_by_itself(
+    tables: Any, clock: FakeClock
+) -> None:
+    tables.add(queued_run("a"))
+    tables.claim("dead")
+    tables.request_stop("a")
+    clock.time += LEASE_S + 1
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead, 9) == ["a"]
+    assert tables.get("a").state == "interrupted"
+    assert tables.interrupt_abandoned("it ended", nobody_is_dead, 9) == []
+    assert tables.resume("a", nobody_is_dead).state == "queued"
+
+
 def test_an_abandoned_run_is_taken_up_by_one_runner_alone(
     tables: Any, reopen: Any, clock: FakeClock
 ) -> None:

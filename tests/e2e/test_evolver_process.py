@@ -15,6 +15,7 @@ from commons.adapters.database import create_database, migrate, sqlite_url
 from commons.messages import Run
 from evolver.adapters.run_table import SqlRuns
 from evolver.app import MIGRATIONS
+from tests.dicebox_processes import until
 from tests.evolver_builders import queued_run
 
 pytestmark = pytest.mark.e2e
@@ -31,7 +32,7 @@ def runs(tmp_path: Path) -> Iterator[SqlRuns]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     started: list[subprocess.Popen[bytes]] = []
     environ = {
         **os.environ,
@@ -40,8 +41,10 @@ def start(tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
         "DICEBOX_CLASSIFICATION_URL": NOWHERE,
     }
 
-    def start_runner() -> subprocess.Popen[bytes]:
-        started.append(subprocess.Popen([sys.executable, "-m", "evolver"], env=environ))
+    def start_runner(**settings: str) -> subprocess.Popen[bytes]:
+        told = {f"DICEBOX_{name}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", "evolver"]
+        started.append(subprocess.Popen(command, env=environ | told))
         return started[-1]
 
     yield start_runner
@@ -81,6 +84,41 @@ def test_a_run_whose_runner_was_killed_is_interrupted_when_the_next_one_starts(
     assert runs.get("r1").state == "running"
     start()
     assert "runner" in str(wait_for("interrupted", runs).reason)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_where_runs_go_on_by_themselves_the_next_runner_takes_one_up(
+    number: signal.Signals, runs: SqlRuns, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    runs.add(queued_run())
+    process = start(RESUME_RUNS="1")
+    wait_for("running", runs)
+    process.send_signal(number)
+    process.wait(timeout=5)
+    assert runs.get("r1").state == ("queued" if number == signal.SIGTERM else "running")
+    process = start(RESUME_RUNS="1")
+    until(lambda: (runs.get("r1").state, runs.get("r1").resumed) == ("running", 1))
+    # So often and not more often.
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=5)
+    assert runs.get("r1").state == "interrupted"
+
+
+def test_the_runner_touches_its_file_while_it_goes_round(
+    tmp_path: Path, start: Callable[..., subprocess.Popen[bytes]]
+) -> None:
+    file = tmp_path / "alive"
+    process = start(ALIVE_FILE=str(file))
+    until(file.exists)
+    before = file.stat().st_mtime
+    until(lambda: file.stat().st_mtime > before)
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.2)
+    stopped = file.stat().st_mtime
+    time.sleep(2.5)
+    assert file.stat().st_mtime == stopped
+    process.send_signal(signal.SIGCONT)
+    until(lambda: file.stat().st_mtime > stopped)
 
 
 def test_settings_that_are_wrong_are_named_and_nothing_starts(tmp_path: Path) -> None:

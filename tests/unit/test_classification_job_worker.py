@@ -7,7 +7,7 @@ import pytest
 
 from classification_service.app import Settings, create_job_worker
 from classification_service.chores import Chore, Chores
-from classification_service.job_worker import opened
+from commons.adapters.patience import opened
 from commons.errors import InvalidInputError, UnavailableError
 from tests.sensory_house import ManualClock
 

@@ -258,3 +258,70 @@ def test_who_was_killed_after_the_final_training_starts_no_worker_for_it_again()
     assert stage.go_on().state == "complete"
     assert [engine.size for engine in stage.engines[opened:]] == [2]
     assert stage.ended() == before
+
+
+def test_a_run_whose_runner_is_killed_goes_on_by_itself_where_that_was_said(
+    undisturbed: Stage,
+) -> None:
+    stage = Killing(resume_runs=1)
+    stage.tables.add(queued_run("r1", **SAME))
+    stage.kill_at(1010.0)
+    with pytest.raises(Killed):
+        stage.runner("first").run_next()
+    next_one = stage.runner("next")
+    next_one.recover()
+    assert stage.tables.get("r1").state == "running", "its lease is not over"
+    stage.clock.time += 16.0
+    next_one.recover()
+    assert next_one.run_next()
+    run = stage.tables.get("r1")
+    assert (run.state, run.resumed) == ("complete", 1)
+    assert comparable(stage.tables.individuals("r1", histories=True)) == comparable(
+        undisturbed.tables.individuals("r1", histories=True)
+    )
+    assert_nothing_ended_twice(stage)
+
+
+def interrupt_at(stage: Stage, time: float) -> None:
+    """Have the signal of an update come to the runner."""
+
+    def interrupt(now: float) -> None:
+        if now >= time:
+            stage.clock.alarms.remove(interrupt)
+            raise KeyboardInterrupt
+
+    stage.clock.alarms.insert(0, interrupt)
+
+
+@pytest.mark.parametrize(("resumes", "left"), [(0, "interrupted"), (1, "queued")])
+def test_a_runner_that_is_told_to_end_leaves_its_run_to_the_next_one(
+    resumes: int, left: str
+) -> None:
+    stage = Killing(resume_runs=resumes)
+    stage.tables.add(queued_run("r1", **SAME))
+    interrupt_at(stage, 1010.0)
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner("first").run()
+    assert stage.engine.closed
+    assert stage.tables.get("r1").state == left
+    assert [run.state for run in stage.tables.saved][-1] == "interrupted"
+    if left == "queued":
+        assert stage.runner("next").run_next()
+        assert stage.tables.get("r1").state == "complete"
+
+
+def test_a_stop_that_was_asked_for_goes_before_going_on() -> None:
+    stage = Killing(resume_runs=9)
+    stage.tables.add(queued_run("r1", **SAME))
+
+    def stop(now: float) -> None:
+        if now >= 1010.0:
+            stage.clock.alarms.remove(stop)
+            stage.tables.stops.add("r1")
+            raise KeyboardInterrupt
+
+    stage.clock.alarms.insert(0, stop)
+    with pytest.raises(KeyboardInterrupt):
+        stage.runner("first").run()
+    assert stage.tables.get("r1").state == "interrupted"
+    assert not stage.runner("next").run_next()
