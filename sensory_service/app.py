@@ -47,6 +47,7 @@ from sensory_service.exports import SnapshotExport
 from sensory_service.images import ImageStore
 from sensory_service.imports import ImageImport
 from sensory_service.inspection import Inspector
+from sensory_service.label_assembly import labeling_routes
 from sensory_service.label_routes import label_routes
 from sensory_service.labels import LabelDesk
 from sensory_service.orders import OrderDesk
@@ -276,6 +277,8 @@ def create_app(
     app.register_api(image_routes(PREFIX, images, metrics.count))
     labels = LabelDesk(LabelTables(on.database), catalog, on.clock, _new_id)
     app.register_api(label_routes(PREFIX, labels, Thumbnails(catalog, on.blobs)))
+    for routes in labeling_routes(PREFIX, on.database, on.clock):
+        app.register_api(routes)
     packs = PackTables(on.database)
     store = SnapshotStore(datasets, snapshots, on.clock, _packer(on))
     app.register_api(snapshot_routes(PREFIX, store))

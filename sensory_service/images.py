@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from commons.adapters.decode import MEDIA_TYPES, inspect_image
 from commons.errors import InvalidInputError, TooLargeError
+from commons.label_messages import LabelSource
 from commons.messages import (
     Category,
     DatasetImage,
@@ -68,6 +69,7 @@ class ImageStore:
         category: str | None,
         split: Split | None,
         who: str | None = None,
+        source: LabelSource = "upload",
     ) -> StoredImage:
         """Store one image and return what it is now; the same bytes again are no error.
 
@@ -77,7 +79,7 @@ class ImageStore:
             StorageFullError: No space is left; the image is not stored.
             UnavailableError: This image is being erased.
         """
-        upload = self._upload(dataset, category, split, who)
+        upload = self._upload(dataset, category, split, who, source)
         record = _inspected(data)
         self._blobs.put(image_blob(record.sha256), data)
         return self._record(upload, [(record, data)])[0]
@@ -89,6 +91,7 @@ class ImageStore:
         category: str | None,
         split: Split | None,
         who: str | None = None,
+        source: LabelSource = "upload",
     ) -> UploadReply:
         """Store the files (name, bytes) that are images and say of each other why it is not.
 
@@ -102,7 +105,7 @@ class ImageStore:
                 "expected at least one file in the form field `files`, got none"
             )
         with self.writers() as pool:
-            return self.begin(pool, dataset, files, category, split, who)()
+            return self.begin(pool, dataset, files, category, split, who, source)()
 
     def writers(self) -> ThreadPoolExecutor:
         """Return threads for `begin`: fsync and decoding let others run, so files overlap."""
@@ -116,13 +119,14 @@ class ImageStore:
         category: str | None,
         split: Split | None,
         who: str | None = None,
+        source: LabelSource = "upload",
     ) -> Callable[[], UploadReply]:
         """Begin what `store_many` does, and return what waits for it and finishes it.
 
         Raises:
             InvalidInputError: A wrong name of dataset or category.
         """
-        upload = self._upload(dataset, category, split, who)
+        upload = self._upload(dataset, category, split, who, source)
         # The one task waits for tasks that began before it, so some thread is always free.
         results = pool.map(_inspected_or_refused, files)
         kept = pool.submit(self._keep, results, files)
@@ -166,10 +170,15 @@ class ImageStore:
         return self._blobs.get(image_blob(sha256)), media_type
 
     def _upload(
-        self, dataset: str, category: str | None, split: Split | None, who: str | None
+        self,
+        dataset: str,
+        category: str | None,
+        split: Split | None,
+        who: str | None,
+        source: LabelSource,
     ) -> Upload:
         label = self._category(category)
-        return Upload(dataset_name(dataset), (), label, split, self._clock.now(), who)
+        return Upload(dataset_name(dataset), (), label, split, self._clock.now(), who, source)
 
     def _category(self, name: str | None) -> Category | None:
         if name is None:

@@ -83,7 +83,9 @@ class ImageImport:
         paths = [path for path, _ in files]
         numbered = [(str(number), data) for number, (_, data) in enumerate(files)]
         try:
-            finish = self._images.begin(pool, dataset, numbered, place.category, place.split, who)
+            finish = self._images.begin(
+                pool, dataset, numbered, place.category, place.split, who, "import"
+            )
         except InvalidInputError as error:  # the name of the category
             refused = [refused_file(path, error) for path in paths]
             return lambda: refused

@@ -5,6 +5,7 @@ from flask_openapi3 import APIBlueprint
 from pydantic import Field
 
 from commons.adapters.web_app import answer, needs
+from commons.label_messages import LabelsReply, LabelsRequest
 from commons.messages import (
     Category,
     CategoryRequest,
@@ -61,6 +62,15 @@ def label_routes(prefix: str, labels: LabelDesk, thumbnails: Thumbnails) -> APIB
     )
     def merge_categories(path: CategoryPath, body: MergeRequest) -> Response:
         return answer(labels.merge_categories(path.dataset, path.category, body.into, who_asks()))
+
+    @routes.post(
+        "/datasets/<dataset>/labels",
+        summary="Label many images at once, all durable when it is answered",
+        security=needs("label", "sensory:write"),
+        responses={200: LabelsReply},
+    )
+    def label_many(path: DatasetPath, body: LabelsRequest) -> Response:
+        return answer(labels.label_many(path.dataset, body, who_asks()))
 
     @routes.get(
         "/datasets/<dataset>/images/<sha256>/history",

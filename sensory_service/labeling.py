@@ -1,6 +1,6 @@
 """What an upload or a correction changes about an image of a dataset: the rules, no more."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from commons.messages import EventKind, Split
 
@@ -10,8 +10,8 @@ class Standing:
     """What an image is in a dataset: its latest label (an id), its split, and who said so.
 
     `by` is whoever did the latest of its history: labeled it, took its label away, or sent it
-    where nobody said anything since. A removed image is not in the dataset, but what it was is
-    kept for its return.
+    where nobody said anything since. `source` is how its label came, if it has one. A removed
+    image is not in the dataset, but what it was is kept for its return.
     """
 
     category: str | None = None
@@ -19,10 +19,15 @@ class Standing:
     said: bool = False
     by: str | None = None
     removed: bool = False
+    source: str | None = None
 
 
 def after_upload(
-    before: Standing | None, category: str | None, split: Split | None, who: str | None = None
+    before: Standing | None,
+    category: str | None,
+    split: Split | None,
+    who: str | None = None,
+    source: str | None = None,
 ) -> Standing:
     """Return what an image is after it was sent, perhaps not for the first time.
 
@@ -33,12 +38,23 @@ def after_upload(
     came = is_out(before)
     before = before or Standing()
     kept = category is None or category == before.category
+    label = before.category if kept else category
     return Standing(
-        category=before.category if kept else category,
+        category=label,
         split=before.split or split,
         said=before.said if before.split else split is not None,
         by=before.by if kept and not came else who,
+        source=None if label is None else before.source if kept and not came else source,
     )
+
+
+def after_decision(
+    before: Standing, category: str | None, who: str | None, source: str | None
+) -> Standing:
+    """Return what an image of a dataset is after somebody gave it a label, or took it away."""
+    if category == before.category:
+        return before
+    return replace(before, category=category, by=who, source=None if category is None else source)
 
 
 def is_out(before: Standing | None) -> bool:

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from commons.label_messages import LabelsReply, LabelsRequest
 from commons.messages import Category, ImageHistory
 from commons.ports import Clock
 from sensory_service.names import category_name, dataset_name
-from sensory_service.ports import ImageCatalog, LabelCatalog, Merge, Removal
+from sensory_service.ports import Choice, ImageCatalog, LabelCatalog, Merge, Relabels, Removal
 
 # What the tables hold of a name.
 LONGEST_WHO = 120
@@ -63,6 +64,22 @@ class LabelDesk:
             InvalidInputError: A category cannot be merged into itself.
         """
         return self._labels.merge(Merge(dataset, category, into, self._clock.now(), who))
+
+    def label_many(self, dataset: str, request: LabelsRequest, who: str | None) -> LabelsReply:
+        """Give many images their labels in one step; to repeat it changes nothing.
+
+        Raises:
+            NotFoundError: No such dataset.
+            InvalidInputError: A wrong name of a category; nothing was labeled.
+        """
+        names = {one.category for one in request.labels if one.category is not None}
+        made = {name: Category(id=self._new_id(), name=category_name(name)) for name in names}
+        choices = [
+            Choice(one.image, made[one.category] if one.category is not None else None, one.seen)
+            for one in request.labels
+        ]
+        now = self._clock.now()
+        return self._images.relabel_many(Relabels(dataset, choices, now, who, request.source))
 
     def history(self, dataset: str, image: str) -> ImageHistory:
         """Return every event of an image in a dataset, oldest first.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from commons.label_messages import Balance, LabelSource, LabelsReply
 from commons.messages import (
     Category,
     DatasetImage,
@@ -50,6 +51,8 @@ class Upload:
         category: None says nothing about labels; its id counts only when its name is new.
         split: None says nothing about splits.
         at: Unix seconds.
+        who: Who sent them, by the name of a key.
+        source: How they came.
         erased: When these images were erased, where that was before their bytes were put.
     """
 
@@ -59,6 +62,7 @@ class Upload:
     split: Split | None
     at: float
     who: str | None = None
+    source: LabelSource = "upload"
     erased: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -79,6 +83,27 @@ class Relabel:
     category: Category | None
     at: float
     who: str | None = None
+    source: LabelSource = "person"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A label for one image; where `seen` (unix seconds) is not its latest event, none."""
+
+    image: str
+    category: Category | None
+    seen: float | None = None
+
+
+@dataclass(frozen=True)
+class Relabels:
+    """Labels for images of a dataset, in the order they were chosen."""
+
+    dataset: str
+    choices: Sequence[Choice]
+    at: float
+    who: str | None = None
+    source: LabelSource = "person"
 
 
 @dataclass(frozen=True)
@@ -108,7 +133,7 @@ class Filter:
 
     `who` did the latest event of its history: gave it the label it has or took one away, or
     sent it (again, where it was removed) where nobody labeled it since. `since` and `until`
-    (unix seconds) bound the time of that event, and order by it.
+    (unix seconds) bound the time of that event, and order by it. `source` is how its label came.
     """
 
     dataset: str
@@ -117,6 +142,8 @@ class Filter:
     who: str | None = None
     since: float | None = None
     until: float | None = None
+    split: Split | None = None
+    source: LabelSource | None = None
 
 
 class LabeledImage(NamedTuple):
@@ -216,6 +243,18 @@ class ImageCatalog(Protocol):
         """
         ...
 
+    def relabel_many(self, relabels: Relabels) -> LabelsReply:
+        """Do what `relabel` does for many images in one transaction, and say what became of each.
+
+        An image whose latest event is not the one that was seen, and that has another label than
+        the one chosen, stays as it is. One that stands in several choices has those of this
+        request seen.
+
+        Raises:
+            NotFoundError: No such dataset.
+        """
+        ...
+
     def remove(self, removal: Removal) -> None:
         """Take an image out of a dataset; one that was taken out before is no error.
 
@@ -283,6 +322,18 @@ class LabelCatalog(Protocol):
         Raises:
             NotFoundError: No such category.
             InvalidInputError: A category cannot be merged into itself.
+        """
+        ...
+
+
+class OverviewCatalog(Protocol):
+    """What a dataset looks like as a whole; counted when it is asked for."""
+
+    def balance(self, dataset: str) -> Balance:
+        """Return how the images are spread over categories, splits and sources.
+
+        Raises:
+            NotFoundError: No dataset has this name.
         """
         ...
 

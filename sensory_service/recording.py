@@ -89,4 +89,4 @@ def _key(one: _Waiting) -> object:
     if upload.erased:
         return None
     category = upload.category.name if upload.category else None
-    return upload.dataset, category, upload.split, upload.who
+    return upload.dataset, category, upload.split, upload.who, upload.source

@@ -7,6 +7,7 @@ from flask_openapi3 import APIBlueprint, RawModel
 from pydantic import Field, RootModel
 
 from commons.adapters.web_app import answer, needs
+from commons.label_messages import LabelSource
 from commons.messages import (
     DatasetImages,
     DatasetList,
@@ -80,12 +81,13 @@ class UploadQuery(Message):
     """What is said about every image of the request; `category` by name, made when new.
 
     `who` said so, where the caller passes on what somebody else said: the history then has both,
-    as `ada via classification`.
+    as `ada via classification`. `source` is how it came, for the history and to browse by.
     """
 
     category: str | None = None
     split: Split | None = None
     who: str | None = Field(default=None, max_length=LONGEST_WHO)
+    source: LabelSource = "upload"
 
 
 class UploadBody(RawModel):
@@ -102,7 +104,8 @@ class BrowseQuery(Message):
     """Which images; `cursor` is the one of the page before.
 
     `who` (the name of a key) gave an image the label it has or took one away, or sent it where
-    nobody labeled it since; `since` and `until` (unix seconds) bound when that was.
+    nobody labeled it since; `since` and `until` (unix seconds) bound when that was. `source` is
+    how its label came.
     """
 
     category: str | None = None
@@ -110,6 +113,8 @@ class BrowseQuery(Message):
     who: str | None = Field(default=None, max_length=120)
     since: float | None = Field(default=None, allow_inf_nan=False)
     until: float | None = Field(default=None, allow_inf_nan=False)
+    split: Split | None = None
+    source: LabelSource | None = None
     cursor: str | None = Field(default=None, max_length=100)
     limit: int = Field(default=100, ge=1, le=1000)
 
@@ -143,13 +148,17 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
         who = signed(who_asks(), query.who)
         if request.mimetype == "multipart/form-data":
             files = [(file.filename or "", file.read()) for file in request.files.getlist("files")]
-            reply = images.store_many(path.dataset, files, query.category, query.split, who)
+            reply = images.store_many(
+                path.dataset, files, query.category, query.split, who, query.source
+            )
             again = sum(one.duplicate for one in reply.stored)
             count("upload", "new", len(reply.stored) - again)
             count("upload", "duplicate", again)
             count("upload", "refused", len(reply.refused))
             return answer(reply, 201 if again < len(reply.stored) else 200)
-        stored = images.store(path.dataset, request.get_data(), query.category, query.split, who)
+        stored = images.store(
+            path.dataset, request.get_data(), query.category, query.split, who, query.source
+        )
         count("upload", "duplicate" if stored.duplicate else "new", 1)
         return answer(stored, 200 if stored.duplicate else 201)
 
@@ -169,9 +178,7 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
         responses={200: DatasetImages},
     )
     def browse(path: DatasetPath, query: BrowseQuery) -> Response:
-        which = Filter(
-            path.dataset, query.category, query.labeled, query.who, query.since, query.until
-        )
+        which = Filter(path.dataset, **query.model_dump(exclude={"cursor", "limit"}))
         return answer(images.browse(which, query.cursor, query.limit))
 
     @routes.post(

@@ -24,7 +24,7 @@ class SensoryLabels:
 
     def send(self, outgoing: Outgoing, data: bytes) -> None:
         """Give an image its right label there; what has it already is left as it is."""
-        query = {"category": outgoing.category}
+        query = {"category": outgoing.category, "source": "correction"}
         if outgoing.who is not None:
             query["who"] = outgoing.who
         self._caller.call(

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from commons.adapters.caller import SENSORY, Caller, send_json
 from commons.adapters.snapshot_download import save_export
 from commons.errors import UnavailableError
+from commons.label_messages import Decision, LabelSource, LabelsReply, LabelsRequest
 from commons.messages import (
     Category,
     CategoryRequest,
@@ -182,6 +183,19 @@ class SensoryClient:
         # Null is a label here, and must be in the message.
         reply = self._caller.call("PUT", path, json=LabelRequest(category=category).model_dump())
         return StoredImage.model_validate_json(reply.content)
+
+    def label_many(
+        self,
+        dataset: str,
+        decisions: Sequence[Decision],
+        source: LabelSource = "person",
+    ) -> LabelsReply:
+        """Label at most 1,000 images at once, all durable when this returns; safe to repeat."""
+        path = f"{SENSORY}/datasets/{_part(dataset)}/labels"
+        request = LabelsRequest(labels=list(decisions), source=source)
+        # Null is a label here, and must be in the message.
+        reply = self._caller.call("POST", path, json=request.model_dump())
+        return LabelsReply.model_validate_json(reply.content)
 
     def history(self, dataset: str, sha256: str) -> ImageHistory:
         """Return all that happened to an image in a dataset, oldest first."""

@@ -21,6 +21,7 @@ _COLUMNS = (
     MEMBERSHIP.c.added,
     MEMBERSHIP.c.labeled_by,
     MEMBERSHIP.c.changed,
+    MEMBERSHIP.c.source,
     CATEGORY.c.name,
     IMAGE.c.height,
     IMAGE.c.width,
@@ -77,6 +78,10 @@ def _narrowed(
         yield MEMBERSHIP.c.category == _category(connection, dataset, which)
     if which.who is not None:
         yield MEMBERSHIP.c.labeled_by == which.who
+    if which.split is not None:
+        yield MEMBERSHIP.c.split == which.split
+    if which.source is not None:
+        yield MEMBERSHIP.c.source == which.source
     if which.since is not None:
         yield MEMBERSHIP.c.changed >= which.since
     if which.until is not None:
@@ -126,4 +131,5 @@ def _dataset_image(row: Row[Any]) -> DatasetImage:
         added=row.added,
         who=row.labeled_by,
         changed=row.added if row.changed is None else row.changed,
+        source=row.source,
     )

@@ -10,7 +10,7 @@ from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
 from sensory_service.adapters.dataset_tables import insert_unless_there
 from sensory_service.adapters.erasure_marks import check_none_erased, lock_image
-from sensory_service.adapters.image_tables import take_out
+from sensory_service.adapters.memberships import take_out
 from sensory_service.adapters.tables import (
     DATASET,
     MEMBERSHIP,

@@ -98,7 +98,7 @@ def _move(
     connection.execute(
         MEMBERSHIP.update()
         .where(*of_source)
-        .values(category=target.id, labeled_by=merge.who, changed=merge.at)
+        .values(category=target.id, labeled_by=merge.who, changed=merge.at, source=None)
     )
     connection.execute(
         REMOVED.update()
@@ -130,4 +130,10 @@ def _is_in(connection: Connection, table: sqlalchemy.Table, dataset: int, image:
 
 def _event(row: Row[Any]) -> ImageEvent:
     category = row.category and Category(id=row.category, name=row.name)
-    return ImageEvent(kind=row.kind or "labeled", category=category, who=row.who, at=row.at)
+    return ImageEvent(
+        kind=row.kind or "labeled",
+        category=category,
+        who=row.who,
+        at=row.at,
+        source=row.source,
+    )

@@ -78,6 +78,8 @@ MEMBERSHIP = Table(
     # Who did its latest event, and when: a label, or the upload where there was none since.
     Column("labeled_by", String(120)),
     Column("changed", Float),
+    # How its label came (`person`, `upload`, ...); null where it has none or nobody knows.
+    Column("source", String(16)),
     # As in `image`: freezing a million rows has no time to look each of them up.
     Column("height", Integer),
     Column("width", Integer),
@@ -86,6 +88,24 @@ MEMBERSHIP = Table(
     Index("membership_by_category", "dataset", "category", "id"),
     Index("membership_by_age", "dataset", "id"),
     Index("membership_by_change", "dataset", "changed", "id"),
+    # The balance is counted in this one alone.
+    Index("membership_by_split_category", "dataset", "split", "category", "id"),
+    Index(
+        "membership_by_split",
+        "dataset",
+        "split",
+        "id",
+        sqlite_where=text("split IS NOT NULL"),
+        postgresql_where=text("split IS NOT NULL"),
+    ),
+    Index(
+        "membership_by_source",
+        "dataset",
+        "source",
+        "id",
+        sqlite_where=text("source IS NOT NULL"),
+        postgresql_where=text("source IS NOT NULL"),
+    ),
     Index("membership_by_labeler", "dataset", "labeled_by", "id"),
     Index("membership_by_category_change", "dataset", "category", "changed", "id"),
     Index("membership_by_category_labeler", "dataset", "category", "labeled_by", "id"),
@@ -136,6 +156,8 @@ LABEL_EVENT = Table(
     Column("at", Float, nullable=False),
     # `added` (without a label), `removed`, `restored` or `merged`; null is a label.
     Column("kind", String(16)),
+    # How it came, where that is known.
+    Column("source", String(16)),
     Index("label_event_by_image", "dataset", "image", "id"),
 )
 

@@ -24,6 +24,7 @@ TABLE = """
 GET    /api/sensory/v1/check/{prefix}                                 admin
 GET    /api/sensory/v1/datasets                                       sensory:read train
 GET    /api/sensory/v1/datasets/{dataset}                             sensory:read train
+GET    /api/sensory/v1/datasets/{dataset}/balance                     sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/categories                  label sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/categories/{category}/merge label sensory:write
 PUT    /api/sensory/v1/datasets/{dataset}/categories/{category}/name  label sensory:write
@@ -34,6 +35,7 @@ DELETE /api/sensory/v1/datasets/{dataset}/images/{sha256}             sensory:wr
 GET    /api/sensory/v1/datasets/{dataset}/images/{sha256}/history     sensory:read train
 PUT    /api/sensory/v1/datasets/{dataset}/images/{sha256}/label       label sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/imports                     sensory:write
+POST   /api/sensory/v1/datasets/{dataset}/labels                      label sensory:write
 GET    /api/sensory/v1/datasets/{dataset}/snapshots                   sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/snapshots                   train evolve sensory:write
 GET    /api/sensory/v1/healthz                                        -

@@ -52,6 +52,9 @@ def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
         ({"labeled": True, "until": 3.0}, "membership_labeled_by_change"),
         ({"who": "ada", "labeled": True}, "membership_labeled_by_labeler"),
         ({"who": "ada", "labeled": True, "since": 1.0}, "membership_labeled_by_labeler_change"),
+        ({"split": "test"}, "membership_by_split"),
+        ({"split": "test", "category": "cat"}, "membership_by_split_category"),
+        ({"source": "person"}, "membership_by_source"),
     ],
 )
 def test_a_page_is_a_range_of_the_index_of_its_filter(

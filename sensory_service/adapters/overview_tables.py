@@ -1,0 +1,58 @@
+"""Figures about whole datasets in tables: one pass over one index each."""
+
+import sqlalchemy
+from sqlalchemy import Connection, func, select
+
+from commons.adapters.database import reading
+from commons.label_messages import Balance, BalanceCell, SourceCount
+from commons.messages import Category
+from sensory_service.adapters.dataset_tables import find_dataset
+from sensory_service.adapters.tables import CATEGORY, MEMBERSHIP
+
+
+class OverviewTables:
+    """`sensory_service.ports.OverviewCatalog` in tables."""
+
+    def __init__(self, database: sqlalchemy.Engine) -> None:
+        self._database = database
+
+    def balance(self, dataset: str) -> Balance:
+        """Return how the images are spread over categories, splits and sources."""
+        with reading(self._database) as connection:
+            number = find_dataset(connection, dataset).id
+            return Balance(
+                cells=_cells(connection, number), sources=_sources(connection, number), groups=0
+            )
+
+
+def _cells(connection: Connection, dataset: int) -> list[BalanceCell]:
+    """Return the counts by category, in the order of their making, and split; none last."""
+    counted = select(MEMBERSHIP.c.category, MEMBERSHIP.c.split, func.count().label("images"))
+    counted = counted.where(MEMBERSHIP.c.dataset == dataset)
+    rows = connection.execute(counted.group_by(MEMBERSHIP.c.split, MEMBERSHIP.c.category)).all()
+    categories = _categories(connection, dataset)
+    order = {category: place for place, category in enumerate([*categories, None])}
+    return [
+        BalanceCell(
+            category=categories[row.category] if row.category else None,
+            split=row.split,
+            images=row.images,
+            disagreeing=0,
+        )
+        for row in sorted(rows, key=lambda row: (order[row.category], row.split or "~"))
+    ]
+
+
+def _categories(connection: Connection, dataset: int) -> dict[str, Category]:
+    query = select(CATEGORY.c.id, CATEGORY.c.name).where(CATEGORY.c.dataset == dataset)
+    rows = connection.execute(query.order_by(CATEGORY.c.number))
+    return {row.id: Category(id=row.id, name=row.name) for row in rows}
+
+
+def _sources(connection: Connection, dataset: int) -> list[SourceCount]:
+    query = select(MEMBERSHIP.c.source, func.count().label("images")).where(
+        MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.category.is_not(None)
+    )
+    rows = connection.execute(query.group_by(MEMBERSHIP.c.source))
+    counts = [SourceCount(source=row.source, images=row.images) for row in rows]
+    return sorted(counts, key=lambda count: -count.images)
