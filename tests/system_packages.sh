@@ -3,7 +3,7 @@
 # As root with CI=true or SETUP=apt it installs through apt; otherwise what needs them is skipped.
 set -euo pipefail
 
-programs=(nginx:nginx chromium:chromium rabbitmq-server:rabbitmq-server initdb:postgresql)
+programs=(nginx:nginx chromium:chromium node:nodejs rabbitmq-server:rabbitmq-server initdb:postgresql)
 places=/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
 
 missing=()

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, Ended
+from tests.web_house import Front, clients, opened, served_front
 
 # Two workers must import TensorFlow and train one candidate each, also where others work too.
 DEMO_SECONDS = 30
-# What the browser saw is left here to be looked at.
-ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -67,3 +66,27 @@ def box(dicebox: Dicebox, tmp_path: Path) -> Dicebox:
             (folder / f"{seed}.png").write_bytes(png_bytes(seed=100 * number + seed))
     assert dicebox.run("import", tmp_path / "photos", "--dataset", "photos").code == 0
     return dicebox
+
+
+@pytest.fixture
+def front(tmp_path: Path) -> Iterator[Front]:
+    """Give the services of an empty data folder, served by this process."""
+    with served_front(tmp_path / "data") as front:
+        yield front
+
+
+@pytest.fixture
+def web_page(browser: Browser, front: Front) -> Iterator[Page]:
+    """Give the page of `front` in a browser; at the end nothing may have gone wrong in it."""
+    with opened(browser, front.url) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    """Give what `dicebox up` starts, all of it, on an empty data folder; one for a module."""
+    box = Dicebox(tmp_path_factory.mktemp("house") / "data")
+    _, url = box.up()
+    with clients(url, box.data) as front:
+        yield front
+    box.end()

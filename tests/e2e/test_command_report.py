@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.dicebox_processes import Dicebox, Ended
-from tests.e2e.conftest import ARTIFACTS
+from tests.web_house import ARTIFACTS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 

@@ -2,83 +2,36 @@
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from commons.adapters.clock import SystemClock
 from commons.adapters.database import create_database, sqlite_url
-from commons.adapters.file_blobs import FileBlobs
-from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.auth import KeyRequest
 from dicebox.front import create_front
 from evolver.adapters.run_table import SqlRuns
 from sensory_service.app import Settings, create_keys
 from tests.builders import png_bytes, png_files
-from tests.e2e.conftest import ARTIFACTS
 from tests.evolver_builders import queued_run
 from tests.onnx_builders import always, network_card
+from tests.web_house import Front, photograph
 
 pytestmark = pytest.mark.e2e
 
 VIEWS = ("collect", "evolve", "serve")
 
 
-@dataclass(frozen=True)
-class House:
-    """The services of one data folder behind one address."""
-
-    url: str
-    sensory: SensoryClient
-    gallery: GalleryClient
-    blobs: FileBlobs
+@pytest.fixture
+def house(front: Front) -> Front:
+    return front
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    server = make_server("127.0.0.1", 0, create_front(tmp_path, watch=False), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    url = f"http://127.0.0.1:{server.port}"
-    with httpx.Client(base_url=url) as http:
-        caller = Caller(http)
-        yield House(
-            url, SensoryClient(caller), GalleryClient(caller), FileBlobs(tmp_path / "blobs")
-        )
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def page(browser: Browser, house: House) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 860})
-    page = context.new_page()
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console",
-        lambda line: faults.append(line.text) if "Content Security" in line.text else None,
-    )
-    page.on(
-        "request",
-        lambda request: (
-            None if request.url.startswith((house.url, "blob:")) else faults.append(request.url)
-        ),
-    )
-    page.goto(house.url)
-    yield page
-    context.close()
-    assert faults == []
-
-
-def photograph(page: Page, name: str) -> None:
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+def page(web_page: Page) -> Page:
+    return web_page
 
 
 def folder_of_pets(root: Path) -> Path:
@@ -148,7 +101,7 @@ def test_a_run_is_started_shown_and_stopped(page, house, tmp_path):
 
 
 def test_a_run_that_was_left_goes_on_at_the_press_of_a_button(page, house, tmp_path):
-    database = create_database(sqlite_url(tmp_path / "evolver.sqlite3"))
+    database = create_database(sqlite_url(house.data / "evolver.sqlite3"))
     runs = SqlRuns(database, SystemClock())
     runs.add(queued_run("r1", seconds=None, evaluations=3))
     left = runs.claim("one").model_copy(update={"state": "interrupted", "reason": "it ended"})

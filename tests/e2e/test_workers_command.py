@@ -18,8 +18,8 @@ import evolver.app
 from commons.worker_messages import Trainer, WorkerPage, WorkerSlot
 from dicebox.front import create_front
 from tests.dicebox_processes import Dicebox, ended, until
-from tests.e2e.conftest import ARTIFACTS
 from tests.servers import started_rabbit
+from tests.web_house import ARTIFACTS
 
 pytestmark = pytest.mark.e2e
 

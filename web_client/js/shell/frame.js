@@ -19,6 +19,7 @@ export function frame(nav, main, context) {
   const made = new Map(); // name → Promise<{section, view}>
   let shown = null; // {name, section, view}
   let turn = 0;
+  let isFirst = true;
 
   nav.append(...VIEWS.map(({ name, title, pips }) =>
     el("a", { href: `#${name}` }, face(pips), el("span", {}, title))));
@@ -43,8 +44,9 @@ export function frame(nav, main, context) {
     section.hidden = false;
     if (isOther) {
       if (view.keys) bind(view.keys);
-      if (before) focus(section);
+      if (!isFirst) focus(section);
     }
+    isFirst = false;
     view.enter?.(place);
   }
 
