@@ -1,0 +1,96 @@
+#!/bin/bash
+# dicebox-restore FOLDER [TIME]: puts a backup back, the newest if no TIME is said.
+#
+# DATABASE_URL_FILE, BLOBS and SENTINEL are those of dicebox-backup. Nobody else may use the database
+# meanwhile. A database that holds tables is refused unless REPLACE is yes: then they go. Blobs that
+# the backup does not name stay; `dicebox fsck` lists them.
+#
+# The blobs come first, and all tables in one transaction: cut off anywhere, the old state is still
+# there, with some blobs more.
+set -euo pipefail
+export LC_ALL=C
+
+fail() { echo "restore: $*" >&2; exit 1; }
+
+# Sets `database` to the address without its password, which goes where other users do not see it.
+read_address() {
+  local file=${DATABASE_URL_FILE:?restore: DATABASE_URL_FILE is not set} url
+  [ -s "$file" ] && [ -r "$file" ] || fail "DATABASE_URL_FILE: cannot read $file, or it is empty"
+  IFS= read -r url < "$file" || true
+  [[ $url =~ ^postgresql(\+psycopg)?://([^:@/]*)(:([^@/]*))?@(.+)$ ]] \
+    || fail "DATABASE_URL_FILE: expected postgresql://user:password@host:5432/name"
+  printf -v PGPASSWORD '%b' "${BASH_REMATCH[4]//%/\\x}"
+  export PGPASSWORD PGCONNECT_TIMEOUT=10
+  database=postgresql://${BASH_REMATCH[2]}@${BASH_REMATCH[5]}
+}
+
+ask() { psql --no-psqlrc --quiet --tuples-only --no-align --dbname="$database" --command="$1"; }
+
+names() { (cd "$1" && find . -type f -not -path '*/.*' -printf '%P\n' | sort); }
+
+folder=${1:?expected: dicebox-restore FOLDER [TIME]}
+[ -d "$folder" ] || fail "$folder: there is no such folder"
+time=${2:-}
+if [ -z "$time" ]; then
+  time=$(cd "$folder" && find . -maxdepth 1 -type d -name '[0-9]*Z' -printf '%f\n' | sort | tail -n 1)
+  [ -n "$time" ] || fail "$folder holds no backup"
+fi
+case $time in */* | .*) fail "$time is no time of a backup" ;; esac
+backup=$folder/$time
+[ -d "$backup" ] || fail "$folder has no backup $time"
+(cd "$backup" && sha256sum --check --quiet SHA256SUMS > /dev/null 2>&1) \
+  || fail "backup $time is damaged: its SHA256SUMS do not hold"
+mkdir -p "$folder/blobs"
+missing=$(names "$folder/blobs" | comm -13 - "$backup/blobs.txt" | wc -l)
+[ "$missing" -eq 0 ] || fail "backup $time is damaged: $missing of its blobs are not in $folder/blobs"
+
+blobs=${BLOBS-}
+if [ -n "$blobs" ]; then
+  [ -d "$blobs" ] || fail "$blobs: there is no such folder"
+  [ -z "${SENTINEL-}" ] || [ -e "$blobs/$SENTINEL" ] \
+    || fail "$blobs has no $SENTINEL: mount the shared folder, and prepare it if it is new"
+elif [ -s "$backup/blobs.txt" ]; then
+  fail "backup $time holds blobs, and BLOBS does not say where they go"
+fi
+
+read_address
+others=$(ask "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+  AND pid <> pg_backend_pid() AND backend_type = 'client backend'") || fail "the database does not answer"
+[ "$others" -eq 0 ] || fail "$others sessions use the database: end the services first"
+tables=$(ask "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
+[ "$tables" -eq 0 ] || [ "${REPLACE-}" = yes ] \
+  || fail "the database holds $tables tables: REPLACE=yes puts the backup in their place"
+
+if [ -n "$blobs" ]; then
+  owner=()
+  # The services' own user in the images; whoever is not root can give nothing away.
+  [ "$(id -u)" -ne 0 ] || owner=("--chown=${OWNER:-10001:10001}")
+  rsync -a "${owner[@]}" --files-from="$backup/blobs.txt" "$folder/blobs/" "$blobs/" \
+    || fail "not all blobs could be copied"
+  sync -f "$blobs"
+fi
+
+# What the backup does not know of goes too. psql takes everything back if it is not told COMMIT.
+{
+  cat << 'SQL'
+SET client_min_messages = warning;
+BEGIN;
+DO $$
+DECLARE each record;
+BEGIN
+  FOR each IN SELECT schemaname, tablename FROM pg_tables
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema')
+  LOOP
+    EXECUTE format('DROP TABLE IF EXISTS %I.%I CASCADE', each.schemaname, each.tablename);
+  END LOOP;
+  FOR each IN SELECT nspname, typname FROM pg_type JOIN pg_namespace ON pg_namespace.oid = typnamespace
+    WHERE typtype = 'e' AND nspname NOT IN ('pg_catalog', 'information_schema')
+  LOOP
+    EXECUTE format('DROP TYPE %I.%I CASCADE', each.nspname, each.typname);
+  END LOOP;
+END $$;
+SQL
+  pg_restore --no-owner --no-privileges --file=- "$backup/tables.dump" && echo 'COMMIT;'
+} | psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$database" --output=/dev/null \
+  || fail "the tables were left as they were"
+echo "restored $time: $(ask "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") tables, $(wc -l < "$backup/blobs.txt") blobs"
