@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from commons.label_messages import Balance, LabelSource, LabelsReply
+from commons.label_messages import Balance, BrowseOrder, GivenOpinion, LabelSource, LabelsReply
 from commons.messages import (
     Category,
     DatasetImage,
@@ -134,6 +134,12 @@ class Filter:
     `who` did the latest event of its history: gave it the label it has or took one away, or
     sent it (again, where it was removed) where nobody labeled it since. `since` and `until`
     (unix seconds) bound the time of that event, and order by it. `source` is how its label came.
+
+    The rest is about opinions, and leaves out images that have none: `said` is the category (by
+    name) that a network takes them for, `disagrees` says whether their label is another, and the
+    confidences bound its probability. Of the orders, `uncertain` (smallest margin first) and
+    `confident` are of unlabeled images, `disagreement` has the surest of those that disagree
+    first.
     """
 
     dataset: str
@@ -144,6 +150,27 @@ class Filter:
     until: float | None = None
     split: Split | None = None
     source: LabelSource | None = None
+    said: str | None = None
+    min_confidence: float | None = None
+    max_confidence: float | None = None
+    disagrees: bool | None = None
+    order: BrowseOrder = "newest"
+
+    @property
+    def is_about_opinions(self) -> bool:
+        """Whether only images with an opinion are asked for."""
+        asked = (self.said, self.min_confidence, self.max_confidence, self.disagrees)
+        return self.order != "newest" or any(value is not None for value in asked)
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What a network says about images of a dataset; at unix seconds."""
+
+    dataset: str
+    network: str
+    opinions: Sequence[GivenOpinion]
+    at: float
 
 
 class LabeledImage(NamedTuple):
@@ -264,7 +291,7 @@ class ImageCatalog(Protocol):
         ...
 
     def browse(self, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
-        """Return at most `limit` images, newest first, from the cursor of the last page on.
+        """Return at most `limit` images in their order, from the cursor of the last page on.
 
         Raises:
             NotFoundError: No such dataset or category.
@@ -335,6 +362,24 @@ class OverviewCatalog(Protocol):
         Raises:
             NotFoundError: No dataset has this name.
         """
+        ...
+
+
+class OpinionCatalog(Protocol):
+    """What networks say about the images of a dataset.
+
+    Every method raises `NotFoundError` when there is no such dataset.
+    """
+
+    def keep(self, opinions: Opinions) -> int:
+        """Keep opinions in place of those of the same images, and say how many.
+
+        Those about an image or a category that is not in the dataset are left out.
+        """
+        ...
+
+    def wanted(self, dataset: str, network: str, limit: int) -> list[str]:
+        """Return images without an opinion of a network, the unlabeled first, the newest first."""
         ...
 
 

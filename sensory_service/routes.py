@@ -7,7 +7,7 @@ from flask_openapi3 import APIBlueprint, RawModel
 from pydantic import Field, RootModel
 
 from commons.adapters.web_app import answer, needs
-from commons.label_messages import LabelSource
+from commons.label_messages import BrowseOrder, LabelSource
 from commons.messages import (
     DatasetImages,
     DatasetList,
@@ -106,6 +106,10 @@ class BrowseQuery(Message):
     `who` (the name of a key) gave an image the label it has or took one away, or sent it where
     nobody labeled it since; `since` and `until` (unix seconds) bound when that was. `source` is
     how its label came.
+
+    The rest is about what the champion said, and leaves out images it said nothing about: `said`
+    is the category it takes them for, `disagrees` whether their label is another. The orders
+    `uncertain` and `confident` are of unlabeled images, `disagreement` has likely errors first.
     """
 
     category: str | None = None
@@ -115,6 +119,11 @@ class BrowseQuery(Message):
     until: float | None = Field(default=None, allow_inf_nan=False)
     split: Split | None = None
     source: LabelSource | None = None
+    said: str | None = Field(default=None, max_length=120)
+    min_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
+    disagrees: bool | None = None
+    order: BrowseOrder = "newest"
     cursor: str | None = Field(default=None, max_length=100)
     limit: int = Field(default=100, ge=1, le=1000)
 
@@ -174,7 +183,7 @@ def image_routes(prefix: str, images: ImageStore, count: Count) -> APIBlueprint:
 
     @routes.get(
         "/datasets/<dataset>/images",
-        summary="The images of a dataset, newest first, page by page",
+        summary="The images of a dataset, newest first or in another order, page by page",
         responses={200: DatasetImages},
     )
     def browse(path: DatasetPath, query: BrowseQuery) -> Response:

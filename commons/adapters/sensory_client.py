@@ -15,7 +15,16 @@ from pydantic import BaseModel
 from commons.adapters.caller import SENSORY, Caller, send_json
 from commons.adapters.snapshot_download import save_export
 from commons.errors import UnavailableError
-from commons.label_messages import Decision, LabelSource, LabelsReply, LabelsRequest
+from commons.label_messages import (
+    Decision,
+    GivenOpinion,
+    LabelSource,
+    LabelsReply,
+    LabelsRequest,
+    OpinionsReply,
+    OpinionsRequest,
+    WantedImages,
+)
 from commons.messages import (
     Category,
     CategoryRequest,
@@ -196,6 +205,21 @@ class SensoryClient:
         # Null is a label here, and must be in the message.
         reply = self._caller.call("POST", path, json=request.model_dump())
         return LabelsReply.model_validate_json(reply.content)
+
+    def give_opinions(
+        self, dataset: str, network: str, opinions: Sequence[GivenOpinion]
+    ) -> OpinionsReply:
+        """Say what a network takes at most 1,000 images for; safe to repeat."""
+        path = f"{SENSORY}/datasets/{_part(dataset)}/opinions"
+        request = OpinionsRequest(network=network, opinions=list(opinions))
+        reply = self._caller.call("PUT", path, **send_json(request))
+        return OpinionsReply.model_validate_json(reply.content)
+
+    def opinions_wanted(self, dataset: str, network: str, limit: int = 500) -> list[str]:
+        """Return images that a network said nothing about, the unlabeled ones first."""
+        path = f"{SENSORY}/datasets/{_part(dataset)}/opinions/wanted"
+        reply = self._caller.call("GET", path, params={"network": network, "limit": limit})
+        return WantedImages.model_validate_json(reply.content).images
 
     def history(self, dataset: str, sha256: str) -> ImageHistory:
         """Return all that happened to an image in a dataset, oldest first."""

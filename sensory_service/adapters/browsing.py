@@ -1,7 +1,7 @@
 """One page of a dataset: every filter is a range of an index, and so is the cursor."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from sqlalchemy import Connection, Row, Select, select, tuple_
@@ -9,7 +9,14 @@ from sqlalchemy import Connection, Row, Select, select, tuple_
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import Category, DatasetImage, DatasetImages
 from sensory_service.adapters.dataset_tables import find_dataset
-from sensory_service.adapters.tables import CATEGORY, IMAGE, MEMBERSHIP
+from sensory_service.adapters.opinion_tables import (
+    AGREES,
+    UNLABELED,
+    categories_now,
+    is_disagreement,
+    opinion_of,
+)
+from sensory_service.adapters.tables import CATEGORY, IMAGE, MEMBERSHIP, OPINION
 from sensory_service.ports import Filter
 
 # The size is that of the image: memberships of the first tables, or code, have none.
@@ -26,46 +33,83 @@ _COLUMNS = (
     IMAGE.c.height,
     IMAGE.c.width,
     IMAGE.c.channels,
+    OPINION.c.network,
+    OPINION.c.top,
+    OPINION.c.confidence,
+    OPINION.c.margin,
+    OPINION.c.at,
 )
 
 
+class _Order(NamedTuple):
+    """What pages are sorted by: a value, if there is one, and a number, in one direction."""
+
+    value: sqlalchemy.Column[Any] | None
+    number: sqlalchemy.Column[Any]
+    is_descending: bool = True
+
+
 def browse(connection: Connection, which: Filter, cursor: str | None, limit: int) -> DatasetImages:
-    """Return at most `limit` images, newest first."""
-    query = _page(connection, which)
+    """Return at most `limit` images in their order."""
+    dataset = find_dataset(connection, which.dataset).id
+    order = _order_of(which)
+    query = images_of(dataset, by_opinion=which.is_about_opinions)
+    query = query.where(*_narrowed(connection, dataset, which)).order_by(*_sorted_by(order))
     if cursor is not None:
-        query = query.where(_before(cursor, timed=_is_timed(which)))
+        query = query.where(_after(cursor, order))
     rows = connection.execute(query.limit(limit + 1)).all()
     page = rows[:limit]
     return DatasetImages(
-        images=[_dataset_image(row) for row in page],
-        cursor=_cursor(page[-1], which) if len(rows) > limit else None,
+        images=shown(connection, dataset, page),
+        cursor=_cursor(page[-1], order) if len(rows) > limit else None,
     )
 
 
 def lookup(connection: Connection, dataset: str, images: Sequence[str]) -> list[DatasetImage]:
     """Return those of some images that are in a dataset."""
     number = find_dataset(connection, dataset).id
-    query = _images_of(number).where(MEMBERSHIP.c.image.in_(images))
-    return [_dataset_image(row) for row in connection.execute(query)]
+    query = images_of(number).where(MEMBERSHIP.c.image.in_(images))
+    return shown(connection, number, connection.execute(query).all())
 
 
-def _is_timed(which: Filter) -> bool:
-    return which.since is not None or which.until is not None
+def images_of(dataset: int, *, by_opinion: bool = False) -> Select[Any]:
+    """Return the question for the images of a dataset, or for those with an opinion.
 
-
-def _page(connection: Connection, which: Filter) -> Select[Any]:
-    dataset = find_dataset(connection, which.dataset).id
-    newest = [MEMBERSHIP.c.id.desc()]
-    if _is_timed(which):
-        newest.insert(0, MEMBERSHIP.c.changed.desc())
-    return _images_of(dataset).where(*_narrowed(connection, dataset, which)).order_by(*newest)
-
-
-def _images_of(dataset: int) -> Select[Any]:
-    sources = MEMBERSHIP.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
+    The latter are to be found by the indexes of the opinions: what else they have in common is
+    asked of every row.
+    """
+    of_opinion = OPINION.c.membership == MEMBERSHIP.c.id
+    if by_opinion:
+        sources = OPINION.join(MEMBERSHIP, of_opinion)
+    else:
+        sources = MEMBERSHIP.outerjoin(OPINION, of_opinion)
+    sources = sources.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
         CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id
     )
-    return select(*_COLUMNS).select_from(sources).where(MEMBERSHIP.c.dataset == dataset)
+    of_dataset = (OPINION if by_opinion else MEMBERSHIP).c.dataset == dataset
+    return select(*_COLUMNS).select_from(sources).where(of_dataset)
+
+
+def shown(connection: Connection, dataset: int, rows: Sequence[Row[Any]]) -> list[DatasetImage]:
+    """Return the images of some rows."""
+    has_opinions = any(row.network is not None for row in rows)
+    names = categories_now(connection, dataset) if has_opinions else {}
+    return [_dataset_image(row, names) for row in rows]
+
+
+def _order_of(which: Filter) -> _Order:
+    if which.order == "uncertain":
+        return _Order(OPINION.c.margin, OPINION.c.membership, is_descending=False)
+    if which.order != "newest":
+        return _Order(OPINION.c.confidence, OPINION.c.membership)
+    is_timed = which.since is not None or which.until is not None
+    number = OPINION.c.membership if which.is_about_opinions else MEMBERSHIP.c.id
+    return _Order(MEMBERSHIP.c.changed if is_timed else None, number)
+
+
+def _sorted_by(order: _Order) -> list[sqlalchemy.ColumnElement[Any]]:
+    columns = [order.number] if order.value is None else [order.value, order.number]
+    return [column.desc() if order.is_descending else column.asc() for column in columns]
 
 
 def _narrowed(
@@ -75,7 +119,7 @@ def _narrowed(
         labeled = MEMBERSHIP.c.category.is_not(None)
         yield labeled if which.labeled else ~labeled
     if which.category is not None:
-        yield MEMBERSHIP.c.category == _category(connection, dataset, which)
+        yield MEMBERSHIP.c.category == _category(connection, dataset, which, which.category)
     if which.who is not None:
         yield MEMBERSHIP.c.labeled_by == which.who
     if which.split is not None:
@@ -86,40 +130,62 @@ def _narrowed(
         yield MEMBERSHIP.c.changed >= which.since
     if which.until is not None:
         yield MEMBERSHIP.c.changed < which.until
+    yield from _narrowed_by_opinion(connection, dataset, which)
 
 
-def _category(connection: Connection, dataset: int, which: Filter) -> str:
+def _narrowed_by_opinion(
+    connection: Connection, dataset: int, which: Filter
+) -> Iterable[sqlalchemy.ColumnElement[bool]]:
+    if which.order == "disagreement" or which.disagrees:
+        yield is_disagreement()
+    elif which.order != "newest":
+        # Code that knows of no opinions leaves the state as it was: the label has the last word.
+        yield OPINION.c.state == UNLABELED
+        yield MEMBERSHIP.c.category.is_(None)
+    if which.disagrees is False:
+        yield OPINION.c.state == AGREES
+        yield MEMBERSHIP.c.category == OPINION.c.category
+    if which.said is not None:
+        yield OPINION.c.category == _category(connection, dataset, which, which.said)
+    if which.min_confidence is not None:
+        yield OPINION.c.confidence >= which.min_confidence
+    if which.max_confidence is not None:
+        yield OPINION.c.confidence <= which.max_confidence
+
+
+def _category(connection: Connection, dataset: int, which: Filter, name: str) -> str:
     query = select(CATEGORY.c.id, CATEGORY.c.merged_into).where(
-        CATEGORY.c.dataset == dataset, CATEGORY.c.name == which.category
+        CATEGORY.c.dataset == dataset, CATEGORY.c.name == name
     )
     row = connection.execute(query).first()
     if row is None:
-        raise NotFoundError(
-            f"{which.dataset} has no category {which.category!r}", kind="unknown-category"
-        )
+        raise NotFoundError(f"{which.dataset} has no category {name!r}", kind="unknown-category")
     return str(row.merged_into or row.id)
 
 
-def _cursor(row: Row[Any], which: Filter) -> str:
-    return f"{row.changed!r}:{row.id}" if _is_timed(which) else str(row.id)
+def _cursor(row: Row[Any], order: _Order) -> str:
+    if order.value is None:
+        return str(row.id)
+    return f"{row._mapping[order.value]!r}:{row.id}"
 
 
-def _before(cursor: str, *, timed: bool) -> sqlalchemy.ColumnElement[bool]:
-    changed, _, number = cursor.rpartition(":")
+def _after(cursor: str, order: _Order) -> sqlalchemy.ColumnElement[bool]:
+    value, _, number = cursor.rpartition(":")
     try:
         last = int(number)
-        if timed:
-            return tuple_(MEMBERSHIP.c.changed, MEMBERSHIP.c.id) < (float(changed), last)
+        if order.value is not None:
+            place, found = tuple_(order.value, order.number), (float(value), last)
+            return place < found if order.is_descending else place > found
     except ValueError as error:
         raise InvalidInputError(
             f"expected the cursor of a page before, got {cursor[:100]!r}"
         ) from error
-    if changed or not 0 <= last < 1 << 63:
+    if value or not 0 <= last < 1 << 63:
         raise InvalidInputError(f"expected the cursor of a page before, got {cursor[:100]!r}")
-    return MEMBERSHIP.c.id < last
+    return order.number < last
 
 
-def _dataset_image(row: Row[Any]) -> DatasetImage:
+def _dataset_image(row: Row[Any], names: Mapping[str, Category]) -> DatasetImage:
     category = row.category and Category(id=row.category, name=row.name)
     return DatasetImage(
         image=row.image,
@@ -132,4 +198,5 @@ def _dataset_image(row: Row[Any]) -> DatasetImage:
         who=row.labeled_by,
         changed=row.added if row.changed is None else row.changed,
         source=row.source,
+        opinion=opinion_of(row, names),
     )

@@ -14,6 +14,7 @@ from sensory_service.adapters.dataset_tables import (
     find_or_make_category,
     find_or_make_dataset,
 )
+from sensory_service.adapters.opinion_tables import category_merged
 from sensory_service.adapters.tables import CATEGORY, LABEL_EVENT, MEMBERSHIP, REMOVED
 from sensory_service.ports import Merge
 
@@ -100,6 +101,7 @@ def _move(
         .where(*of_source)
         .values(category=target.id, labeled_by=merge.who, changed=merge.at, source=None)
     )
+    category_merged(connection, dataset, source.id, target.id)
     connection.execute(
         REMOVED.update()
         .where(REMOVED.c.dataset == dataset, REMOVED.c.category == source.id)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Float, bindparam, func, select
 from commons.errors import NotFoundError
 from commons.messages import Category, EventKind
 from sensory_service.adapters.dataset_tables import find_dataset
+from sensory_service.adapters.opinion_tables import forget_opinion, label_changed
 from sensory_service.adapters.tables import CATEGORY, DATASET, LABEL_EVENT, MEMBERSHIP, REMOVED
 from sensory_service.labeling import Standing, event_of, is_out
 from sensory_service.ports import ImageRecord, Removal
@@ -56,6 +57,8 @@ def write(connection: Connection, dataset: int, changes: Sequence[Change], said:
         grown = DATASET.update().where(DATASET.c.id == dataset)
         connection.execute(grown.values(images=DATASET.c.images + len(added)))
     if changed:
+        labels = {c.image: c.after.category for c in changed if c.event}
+        label_changed(connection, dataset, labels)
         update = MEMBERSHIP.update().where(
             MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.image == bindparam("which")
         )
@@ -90,6 +93,7 @@ def take_out(connection: Connection, removal: Removal) -> None:
 
 def _take_out(connection: Connection, dataset: int, removal: Removal, before: Standing) -> None:
     """Turn a membership into a tombstone, so that nothing that asks for memberships sees it."""
+    forget_opinion(connection, dataset, removal.image)
     this = {"dataset": dataset, "image": removal.image}
     connection.execute(
         MEMBERSHIP.delete().where(

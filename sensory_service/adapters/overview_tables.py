@@ -7,7 +7,8 @@ from commons.adapters.database import reading
 from commons.label_messages import Balance, BalanceCell, SourceCount
 from commons.messages import Category
 from sensory_service.adapters.dataset_tables import find_dataset
-from sensory_service.adapters.tables import CATEGORY, MEMBERSHIP
+from sensory_service.adapters.opinion_tables import is_disagreement
+from sensory_service.adapters.tables import CATEGORY, MEMBERSHIP, OPINION
 
 
 class OverviewTables:
@@ -31,16 +32,28 @@ def _cells(connection: Connection, dataset: int) -> list[BalanceCell]:
     counted = counted.where(MEMBERSHIP.c.dataset == dataset)
     rows = connection.execute(counted.group_by(MEMBERSHIP.c.split, MEMBERSHIP.c.category)).all()
     categories = _categories(connection, dataset)
+    disagreeing = _disagreeing(connection, dataset)
     order = {category: place for place, category in enumerate([*categories, None])}
     return [
         BalanceCell(
             category=categories[row.category] if row.category else None,
             split=row.split,
             images=row.images,
-            disagreeing=0,
+            disagreeing=disagreeing.get((row.category, row.split), 0),
         )
         for row in sorted(rows, key=lambda row: (order[row.category], row.split or "~"))
     ]
+
+
+def _disagreeing(connection: Connection, dataset: int) -> dict[tuple[str, str | None], int]:
+    columns = (MEMBERSHIP.c.category, MEMBERSHIP.c.split)
+    query = (
+        select(*columns, func.count().label("images"))
+        .join_from(OPINION, MEMBERSHIP, OPINION.c.membership == MEMBERSHIP.c.id)
+        .where(OPINION.c.dataset == dataset, is_disagreement())
+        .group_by(*columns)
+    )
+    return {(row.category, row.split): row.images for row in connection.execute(query)}
 
 
 def _categories(connection: Connection, dataset: int) -> dict[str, Category]:

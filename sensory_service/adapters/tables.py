@@ -17,6 +17,7 @@ from sqlalchemy import (
     Integer,
     MetaData,
     PrimaryKeyConstraint,
+    SmallInteger,
     String,
     Table,
     UniqueConstraint,
@@ -159,6 +160,38 @@ LABEL_EVENT = Table(
     # How it came, where that is known.
     Column("source", String(16)),
     Index("label_event_by_image", "dataset", "image", "id"),
+)
+
+# The latest that a network said about an image of a dataset. No foreign key: the code of 0006
+# takes a membership out without it.
+OPINION = Table(
+    "opinion",
+    METADATA,
+    Column("membership", _BIG, primary_key=True, autoincrement=False),
+    Column("dataset", Integer, nullable=False),
+    Column("network", String(64), nullable=False),
+    # What it takes the image for, and how probable it finds that.
+    Column("category", String(64), nullable=False),
+    Column("confidence", Float, nullable=False),
+    Column("margin", Float, nullable=False),
+    # [[category, probability], ...], that one first.
+    Column("top", JSON, nullable=False),
+    # 0: the image has no label, 1: it has this one, 2: it has another. Kept with every label.
+    Column("state", SmallInteger, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("opinion_by_state", "dataset", "state", "membership"),
+    Index("opinion_by_margin", "dataset", "state", "margin", "membership"),
+    Index("opinion_by_confidence", "dataset", "state", "confidence", "membership"),
+    Index("opinion_by_category", "dataset", "category", "membership"),
+    Index(
+        "opinion_by_category_confidence",
+        "dataset",
+        "category",
+        "state",
+        "confidence",
+        "membership",
+    ),
+    Index("opinion_by_network", "dataset", "network"),
 )
 
 # What was taken out of a dataset: its label and split come back with its bytes.

@@ -36,6 +36,8 @@ GET    /api/sensory/v1/datasets/{dataset}/images/{sha256}/history     sensory:re
 PUT    /api/sensory/v1/datasets/{dataset}/images/{sha256}/label       label sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/imports                     sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/labels                      label sensory:write
+PUT    /api/sensory/v1/datasets/{dataset}/opinions                    sensory:write
+GET    /api/sensory/v1/datasets/{dataset}/opinions/wanted             sensory:read train
 GET    /api/sensory/v1/datasets/{dataset}/snapshots                   sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/snapshots                   train evolve sensory:write
 GET    /api/sensory/v1/healthz                                        -

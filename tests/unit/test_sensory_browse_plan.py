@@ -63,3 +63,25 @@ def test_a_page_is_a_range_of_the_index_of_its_filter(
     plan = plan_of(database, Filter("pets", **filters))
     assert f"membership USING INDEX {index} " in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({"order": "uncertain"}, "opinion_by_margin"),
+        ({"order": "confident"}, "opinion_by_confidence"),
+        ({"order": "disagreement"}, "opinion_by_confidence"),
+        ({"order": "disagreement", "category": "cat"}, "opinion_by_confidence"),
+        ({"order": "confident", "said": "cat"}, "opinion_by_category_confidence"),
+        ({"order": "confident", "min_confidence": 0.5}, "opinion_by_confidence"),
+        ({"said": "cat"}, "opinion_by_category"),
+        ({"disagrees": True}, "opinion_by_state"),
+        ({"disagrees": False, "split": "test"}, "opinion_by_state"),
+    ],
+)
+def test_a_page_about_opinions_is_a_range_of_an_index_of_theirs(
+    database: sqlalchemy.Engine, filters: dict[str, Any], index: str
+) -> None:
+    plan = plan_of(database, Filter("pets", **filters))
+    assert f"opinion USING INDEX {index} " in plan
+    assert "TEMP B-TREE" not in plan
