@@ -3,7 +3,8 @@
 # As root with CI=true or SETUP=apt it installs through apt; otherwise what needs them is skipped.
 set -euo pipefail
 
-programs=(nginx:nginx chromium:chromium node:nodejs rabbitmq-server:rabbitmq-server initdb:postgresql)
+programs=(nginx:nginx chromium:chromium node:nodejs rabbitmq-server:rabbitmq-server initdb:postgresql
+  openssl:openssl rsync:rsync prometheus:prometheus)
 places=/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
 
 missing=()
