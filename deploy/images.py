@@ -132,14 +132,23 @@ def sizes(engine: Engine, roles: Sequence[str], *, tag: str) -> dict[str, int]:
 
 
 def _revision() -> dict[str, str]:
-    """Return the commit and its time, so that the same commit makes the same images."""
-    command = ["git", "-C", str(ROOT), "log", "-1", "--format=%H %cI"]
+    """Return the commit and its time, so that the same commit makes the same images.
+
+    Files that were changed since are built as they lie there; then the commit has `+changes`.
+    """
+    commands = (
+        ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"],
+        ["git", "log", "-1", "--format=%cI"],
+    )
     try:
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        said = [
+            subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+            for command in commands
+        ]
     except (OSError, subprocess.CalledProcessError):
         # Not a checkout, but an archive of one.
         return {}
-    revision, _, created = done.stdout.strip().partition(" ")
+    revision, created = (done.stdout.strip() for done in said)
     return {"REVISION": revision, "CREATED": created}
 
 

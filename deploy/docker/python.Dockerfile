@@ -1,10 +1,11 @@
 # Python, Dicebox and what it needs for one kind of role; the images of roles start from it.
 #
 # EXTRAS adds to RabbitMQ, PostgreSQL and S3, which every role may meet: "serve", "fleet" or
-# "fleet,train". Only with "train" is there a TensorFlow.
+# "fleet,train". Only with "train" is there a TensorFlow. Dicebox itself is a layer of a few
+# megabytes: that is all an update moves while the dependencies stay.
 ARG BASE_IMAGE=debian:bookworm-slim
 
-FROM ${BASE_IMAGE} AS build
+FROM ${BASE_IMAGE} AS dependencies
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
  && apt-get clean && rm -rf /var/lib/apt/lists/* \
@@ -12,15 +13,23 @@ RUN apt-get update \
  && python3 -m venv /build/pip \
  && python3 -m venv --without-pip /opt/dicebox
 WORKDIR /build/dicebox
-# Without the packages this installs what they depend on: layers that only a version changes.
-COPY constraints.txt pyproject.toml README.md LICENSE ./
-ENV INSTALL="/build/pip/bin/pip --python /opt/dicebox/bin/python --no-cache-dir \
-    --disable-pip-version-check install --no-compile --constraint constraints.txt"
-RUN ${INSTALL} '.[postgres,rabbit,s3]'
+ENV PIP="/build/pip/bin/pip --python /opt/dicebox/bin/python --no-cache-dir \
+    --disable-pip-version-check"
+ENV INSTALL="${PIP} install --no-compile --constraint constraints.txt"
+# Without packages this installs what they depend on.
+COPY constraints.txt pyproject.toml ./
+RUN touch README.md LICENSE && ${INSTALL} '.[postgres,rabbit,s3]'
 ARG EXTRAS=
 RUN test -z "${EXTRAS}" || ${INSTALL} ".[${EXTRAS}]"
 COPY deploy/docker/trim.sh ./
-RUN sh trim.sh /opt/dicebox
+# The root is read-only later: what is not compiled now is compiled at every start.
+RUN ${PIP} uninstall --yes dicebox \
+ && sh trim.sh /opt/dicebox \
+ && echo /opt/dicebox/code > "$(echo /opt/dicebox/lib/python3*/site-packages)/code.pth" \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/dicebox/lib
+
+FROM dependencies AS code
+COPY README.md LICENSE ./
 COPY classification_service classification_service
 COPY commons commons
 COPY dicebox dicebox
@@ -29,9 +38,8 @@ COPY load_generator load_generator
 COPY sensory_service sensory_service
 COPY trainer trainer
 COPY web_client web_client
-# The root is read-only later: what is not compiled now is compiled at every start.
-RUN ${INSTALL} --no-deps --force-reinstall . \
- && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/dicebox/lib
+RUN ${INSTALL} --no-deps --target /opt/dicebox/code . \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/dicebox/code
 
 FROM ${BASE_IMAGE}
 RUN apt-get update \
@@ -42,13 +50,14 @@ RUN apt-get update \
     --shell /usr/sbin/nologin dicebox \
  # A new volume takes its owner from the folder that it lies over.
  && install -d -m 0750 -o 10001 -g 10001 /var/lib/dicebox /var/lib/dicebox/tmp /dicebox
+COPY --from=dependencies /opt/dicebox /opt/dicebox
 COPY deploy/docker/health.py /usr/local/lib/dicebox/health.py
-COPY --from=build /opt/dicebox /opt/dicebox
+COPY --from=code /opt/dicebox/code /opt/dicebox/code
 # The blobs are what must outlive a container, on a volume whose mark says that it is mounted; the
 # rest is a container's own. Two containers cannot share SQLite, so without a database a service
 # says what to do (DICEBOX_REPLICAS=1 for one container on SQLite). Whole archives pass the folder
 # for temporary files: a disk, not memory.
-ENV PATH=/opt/dicebox/bin:/usr/local/bin:/usr/bin:/bin \
+ENV PATH=/opt/dicebox/bin:/opt/dicebox/code/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/var/lib/dicebox \
     TMPDIR=/var/lib/dicebox/tmp \
     PYTHONUNBUFFERED=1 \

@@ -175,6 +175,8 @@ def test_a_build_makes_the_environments_first_and_prints_sizes_alone(
     assert "--build-arg=BASE_IMAGE=b:1" in builds[0]
     assert "--build-arg=PYTHON_IMAGE=dicebox/python-evolve:7" in builds[1]
     assert "--build-arg=VERSION=7" in builds[1]
+    if (images.ROOT / ".git").exists():
+        assert re.search(r"--build-arg=REVISION=[0-9a-f]{40}(\+changes)? ", builds[1])
     assert all("--network=host" in line for line in builds)
 
 
