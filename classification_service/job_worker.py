@@ -22,12 +22,12 @@ def main() -> None:
         signal.signal(number, lambda number, _: signals.append(number))
     try:
         settings = settings_from_env(Settings, os.environ)
-        stopped = HeartbeatFile(settings.alive_file).beating(lambda: bool(signals))
-        worker = opened(lambda: create_job_worker(settings), stopped, SystemClock())
+        worker = opened(lambda: create_job_worker(settings), lambda: bool(signals), SystemClock())
     except DiceboxError as error:
         sys.exit(f"job worker: {error}")
     if worker is not None:
-        worker.run(stopped)
+        # Not before: one that cannot begin is not to be taken for one that works.
+        worker.run(HeartbeatFile(settings.alive_file).beating(lambda: bool(signals)))
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ class InterruptedClock(SystemClock):
     drops what is raised in a finalizer, and an error on the way out takes its place; so it is
     raised again where the process next sleeps, which the runner does all the time.
 
-    Args:
-        heartbeat: Beats with each of them.
+    `heartbeat` beats with each of them.
     """
 
-    def __init__(self, heartbeat: HeartbeatFile | None = None) -> None:
+    def __init__(self) -> None:
         self._came = False
-        self._heartbeat = heartbeat or HeartbeatFile()
+        self.heartbeat = HeartbeatFile()
 
     def interrupt(self, _number: int, _frame: FrameType | None) -> None:
         """Be the handler of SIGTERM and SIGINT."""
@@ -45,7 +44,7 @@ class InterruptedClock(SystemClock):
         """
         if self._came:
             raise KeyboardInterrupt
-        self._heartbeat.beat()
+        self.heartbeat.beat()
         super().sleep(seconds)
 
 
@@ -56,12 +55,14 @@ def main() -> None:
         settings = settings_of(os.environ)
     except DiceboxError as error:
         sys.exit(f"evolver: {error}")
-    clock = InterruptedClock(HeartbeatFile(settings.alive_file))
+    clock = InterruptedClock()
     signal.signal(signal.SIGTERM, clock.interrupt)
     signal.signal(signal.SIGINT, clock.interrupt)
     try:
         runner = opened(lambda: create_runner(settings, clock), lambda: False, clock)
         if runner is not None:
+            # Not before: one that cannot begin is not to be taken for one that works.
+            clock.heartbeat = HeartbeatFile(settings.alive_file)
             runner.run()
     except KeyboardInterrupt:
         logging.getLogger(__name__).info("ended by a signal")

@@ -21,12 +21,14 @@ def main() -> None:
         signal.signal(number, lambda number, _: signals.append(number))
     try:
         settings = Settings.from_env(os.environ)
-        stopped = HeartbeatFile(settings.alive_file).beating(lambda: bool(signals))
-        worker = opened(lambda: create_batch_processor(settings), stopped, SystemClock())
+        worker = opened(
+            lambda: create_batch_processor(settings), lambda: bool(signals), SystemClock()
+        )
     except DiceboxError as error:
         sys.exit(f"batch processor: {error}")
     if worker is not None:
-        worker.run(stopped)
+        # Not before: one that cannot begin is not to be taken for one that works.
+        worker.run(HeartbeatFile(settings.alive_file).beating(lambda: bool(signals)))
 
 
 if __name__ == "__main__":

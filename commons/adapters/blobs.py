@@ -50,7 +50,7 @@ def _shared_folder(url: str, parts: SplitResult) -> FileBlobs:
     # A blob could be called like a file without the dot.
     is_name = sentinel is None or (sentinel.startswith(".") and _is_file_name(sentinel))
     if parts.netloc or not parts.path.startswith("/") or options or more or not is_name:
-        raise InvalidInputError(f"expected a folder like {_SHARED}, got {url!r}")
+        raise InvalidInputError(f"expected a folder, {_SHARED} or {_EXAMPLE}, got {url!r}")
     return FileBlobs(Path(unquote(parts.path)), sentinel=sentinel)
 
 

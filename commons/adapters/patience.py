@@ -7,7 +7,7 @@ from typing import TypeVar
 from commons.errors import StorageFullError, UnavailableError
 from commons.ports import Clock
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 15.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 5.0
 _NAP_S = 0.2
 _LOG = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def opened(
     """Return what `create` returns as soon as it does, or nothing if `stopped` said so first.
 
     Args:
-        create: Called again, after pauses that grow to a quarter of a minute.
+        create: Called again, after pauses that grow to five seconds.
         stopped: Asked several times a second.
         clock: Waits.
         said: Told why it did not begin yet.

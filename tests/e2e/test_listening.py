@@ -18,7 +18,11 @@ from tests.servers import free_port
 pytestmark = pytest.mark.e2e
 
 EVERYWHERE = "0.0.0.0"
-SERVICES = {"sensory_service": "sensory", "classification_service": "classification"}
+SERVICES = {
+    "sensory_service": "sensory",
+    "classification_service": "classification",
+    "evolver.web": "evolution",
+}
 
 
 def environ(data: Path, port: int, **settings: str) -> dict[str, str]:
@@ -40,6 +44,11 @@ def served(module: str, data: Path, **settings: str) -> Iterator[httpx.Client]:
         process.wait()
 
 
+def named(module: str) -> str:
+    """Return what a service calls itself."""
+    return module.partition(".")[0]
+
+
 def lives(http: httpx.Client, service: str) -> bool:
     try:
         return http.get(f"/api/{service}/v1/healthz").is_success
@@ -53,6 +62,7 @@ def lives(http: httpx.Client, service: str) -> bool:
     [
         ("sensory_service", "DICEBOX_ADMIN_KEY_FILE"),
         ("classification_service", "DICEBOX_ADMIN_URL"),
+        ("evolver.web", "DICEBOX_ADMIN_URL"),
     ],
 )
 def test_without_keys_a_service_refuses_to_listen_elsewhere_in_one_line(
@@ -69,7 +79,8 @@ def test_without_keys_a_service_refuses_to_listen_elsewhere_in_one_line(
     assert (refused.returncode, refused.stdout) == (1, "")
     (line,) = refused.stderr.splitlines()
     assert line.startswith(
-        f"{module}: expected a loopback address to listen on, got {EVERYWHERE}: without keys "
+        f"{named(module)}: expected a loopback address to listen on, got {EVERYWHERE}: "
+        "without keys "
     )
     assert f"; set {remedy} to " in line
 
@@ -85,7 +96,39 @@ def test_a_setting_that_is_wrong_is_told_in_one_line(tmp_path: Path, module: str
         timeout=60,
     )
     assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
-    assert refused.stderr.startswith(f"{module}: DICEBOX_PORT: ")
+    assert refused.stderr.startswith(f"{named(module)}: DICEBOX_PORT: ")
+
+
+WRONG = (
+    ({"DATABASE_URL": "mysql://host/name"}, "expected a database like postgresql://"),
+    ({"DATABASE_URL_FILE": os.devnull}, f"DICEBOX_DATABASE_URL_FILE: {os.devnull} is empty"),
+    ({"REPLICAS": "2"}, "DICEBOX_REPLICAS is 2: several replicas share one database"),
+    ({"BLOBS_URL": "file:///blobs?sentinel=none"}, "expected a folder, file:///"),
+    ({"DATA": "/proc/none"}, "cannot make the folder /proc/none"),
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "settings", "said"),
+    [
+        *((module, *WRONG[0]) for module in SERVICES),
+        *(("sensory_service", *wrong) for wrong in WRONG[1:]),
+    ],
+)
+def test_an_address_or_a_secret_that_is_wrong_is_told_in_one_line(
+    tmp_path: Path, module: str, settings: dict[str, str], said: str
+) -> None:
+    told = {"HOST": "127.0.0.1", **settings}
+    refused = subprocess.run(
+        [sys.executable, "-m", module],
+        env=environ(tmp_path, free_port()) | {f"DICEBOX_{k}": v for k, v in told.items()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1), refused.stderr
+    assert refused.stderr.startswith(f"{named(module)}: {said}")
 
 
 def test_with_an_admin_key_they_listen_and_ask_everybody(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from classification_service.adapters.http_host import NoHotRoute
 from classification_service.adapters.http_limits import Limits
 from tests.dicebox_processes import until
 from tests.http_hosts import post, read_reply, read_to_end, served
@@ -62,6 +63,21 @@ def test_every_way_to_an_answer_leads_there(here, step):
     with here.connect() as connection:
         connection.sendall(post(b"picture", f"?step={step}"))
         assert read_reply(connection)[2] == b"picture"
+
+
+def test_until_a_host_has_a_hot_route_its_views_answer_everything():
+    with served() as here, here.connect() as connection:
+        here.host.hot = NoHotRoute()
+        connection.sendall(post(b"early"))
+        assert read_reply(connection)[::2] == (404, b"none")
+        counted = []
+        here.host.open(here.route, lambda status, kind: counted.append((status, kind)))
+        connection.sendall(post(b"now"))
+        assert read_reply(connection)[::2] == (200, b"now")
+        connection.sendall(b"GARBAGE\r\n\r\n")
+        assert read_reply(connection)[0] == 400
+        assert [status for status, _ in counted] == [400]
+        assert here.refusals == []
 
 
 def test_a_request_may_come_byte_by_byte(here):
