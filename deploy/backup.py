@@ -82,25 +82,21 @@ def list_backups(folder: Path) -> None:
 @_folder
 @click.option("--at", metavar="TIME", help="Of `list` [default: the newest].")
 @click.option("--stop", is_flag=True, help="End the services that use the tables meanwhile.")
-@click.option("--replace", is_flag=True, help="The tables that are there go.")
 @_stack
 @_image
 @_says_why
-def restore(
-    folder: Path, at: str | None, stop: bool, replace: bool, stack: str, image: str | None
-) -> None:
+def restore(folder: Path, at: str | None, stop: bool, stack: str, image: str | None) -> None:
     """Put a backup in FOLDER of this node back.
 
-    Cut off anywhere, the old tables are still there.
+    Tables that are there go, and are kept in FOLDER/replaced. Cut off anywhere, the old tables are
+    still there.
     """
     docker = docker_of(os.environ)
     times = [manifest["time"] for manifest in manifests(folder)]
     if not times or (at is not None and at not in times):
         raise NotFoundError(f"{folder} has no backup{f' {at}' if at else ''}")
     state = StackState.of(docker, stack)
-    task = BackupTask(
-        docker, state, folder.absolute(), image, {"REPLACE": "yes"} if replace else {}
-    )
+    task = BackupTask(docker, state, folder.absolute(), image)
     if not stop:
         running = [name for name, count in _replicas(docker, state).items() if count]
         if running:

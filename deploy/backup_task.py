@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -87,14 +87,12 @@ class BackupTask:
         state: What the task works on.
         folder: An absolute path.
         image: In place of the one of the stack's PostgreSQL.
-        environ: Also said to the script.
     """
 
     docker: Docker
     state: StackState
     folder: Path
     image: str | None = None
-    environ: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, script: str, *arguments: str) -> str:
         """Return the last line that a script says.
@@ -125,7 +123,6 @@ class BackupTask:
             "DATABASE_URL_FILE": _SECRET,
             "BLOBS": state.blobs,
             "SENTINEL": state.sentinel,
-            **self.environ,
         }
         mounts = [{"type": "bind", "source": str(self.folder), "destination": _FOLDER}]
         return [

@@ -150,7 +150,7 @@ def test_what_was_changed_and_erased_since_is_there_again(state):
     FileBlobs(state.blobs).delete("images/ab/one")
     (state.blobs / "images/cd/two").write_text("damaged")
     state.put("images/ab/later")
-    assert state.run("restore", REPLACE="yes") == (0, f"restored {time}: 1 tables, 3 blobs")
+    assert state.run("restore") == (0, f"restored {time}: 1 tables, 3 blobs")
     assert state.words() == ["first", "second"]
     for name in ("images/ab/one", "images/cd/two", "shards/ef/three"):
         assert FileBlobs(state.blobs).get(name) == f"bytes of {name}".encode()
@@ -163,9 +163,9 @@ def test_an_earlier_time_can_be_asked_for(state):
     first = state.save()
     state.do("INSERT INTO words (word) VALUES ('third')")
     assert state.save() != first
-    assert state.run("restore", first, REPLACE="yes")[0] == 0
+    assert state.run("restore", first)[0] == 0
     assert state.words() == ["first", "second"]
-    assert state.run("restore", REPLACE="yes")[0] == 0
+    assert state.run("restore")[0] == 0
     assert state.words() == ["first", "second", "third"]
     assert state.run("restore", "20010101T000000Z")[1].endswith("has no backup 20010101T000000Z")
     assert state.run("restore", "../backups")[1].endswith("is no time of a backup")
@@ -207,7 +207,7 @@ def test_a_backup_that_was_cut_off_is_none_and_the_next_one_is_whole(state, prog
     state.save()
     assert len(state.times()) == 1
     assert not list(state.backups.glob(".unfinished-*"))
-    assert state.run("restore", REPLACE="yes")[0] == 0
+    assert state.run("restore")[0] == 0
 
 
 def test_one_backup_at_a_time(state):
@@ -225,22 +225,32 @@ def test_a_restore_that_was_cut_off_leaves_the_tables_as_they_were(state, end):
     state.do("INSERT INTO words (word) VALUES ('acknowledged since')")
     real = state.postgres.programs / "pg_restore"
     state.pretend("pg_restore", f'"{real}" "$@" | head -n 30', end)
-    code, said = state.run("restore", REPLACE="yes")
+    code, said = state.run("restore")
     assert (code, said) == (1, "restore: the tables were left as they were")
     assert state.words() == ["first", "second", "acknowledged since"]
 
 
-def test_a_restore_into_a_database_that_is_used_or_full_is_refused(state):
+def test_a_restore_into_a_database_that_is_used_is_refused(state):
     state.save()
     with state._connected():
-        code, said = state.run("restore", REPLACE="yes")
+        code, said = state.run("restore")
         assert (code, said) == (
             1,
             "restore: 1 sessions use the database: end the services first",
         )
-    code, said = state.run("restore")
-    assert code == 1
-    assert "holds 1 tables" in said
+    assert state.words() == ["first", "second"]
+    assert not (state.backups / "replaced").exists()
+
+
+def test_what_a_restore_replaces_is_kept_and_where_it_cannot_be_nothing_is_replaced(state):
+    state.save()
+    state.do("INSERT INTO words (word) VALUES ('third')")
+    assert state.run("restore")[0] == 0
+    (kept,) = (state.backups / "replaced").iterdir()
+    real = [state.postgres.programs / "pg_restore", "--data-only", "--file=-", kept]
+    assert "third" in subprocess.run(real, capture_output=True, text=True, check=True).stdout
+    state.pretend("pg_dump", "exit 1")
+    assert "cannot be kept" in state.run("restore")[1]
     assert state.words() == ["first", "second"]
 
 
@@ -249,10 +259,10 @@ def test_a_damaged_backup_is_refused_before_anything_is_changed(state):
     dump = state.backups / time / "tables.dump"
     whole = dump.read_bytes()
     dump.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    assert "SHA256SUMS do not hold" in state.run("restore", REPLACE="yes")[1]
+    assert "SHA256SUMS do not hold" in state.run("restore")[1]
     dump.write_bytes(whole)
     (state.backups / "blobs" / "images/ab/one").unlink()
-    assert "1 of its blobs are not in" in state.run("restore", REPLACE="yes")[1]
+    assert "1 of its blobs are not in" in state.run("restore")[1]
     assert state.words() == ["first", "second"]
 
 
@@ -260,7 +270,7 @@ def test_a_damaged_backup_is_refused_before_anything_is_changed(state):
 def test_a_shared_folder_that_is_not_mounted_is_no_folder_of_blobs(state, script):
     state.save()
     (state.blobs / SENTINEL).unlink()
-    code, said = state.run(script, REPLACE="yes")
+    code, said = state.run(script)
     assert code == 1
     assert said.startswith(f"{script}: {state.blobs} has no {SENTINEL}")
     assert len(state.times()) == 1
@@ -269,10 +279,10 @@ def test_a_shared_folder_that_is_not_mounted_is_no_folder_of_blobs(state, script
 def test_with_the_blobs_in_a_bucket_the_tables_alone_are_saved(state):
     assert state.run("backup", BLOBS="", SENTINEL="")[0] == 0
     state.do("DELETE FROM words")
-    assert state.run("restore", BLOBS="", SENTINEL="", REPLACE="yes")[0] == 0
+    assert state.run("restore", BLOBS="", SENTINEL="")[0] == 0
     assert state.words() == ["first", "second"]
     state.save()
-    assert "BLOBS does not say" in state.run("restore", BLOBS="", REPLACE="yes")[1]
+    assert "BLOBS does not say" in state.run("restore", BLOBS="")[1]
 
 
 @pytest.mark.parametrize("text", ["", "\n", "sqlite:///file", "postgresql://nobody", "words"])
@@ -438,10 +448,10 @@ def test_the_command_saves_lists_and_restores_with_what_the_stack_has(state, swa
     assert "3 blobs, 3 of them new" in listed.output
 
     state.do("DELETE FROM words")
-    refused = swarm.run("restore", state.backups, "--replace", path=state.path)
+    refused = swarm.run("restore", state.backups, path=state.path)
     assert refused.exit_code == 1
     assert "--stop ends them: dicebox_sensory_service, dicebox_job_worker" in refused.output
-    restored = swarm.run("restore", state.backups, "--replace", "--stop", path=state.path)
+    restored = swarm.run("restore", state.backups, "--stop", path=state.path)
     assert restored.exit_code == 0, restored.output
     assert state.words() == ["first", "second"]
     scales = [call[3:] for call in swarm.calls("service", "scale")]
@@ -453,9 +463,10 @@ def test_the_command_saves_lists_and_restores_with_what_the_stack_has(state, swa
 
 def test_a_script_that_fails_is_told_in_its_own_words_and_services_start_again(state, swarm):
     state.save()
+    (state.backups / "blobs" / "images/ab/one").unlink()
     refused = swarm.run("restore", state.backups, "--stop", path=state.path)
     assert refused.exit_code == 1
-    assert "the database holds 1 tables" in refused.output
+    assert "1 of its blobs are not in" in refused.output
     assert swarm.calls("service", "scale")[-1][3:] == [
         "dicebox_sensory_service=2",
         "dicebox_job_worker=2",

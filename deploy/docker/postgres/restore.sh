@@ -2,8 +2,8 @@
 # dicebox-restore FOLDER [TIME]: puts a backup back, the newest if no TIME is said.
 #
 # DATABASE_URL_FILE, BLOBS and SENTINEL are those of dicebox-backup. Nobody else may use the database
-# meanwhile. A database that holds tables is refused unless REPLACE is yes: then they go. Blobs that
-# the backup does not name stay; `dicebox fsck` lists them.
+# meanwhile. Tables that are there go; they are kept as FOLDER/replaced/TIME.dump, for pg_restore.
+# Blobs that the backup does not name stay; `dicebox fsck` lists them.
 #
 # The blobs come first, and all tables in one transaction: cut off anywhere, the old state is still
 # there, with some blobs more.
@@ -58,8 +58,12 @@ others=$(ask "SELECT count(*) FROM pg_stat_activity WHERE datname = current_data
   AND pid <> pg_backend_pid() AND backend_type = 'client backend'") || fail "the database does not answer"
 [ "$others" -eq 0 ] || fail "$others sessions use the database: end the services first"
 tables=$(ask "SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')")
-[ "$tables" -eq 0 ] || [ "${REPLACE-}" = yes ] \
-  || fail "the database holds $tables tables: REPLACE=yes puts the backup in their place"
+if [ "$tables" -ne 0 ]; then
+  mkdir -p "$folder/replaced"
+  kept=$folder/replaced/$(date -u +%Y%m%dT%H%M%SZ).dump
+  pg_dump --format=custom --file="$kept.new" "$database" && mv "$kept.new" "$kept" \
+    || fail "the tables that are there cannot be kept: restore into an empty database"
+fi
 
 if [ -n "$blobs" ]; then
   owner=()
