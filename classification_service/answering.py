@@ -198,7 +198,7 @@ class Answering:
     def _record(
         self, question: Question, network: LoadedNetwork, probabilities: Floats, spent: Spent
     ) -> str | None:
-        if self._recorder is None:
+        if self._recorder is None or not question.ask.record:
             return None
         return self._recorder.offer(
             data=question.data,

@@ -21,6 +21,7 @@ from classification_service.adapters.trial_tables import (
     SqlTrialTables,
 )
 from classification_service.admission import Admission
+from classification_service.asking_assembly import AskingAssembly
 from classification_service.chores import Chore
 from classification_service.classify import Answerer
 from classification_service.consumer import JobWorker
@@ -70,6 +71,10 @@ SCOPES = ServiceScopes(
 _JUDGE_S = 1.0
 # Two of each of some datasets with a trial.
 _JUDGED_NETWORKS = 8
+# A champion that is asked about images, and a network that is examined.
+_ASKED_NETWORKS = 2
+# Little patience: a chore comes again, and the others wait for it.
+_CHORE_PATIENCE_S = 1.0
 
 
 class Settings(commons.settings.Settings):
@@ -111,9 +116,10 @@ class Settings(commons.settings.Settings):
         port: The same.
         keys: `auto` asks this machine for no key until the first one is made; `required` does.
         admin_url: Base address of the admin API, which knows the keys; none: there are no keys.
-        sensory_url: Base address of the sensory service, which has the images that networks on
-            trial are compared on, and takes corrections; none: the job worker judges no trial,
-            and corrections wait.
+        sensory_url: Base address of the sensory service, which has the images that networks are
+            compared and examined on, and takes corrections and opinions; none: the job worker
+            judges and examines nobody, and corrections wait.
+        opinions: Whether the job worker asks champions about the images of their datasets.
         key: What the job worker shows there (`DICEBOX_KEY` or `DICEBOX_KEY_FILE`); it needs
             `sensory:read` and `sensory:write`, and its name stands beside who corrected.
         alive_file: A file that the job worker touches while it goes on.
@@ -151,6 +157,7 @@ class Settings(commons.settings.Settings):
     keys: KeyPolicy = "auto"
     admin_url: str | None = None
     sensory_url: str | None = None
+    opinions: bool = True
     key: SecretStr | None = None
     alive_file: Path | None = None
 
@@ -252,6 +259,7 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
     app.register_api(create_blueprint(networks, answerer, clock))
     files = NetworkFiles(blobs, settings.max_network_file_bytes)
     app.register_api(file_routes(files, settings.max_network_file_bytes))
+    app.register_api(AskingAssembly(database, tables, clock).routes())
     app.register_api(name_routes(Naming(tables, names, gallery)))
     app.register_api(history.routes(tables))
     app.register_api(trial_routes(Trials(tables, reigns, trials, networks, gallery, clock)))
@@ -299,21 +307,33 @@ def create_job_worker(settings: Settings) -> JobWorker:
         ),
     ]
     if settings.sensory_url is not None:
-        judge = _create_judge(settings, database, settings.sensory_url)
+        images = _sensory_client(settings, settings.sensory_url)
+        judge = _create_judge(settings, database, images)
         chores.append(Chore("judging trials", _JUDGE_S, judge.step))
+        asking = AskingAssembly(database, SqlGalleryTables(database), SystemClock())
+        asked = _spare_gallery(settings, database, _ASKED_NETWORKS)
+        chores += asking.chores(asked, images, opinions=settings.opinions)
     return jobs.worker(_job_gallery(settings, database, blobs), chores, settings.job_lease_s)
 
 
-def _create_judge(settings: Settings, database: Engine, sensory_url: str) -> TrialJudge:
-    tables, trials, clock = SqlGalleryTables(database), SqlTrialTables(database), SystemClock()
-    blobs = open_blobs(_blobs_url(settings))
-    loader = Loader(blobs, OnnxRuntime().load, most_bytes=settings.max_network_file_bytes)
-    gallery = Gallery(tables, loader, clock, spares=Spares(networks=_JUDGED_NETWORKS))
+def _sensory_client(settings: Settings, sensory_url: str) -> SensoryClient:
     key = settings.key.get_secret_value() if settings.key else None
     http = httpx.Client(base_url=sensory_url, headers=authorization(key))
-    # Little patience: the judge comes again, and the other chores wait for it.
-    images = SensoryClient(Caller(http, patience_s=1.0))
-    return TrialJudge(tables, trials, trials, gallery, images, clock, Rule())
+    return SensoryClient(Caller(http, patience_s=_CHORE_PATIENCE_S))
+
+
+def _create_judge(settings: Settings, database: Engine, images: SensoryClient) -> TrialJudge:
+    tables, trials = SqlGalleryTables(database), SqlTrialTables(database)
+    gallery = _spare_gallery(settings, database, _JUDGED_NETWORKS)
+    return TrialJudge(tables, trials, trials, gallery, images, SystemClock(), Rule())
+
+
+def _spare_gallery(settings: Settings, database: Engine, networks: int) -> Gallery:
+    """Return where chores find networks by their ids; so many stay loaded."""
+    blobs = open_blobs(_blobs_url(settings))
+    loader = Loader(blobs, OnnxRuntime().load, most_bytes=settings.max_network_file_bytes)
+    spares = Spares(networks=networks)
+    return Gallery(SqlGalleryTables(database), loader, SystemClock(), spares=spares)
 
 
 def _job_gallery(settings: Settings, database: Engine, blobs: Blobs) -> Gallery:

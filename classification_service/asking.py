@@ -28,6 +28,7 @@ class ClassifyQuery(Message):
         "name)",
     )
     top: int = Field(3, ge=1, le=1000)
+    record: bool = Field(True, description="Whether the answer may stand in the history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +38,12 @@ class Ask:
     dataset: str | None = None
     network: str | None = None
     top: int = 3
+    record: bool = True
 
     @classmethod
     def of(cls, query: ClassifyQuery) -> "Ask":
         """Return the question of a query."""
-        return cls(query.dataset, query.network, query.top)
+        return cls(query.dataset, query.network, query.top, query.record)
 
 
 @lru_cache(_REMEMBERED)

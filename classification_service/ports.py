@@ -1,12 +1,14 @@
 """What the use cases need from outside: tables that last, and a runtime for ONNX networks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from commons.label_messages import GivenOpinion, OpinionsReply
+from commons.messages import DatasetSummary, Examination
 from commons.network_card import NetworkCard
 
 Floats = npt.NDArray[np.float32]
@@ -104,6 +106,61 @@ class NameTables(Protocol):
             ConflictError: Another network has the name (kind `name-taken`).
             StorageFullError: No space is left; nothing was changed.
         """
+        ...
+
+
+class ExaminationTables(Protocol):
+    """What was found out about networks; errors as in `GalleryTables`."""
+
+    def add(self, examination: Examination) -> None:
+        """Store an examination durably; the first one of a network stays.
+
+        Raises:
+            StorageFullError: No space is left; nothing was stored.
+        """
+        ...
+
+    def examination(self, network: str) -> Examination:
+        """Return the examination of a network by its whole id.
+
+        Raises:
+            NotFoundError: There is none yet (kind `not-examined`).
+        """
+        ...
+
+    def unexamined(self, limit: int) -> list[str]:
+        """Return networks without an examination, the newest first."""
+        ...
+
+
+class UnjudgedImages(Protocol):
+    """Images that people label, and where it is kept what networks say about them.
+
+    Any method raises `UnavailableError` while the sensory service cannot be reached, and, where a
+    dataset is named, `NotFoundError` if there is none of this name.
+    """
+
+    def datasets(self) -> list[DatasetSummary]:
+        """Return all datasets with their counts."""
+        ...
+
+    def opinions_wanted(self, dataset: str, network: str, limit: int = 500) -> list[str]:
+        """Return images that a network said nothing about, the unlabeled ones first."""
+        ...
+
+    def image(self, sha256: str) -> bytes:
+        """Return the bytes of an image.
+
+        Raises:
+            NotFoundError: There is none.
+            GoneError: It was erased.
+        """
+        ...
+
+    def give_opinions(
+        self, dataset: str, network: str, opinions: Sequence[GivenOpinion]
+    ) -> OpinionsReply:
+        """Say what a network takes at most 1,000 images for."""
         ...
 
 

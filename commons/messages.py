@@ -806,6 +806,26 @@ class Classification(Message):
     timing: Timing | None = None
 
 
+class Examination(Message):
+    """What a network said of validation images of the snapshot it was bred on.
+
+    `confusion[i][j]` of the `images` show category i and were taken for category j. `latency_us`
+    is what one picture takes on one thread of the processor `cpu`, without decoding; `at` is in
+    unix seconds.
+    """
+
+    network: str
+    snapshot: Sha256
+    split: Split
+    images: int
+    categories: list[Category]
+    confusion: list[list[int]]
+    accuracy: float
+    latency_us: float
+    cpu: str
+    at: float
+
+
 class ClassifiedFile(Message):
     """What a network says about one file of a form, by its name there."""
 

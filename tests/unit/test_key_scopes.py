@@ -118,6 +118,7 @@ GET    /api/classification/v1/networks                                known
 POST   /api/classification/v1/networks                                publish
 GET    /api/classification/v1/networks/{network}                      known
 GET    /api/classification/v1/networks/{network}/{kind}               known
+GET    /api/classification/v1/networks/{network}/examination          known
 DELETE /api/classification/v1/networks/{network}/name                 publish
 PUT    /api/classification/v1/networks/{network}/name                 publish
 GET    /api/classification/v1/readyz                                  -
