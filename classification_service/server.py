@@ -251,7 +251,11 @@ def _refuse_new(listener: socket.socket) -> None:
         return
     drop = (_Filter * 1)(_Filter(0x06, 0, 0, 0))
     program = _Program(1, drop)
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, bytes(program))
+    except PermissionError:
+        # Some kernels let root alone have a filter. With no queue hardly anybody begins either.
+        listener.listen(0)
 
 
 def listen(address: str, port: int) -> socket.socket:

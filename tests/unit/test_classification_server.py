@@ -40,7 +40,19 @@ def test_workers_that_do_not_start_are_told(monkeypatch):
         server.serve()
 
 
-def test_connections_go_to_the_workers_in_turn_until_it_is_stopped(monkeypatch):
+class Unprivileged(socket.socket):
+    """A listener of somebody whom the kernel gives no filter."""
+
+    def setsockopt(self, *arguments) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+
+def unprivileged_listen(address: str, port: int) -> socket.socket:
+    return Unprivileged(fileno=listen(address, port).detach())
+
+
+@pytest.mark.parametrize("listen", [listen, unprivileged_listen])
+def test_connections_go_to_the_workers_in_turn_until_it_is_stopped(monkeypatch, listen):
     handlers = {}
     monkeypatch.setattr("signal.signal", handlers.setdefault)
     listener = listen("127.0.0.1", 0)
