@@ -23,6 +23,7 @@ from commons.adapters.cards import WORKERS_PER_CARD, usable_cards
 from commons.adapters.celery_app import create_celery
 from commons.adapters.celery_consumer import JobWorker
 from commons.adapters.clock import SystemClock
+from commons.adapters.heartbeat_file import HeartbeatFile
 from commons.adapters.job_desk import JobDesk
 from commons.adapters.local_engine import LocalEngine
 from commons.adapters.machine import cpu_model, usable_cores
@@ -64,6 +65,7 @@ class Settings(commons.settings.Settings):
         heartbeat_s: After two of these without a word the broker takes this worker for dead.
         metrics_port: Where `/metrics` is served; none: nowhere.
         metrics_host: The address it is served on.
+        alive_file: A file that is touched as long as this goes on, once the broker was there.
     """
 
     broker_url: SecretStr
@@ -81,6 +83,7 @@ class Settings(commons.settings.Settings):
     heartbeat_s: int = Field(default=10, ge=1)
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     metrics_host: str = "127.0.0.1"
+    alive_file: Path | None = None
 
 
 def main() -> None:
@@ -177,7 +180,8 @@ def run(settings: Settings, engine: Engine) -> None:
         cpu=cpu_model(),
         card_of=engine.card_of if isinstance(engine, LocalEngine) else lambda _: None,
     )
-    worker = JobWorker(app, desk, name=name, kind=kind)
+    beat = HeartbeatFile(settings.alive_file).beat
+    worker = JobWorker(app, desk, name=name, kind=kind, beat=beat)
     saying = threading.Thread(target=presence.run, name="presence", daemon=True)
     _end_at_signals(desk, worker, settings.grace_s)
     link.listen(None, lambda _ask: presence.say(), exchange=ASKS)

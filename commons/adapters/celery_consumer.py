@@ -30,6 +30,7 @@ from commons.jobs import Device, JobSpec
 
 _LOG = logging.getLogger(__name__)
 _ACK_S = 2.0
+_BEAT_S = 1.0
 # A delivery carries of which connection it is.
 _CONNECTION = "dicebox-connection"
 # Of the broker: how often a message was handed out before.
@@ -174,6 +175,8 @@ class JobConsumer(Consumer):  # type: ignore[misc]
     """Celery's consumer with the steps above, that no message can end."""
 
     event_dispatcher = None
+    # Called while the loop goes round, and while it waits for a broker that was there before.
+    beat: Callable[[], None] = staticmethod(lambda: None)
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
         """The steps that are started, in this order."""
@@ -192,10 +195,21 @@ class JobConsumer(Consumer):  # type: ignore[misc]
             interval_start=0.2,
             interval_step=0.2,
             interval_max=2,
-            callback=state.maybe_shutdown,
+            callback=self._wait_for_broker,
         )
         self.first_connection_attempt = False
         return connected
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Have the loop of Celery that is used here beat."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(_BEAT_S, self.beat)
+
+    def _wait_for_broker(self) -> None:
+        # One that never was connected has not begun: whoever looks after it is to know.
+        if not self.first_connection_attempt:
+            self.beat()
+        state.maybe_shutdown()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Connect again, without the warning that trainings are not cancelled."""
@@ -236,9 +250,18 @@ class JobWorker:
         desk: Handles the jobs, as many at once as it has slots.
         name: Of the worker, in the whole fleet.
         kind: Of the queue.
+        beat: Called every second or so by the thread that runs this, once it was connected.
     """
 
-    def __init__(self, app: Celery, desk: JobDesk, *, name: str, kind: Device) -> None:
+    def __init__(
+        self,
+        app: Celery,
+        desk: JobDesk,
+        *,
+        name: str,
+        kind: Device,
+        beat: Callable[[], None] = lambda: None,
+    ) -> None:
         self._desk = desk
 
         @app.task(name=JOB_TASK, bind=True)  # type: ignore[untyped-decorator]
@@ -256,6 +279,7 @@ class JobWorker:
             queues=[jobs_queue(kind)],
             desk=desk,
         )
+        self._controller.consumer.beat = beat
 
     def run(self) -> None:
         """Handle jobs until `stop`; returns after that, with what was acknowledged said.

@@ -342,12 +342,15 @@ def test_a_broker_that_restarts_ends_no_training_and_no_prefetch_grows(
     fleet.replies = link.listen("dicebox.replies.kept", fleet.heard.append, expires_s=600.0)
     link.listen(None, fleet.hear_beat, exchange=BEATS)
     try:
-        worker = fleet.start(DICEBOX_SLOTS="2")
+        alive = tmp_path / "alive"
+        worker = fleet.start(DICEBOX_SLOTS="2", DICEBOX_ALIVE_FILE=str(alive))
         ends, stays = (str(tmp_path / name) for name in ("ends", "stays"))
         short = fleet.submit("sleep_until", file=ends)
         long = fleet.submit("sleep_until", file=stays)
         processes = [fleet.process_of(job) for job in (short, long)]
         own_rabbit.kill()
+        killed = time.time()
+        eventually(lambda: alive.stat().st_mtime > killed + 1.0)
         began = time.monotonic()
         own_rabbit.start()
         eventually(lambda: link.away_s() == 0.0)
@@ -506,3 +509,21 @@ def test_a_result_that_is_there_is_told_again_and_nothing_is_trained(fleet: Flee
     fleet.submit("double", "known/1", number=1)
     assert fleet.result("known/1") == result
     assert fleet.of(Started) == []
+
+
+def test_a_worker_touches_its_file_as_long_as_its_own_loop_goes_round(
+    rabbit: Rabbit, starter: WorkerStarter, tmp_path: Path
+) -> None:
+    file = tmp_path / "alive"
+    worker = starter.start(rabbit.url, tmp_path / "worker", DICEBOX_ALIVE_FILE=str(file))
+    eventually(file.exists)
+    first = file.stat().st_mtime
+    eventually(lambda: file.stat().st_mtime > first)
+    worker.send(signal.SIGSTOP)
+    time.sleep(0.2)
+    stopped = file.stat().st_mtime
+    time.sleep(2.0)
+    assert file.stat().st_mtime == stopped
+    worker.send(signal.SIGCONT)
+    eventually(lambda: file.stat().st_mtime > stopped)
+    worker.kill_group()
