@@ -79,6 +79,14 @@ def amazon(s3: S3) -> Iterator[Amazon]:
         yield Amazon(s3, stack)
 
 
+@pytest.fixture(scope="module")
+def made(s3: S3) -> Iterator[tuple[Amazon, Result]]:
+    """Give an account in which all is made, and what was said; for tests that only look."""
+    with ExitStack() as stack:
+        amazon = Amazon(s3, stack)
+        yield amazon, amazon.make("--apply")
+
+
 def test_without_apply_everything_is_said_and_nothing_is_done(amazon):
     said = amazon.make()
     assert said.exit_code == 0, said.output
@@ -91,9 +99,9 @@ def test_without_apply_everything_is_said_and_nothing_is_done(amazon):
     assert amazon.name not in amazon.buckets()
 
 
-def test_a_file_system_is_encrypted_and_has_a_way_in_for_nodes_in_every_zone(amazon):
-    made = amazon.make("--apply")
-    assert made.exit_code == 0, made.output
+def test_a_file_system_is_encrypted_and_has_a_way_in_for_nodes_in_every_zone(made):
+    amazon, said = made
+    assert said.exit_code == 0, said.output
     folder = amazon.file_systems()[0]
     assert folder["Encrypted"]
     assert folder["ThroughputMode"] == "elastic"
@@ -114,8 +122,8 @@ def test_a_file_system_is_encrypted_and_has_a_way_in_for_nodes_in_every_zone(ama
     assert {"TransitionToIA": "AFTER_30_DAYS"} in policies["LifecyclePolicies"]
 
 
-def test_a_bucket_is_private_encrypted_versioned_and_forgets(amazon):
-    assert amazon.make("--apply").exit_code == 0
+def test_a_bucket_is_private_encrypted_versioned_and_forgets(made):
+    amazon, _ = made
     bucket = {"Bucket": amazon.name}
     access = amazon.s3.get_public_access_block(**bucket)["PublicAccessBlockConfiguration"]
     assert all(access.values())
@@ -130,11 +138,18 @@ def test_a_bucket_is_private_encrypted_versioned_and_forgets(amazon):
     assert amazon.s3.get_bucket_location(**bucket)["LocationConstraint"] == REGION
 
 
-def test_what_is_printed_is_what_the_stack_is_told_and_blobs_go_there(amazon):
-    made = amazon.make("--apply").output.splitlines()
+def test_a_second_time_there_is_nothing_to_do(made):
+    amazon, _ = made
+    assert amazon.make("--apply").output.splitlines()[0] == "nothing to do"
+    assert len(amazon.file_systems()) == 1
+    assert len(amazon.targets()) == 2
+
+
+def test_what_is_printed_is_what_the_stack_is_told_and_blobs_go_there(made):
+    amazon, said = made
     shown = amazon.run("show", "--bucket", amazon.name).output.splitlines()
     settings = dict(line.split("=", 1) for line in shown if not line.startswith("#"))
-    assert [line for line in made if "=" in line.split(" ")[0]] == [
+    assert [line for line in said.output.splitlines() if "=" in line.split(" ")[0]] == [
         f"{name}={value}" for name, value in settings.items()
     ]
     known = amazon.file_systems()[0]["FileSystemId"]
@@ -149,14 +164,6 @@ def test_what_is_printed_is_what_the_stack_is_told_and_blobs_go_there(amazon):
     blobs = open_blobs(f"{settings['BLOBS_URL']}?endpoint_url={amazon.url}")
     assert blobs.put("images/ab", b"picture")
     assert blobs.get("images/ab") == b"picture"
-
-
-def test_a_second_time_there_is_nothing_to_do(amazon):
-    assert amazon.make("--apply").exit_code == 0
-    again = amazon.make("--apply").output
-    assert again.splitlines()[0] == "nothing to do"
-    assert len(amazon.file_systems()) == 1
-    assert len(amazon.targets()) == 2
 
 
 class CutOffError(Exception):

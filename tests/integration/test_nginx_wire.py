@@ -165,6 +165,8 @@ def test_the_image_starts_as_it_is_told_and_finishes_what_is_on_its_way(tmp_path
         assert process.poll() is None, (tmp_path / "out").read_text()
         os.kill(process.pid, signal.SIGQUIT)
         assert process.wait(10.0) == 0
+        # Nothing but requests, and those for health are no news.
+        assert "[warn]" not in (tmp_path / "out").read_text()
     finally:
         process.kill()
         process.wait()
