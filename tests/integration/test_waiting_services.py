@@ -34,7 +34,7 @@ WORKERS = {
     "evolver": "run",
 }
 # What a check of readiness may take, the patience with a part that hangs included.
-ANSWER_S = 3.0
+ANSWER_S = 4.0
 
 
 @dataclass
