@@ -1,0 +1,66 @@
+"""Two people label the same images: what one says is never lost silently to the other."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.builders import png_files
+from tests.web_house import Front, opened, photograph
+
+pytestmark = pytest.mark.e2e
+
+
+def filled(front: Front, count: int) -> None:
+    for seed, category in enumerate(("cats", "dogs")):
+        front.sensory.upload("pets", png_files(1, seed=100 + seed), category)
+    front.sensory.upload("pets", png_files(count), None)
+
+
+def saved(page: Page, count: int) -> None:
+    expect(page.locator(".saved-line")).to_have_text(re.compile(rf"^{count} labels? saved$"))
+
+
+def labels(front: Front) -> dict[str, str | None]:
+    found = front.sensory.images("pets")
+    return {one.image: one.category and one.category.name for one in found}
+
+
+def test_the_label_that_was_given_first_stays_until_one_of_the_two_is_chosen(browser, front):
+    filled(front, 2)
+    with opened(browser, front.url) as ada, opened(browser, front.url) as bob:
+        for page in (ada, bob):
+            page.goto(f"{front.url}/#label/pets?grid=1")
+            expect(page.locator(".cell")).to_have_count(2)
+        for page, key in ((ada, "1"), (bob, "2")):
+            page.locator(".cell").first.click()
+            page.keyboard.press("Control+a")
+            page.keyboard.press(key)
+            if page is ada:
+                saved(ada, 2)
+        expect(bob.locator(".conflicts li")).to_have_count(2)
+        expect(bob.locator(".conflicts")).to_contain_text("said cats")
+        expect(bob.locator(".conflicts")).to_contain_text("You said dogs")
+        photograph(bob, "label-conflicts")
+        assert sorted(filter(None, labels(front).values())) == ["cats", "cats", "cats", "dogs"]
+        bob.locator(".conflicts li").first.get_by_role("button", name="Take mine").click()
+        saved(bob, 1)
+        bob.locator(".conflicts li").first.get_by_role("button", name="Keep theirs").click()
+        expect(bob.locator(".conflicts")).to_be_hidden()
+        assert sorted(filter(None, labels(front).values())) == ["cats", "cats", "dogs", "dogs"]
+
+
+def test_what_somebody_else_labeled_since_is_not_undone_silently(browser, front):
+    filled(front, 1)
+    with opened(browser, front.url) as page:
+        page.goto(f"{front.url}/#label/pets")
+        image = page.locator(".large[data-image]").get_attribute("data-image")
+        page.keyboard.press("1")
+        saved(page, 1)
+        front.sensory.label("pets", image, "dogs")
+        page.keyboard.press("u")
+        expect(page.locator(".conflicts")).to_contain_text("said dogs")
+        assert labels(front)[image] == "dogs"
+        page.get_by_role("button", name="Take mine").click()
+        saved(page, 2)
+        assert labels(front)[image] is None

@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { undoLog } from "../../web_client/js/labeling/undo.js";
+
+function shelf() {
+  const rows = new Map();
+  let key = 0;
+  return {
+    rows,
+    older: async (dataset, limit) => [...rows].map(([at, value]) => ({ key: at, value: structuredClone(value) })).filter(({ value }) => value.dataset === dataset).reverse().slice(0, limit),
+    add: async (value) => { key += 1; rows.set(key, structuredClone(value)); return key; },
+    put: async (value, at) => { rows.set(at, structuredClone(value)); },
+    remove: async (at) => { rows.delete(at); },
+  };
+}
+const settled = () => new Promise((resolve) => { setTimeout(resolve, 5); });
+const did = (image, before, after) => [{ image, before, after }];
+
+test("what was done is taken back in turn, and done again", async () => {
+  const log = undoLog("pets", shelf());
+  log.did(did("a", null, "cats"));
+  log.did(did("a", "cats", "dogs"));
+  assert.deepEqual(await log.undo(), [{ image: "a", category: "cats", seen: null }]);
+  assert.deepEqual(await log.undo(), [{ image: "a", category: null, seen: null }]);
+  assert.equal(await log.undo(), null);
+  assert.deepEqual(log.redo(), [{ image: "a", category: "cats", seen: null }]);
+  log.did(did("b", null, "cats"));
+  assert.equal(log.redo(), null);
+});
+
+test("the way back has seen what the server said last", async () => {
+  const log = undoLog("pets", shelf());
+  log.did(did("a", null, "cats"));
+  log.learn([{ image: "a", changed: 12.5 }]);
+  assert.deepEqual(await log.undo(), [{ image: "a", category: null, seen: 12.5 }]);
+  log.learn([{ image: "a", changed: 13.5 }]);
+  assert.deepEqual(log.redo(), [{ image: "a", category: "cats", seen: 13.5 }]);
+});
+
+test("150 steps and a group of many are taken back by the page after the reload", async () => {
+  const rows = shelf();
+  const log = undoLog("pets", rows);
+  undoLog("other", rows).did(did("x", null, "y"));
+  for (let step = 0; step < 150; step += 1) {
+    log.did(did(`i${step}`, null, "cats"));
+    log.learn([{ image: `i${step}`, changed: step }]);
+  }
+  log.did([{ image: "g1", before: null, after: "dogs" }, { image: "g2", before: "cats", after: "dogs" }]);
+  await settled();
+  const next = undoLog("pets", rows);
+  assert.deepEqual((await next.undo()).map((one) => one.category), [null, "cats"]);
+  for (let step = 149; step >= 0; step -= 1) {
+    assert.deepEqual(await next.undo(), [{ image: `i${step}`, category: null, seen: step }]);
+  }
+  assert.equal(await next.undo(), null);
+  await settled();
+  assert.deepEqual([...rows.rows.values()].map((one) => one.dataset), ["other"]);
+});
+
+test("a database that refuses leaves the steps of this page", async () => {
+  const refuse = async () => { throw new Error("full"); };
+  const log = undoLog("pets", { older: refuse, add: refuse, put: refuse, remove: refuse });
+  log.did(did("a", null, "cats"));
+  assert.equal((await log.undo()).length, 1);
+  assert.equal(await log.undo(), null);
+});

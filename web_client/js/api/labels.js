@@ -1,0 +1,28 @@
+// What is said about images: labels, what to label next, categories, snapshots.
+
+import { SENSORY, call, part } from "./http.js";
+
+const of = (dataset) => `${SENSORY}/datasets/${part(dataset)}`;
+const category = (dataset, id) => `${of(dataset)}/categories/${part(id)}`;
+
+// `labels`: [{image, category, seen}] (at most 1,000), durable when it returns. Returns {labeled,
+// conflicts, unknown}.
+export const label = (dataset, labels, source) =>
+  call("POST", `${of(dataset)}/labels`, { json: { labels, source } });
+
+// A page of images as {images, cursor}; `filter` by the names of the API.
+export const browse = (dataset, filter = {}, cursor = null, limit = 200, { signal } = {}) =>
+  call("GET", `${of(dataset)}/images`, { query: { ...filter, cursor, limit }, signal });
+
+export const history = (dataset, image) => call("GET", `${of(dataset)}/images/${part(image)}/history`);
+export const remove = (dataset, image) => call("DELETE", `${of(dataset)}/images/${part(image)}`);
+
+export const addCategory = (dataset, name) => call("POST", `${of(dataset)}/categories`, { json: { name } });
+export const rename = (dataset, id, name) => call("PUT", `${category(dataset, id)}/name`, { json: { name } });
+export const merge = (dataset, id, into) => call("POST", `${category(dataset, id)}/merge`, { json: { into } });
+
+export const snapshots = async (dataset) => (await call("GET", `${of(dataset)}/snapshots`)).snapshots;
+export const snapshot = (id) => call("GET", `${SENSORY}/snapshots/${part(id)}`);
+export const freeze = (dataset, request = {}) => call("POST", `${of(dataset)}/snapshots`, { json: request });
+export const diff = (before, after, limit = 200) =>
+  call("GET", `${SENSORY}/snapshots/${part(before)}/diff/${part(after)}`, { query: { limit } });

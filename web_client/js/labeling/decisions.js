@@ -1,0 +1,123 @@
+// Decisions about labels on their way to the server: each is written down before it is sent, and
+// crossed out only when the server says that it is durable.
+
+const MOST = 500; // in a request
+const STEP = 500; // milliseconds, doubled at every failure
+const LONGEST = 30_000;
+
+// Whatever is said about the decision itself will be said again; a full disk or a service that is
+// away will not.
+const isFinal = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429].includes(status);
+
+const name = ({ dataset, image }) => `${dataset}/${image}`;
+
+// `send(dataset, labels, source)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
+// add(value) → key, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
+// `onSaved` [{image, category, changed}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
+// why. `onState` gets {waiting, problem}.
+export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
+  let waiting = []; // {key, value: {dataset, image, category, seen, source}}, in turn
+  let isSending = false;
+  let failures = 0;
+  let problem = null;
+  let timer = null;
+
+  const tell = () => onState({ waiting: waiting.length, problem });
+
+  // One request: the first ones of one dataset that came in one way.
+  function take() {
+    const [first] = waiting;
+    const batch = [];
+    for (const entry of waiting) {
+      const isAlike = entry.value.dataset === first.value.dataset && entry.value.source === first.value.source;
+      if (!isAlike || batch.length === MOST) break;
+      batch.push(entry);
+    }
+    return batch;
+  }
+
+  async function turn() {
+    if (isSending || waiting.length === 0) return;
+    isSending = true;
+    forget(timer);
+    timer = null;
+    const batch = take();
+    await Promise.all(batch.map((entry) => entry.written));
+    const { dataset, source } = batch[0].value;
+    let delay = 0;
+    try {
+      const labels = batch.map(({ value: { image, category, seen } }) => ({ image, category, seen }));
+      await settle(batch, dataset, await send(dataset, labels, source));
+      failures = 0;
+      problem = null;
+    } catch (error) {
+      if (isFinal(error)) {
+        await drop(batch);
+        onRefused(dataset, batch.map(({ value }) => value), error);
+        problem = null;
+      } else {
+        problem = error;
+        delay = (error.retryAfter ?? 0) * 1000 || random() * Math.min(LONGEST, STEP * 2 ** failures);
+        failures += 1;
+      }
+    }
+    isSending = false;
+    tell();
+    if (waiting.length === 0) return;
+    if (delay) timer = wait(turn, delay);
+    else turn();
+  }
+
+  async function settle(batch, dataset, { labeled, conflicts, unknown }) {
+    const changed = new Map(labeled.map((one) => [one.image, one.changed]));
+    const late = new Set([...conflicts.map((one) => one.image), ...unknown]);
+    const sent = new Set(batch);
+    // What was decided about the same image meanwhile has seen this answer, or fails with it.
+    const rest = waiting.filter((entry) => !sent.has(entry) && entry.value.dataset === dataset);
+    const touched = rest.filter(({ value }) => changed.has(value.image));
+    for (const { value } of touched) value.seen = changed.get(value.image);
+    const gone = [...batch, ...rest.filter(({ value }) => late.has(value.image))];
+    const mine = new Map(gone.map(({ value }) => [value.image, value]));
+    await drop(gone, touched);
+    if (labeled.length) onSaved(dataset, labeled);
+    if (conflicts.length) onConflict(dataset, conflicts.map((theirs) => ({ theirs, mine: mine.get(theirs.image) })));
+    if (unknown.length) onRefused(dataset, unknown.map((image) => mine.get(image)), null);
+  }
+
+  async function drop(gone, touched = []) {
+    const these = new Set(gone);
+    waiting = waiting.filter((entry) => !these.has(entry));
+    // A decision that stays in the log is sent once more, which changes nothing.
+    await log.change(touched.map(({ key, value }) => [value, key]), gone.map(({ key }) => key)).catch(() => {});
+  }
+
+  return {
+    // Returns when the decisions are written down; they are sent by themselves.
+    async decide(made) {
+      const entries = made.map((value) => {
+        const before = waiting.findLast((entry) => name(entry.value) === name(value));
+        return { key: null, value: before ? { ...value, seen: before.value.seen } : value };
+      });
+      waiting.push(...entries);
+      tell();
+      for (const entry of entries) {
+        entry.written = log.add(entry.value).then((key) => { entry.key = key; }, () => {});
+      }
+      // While a service is away it is asked again when its time has come, not at every key.
+      if (timer === null) turn();
+      await Promise.all(entries.map((entry) => entry.written));
+    },
+    // Takes up what an earlier page wrote down and could not send.
+    async resume() {
+      const left = await log.read().catch(() => []);
+      waiting.unshift(...left);
+      tell();
+      turn();
+    },
+    // Tries at once: the network is back.
+    again() {
+      turn();
+    },
+    waiting: () => waiting.length,
+  };
+}

@@ -1,0 +1,125 @@
+// One desk for the whole page: whichever view labels, a decision goes the same way.
+
+import * as api from "../api/labels.js";
+import { store } from "../lib/store.js";
+import { client } from "./client.js";
+import { decisions } from "./decisions.js";
+import { decisionLog, stepLog } from "./logs.js";
+import { undoLog } from "./undo.js";
+
+let made = null;
+
+// {state, conflicts, decide, undo, redo, said, label, keepTheirs, takeMine, onChange}.
+export const desk = () => (made ??= create());
+
+function create() {
+  const me = client();
+  // `waiting` decisions are not saved yet; `problem` says why they wait.
+  const state = store({ waiting: 0, saved: 0, problem: null });
+  const conflicts = store({ list: [] }); // {dataset, theirs, mine}
+  const said = new Map(); // "dataset/image" → {category, state: saving | saved | conflict | refused, changed, detail}
+  const listeners = new Set();
+  const steps = new Map(); // dataset → its undo log
+
+  const nameOf = (dataset, image) => `${dataset}/${image}`;
+  const tell = (dataset, images) => { for (const one of [...listeners]) one(dataset, images); };
+  const undoOf = (dataset) => {
+    if (!steps.has(dataset)) steps.set(dataset, undoLog(dataset, stepLog));
+    return steps.get(dataset);
+  };
+  const note = (dataset, image, patch) =>
+    said.set(nameOf(dataset, image), { ...said.get(nameOf(dataset, image)), ...patch });
+
+  const sender = decisions({
+    send: api.label,
+    log: decisionLog(me),
+    onState: ({ waiting, problem }) => state.set({ waiting, problem: problem?.message ?? null }),
+    onSaved(dataset, labeled) {
+      for (const { image, category, changed } of labeled) {
+        const before = said.get(nameOf(dataset, image));
+        // A later decision about it may be on its way.
+        const isLatest = !before || before.category === (category?.name ?? null);
+        note(dataset, image, isLatest ? { category: category?.name ?? null, state: "saved", changed } : { changed });
+      }
+      undoOf(dataset).learn(labeled);
+      state.set({ saved: state.get().saved + labeled.filter((one) => one.relabeled).length });
+      tell(dataset, labeled.map((one) => one.image));
+    },
+    onConflict(dataset, found) {
+      const images = found.map(({ theirs }) => theirs.image);
+      const rest = conflicts.get().list.filter((one) => one.dataset !== dataset || !images.includes(one.theirs.image));
+      for (const { theirs } of found) {
+        note(dataset, theirs.image, { category: theirs.category?.name ?? null, state: "conflict", changed: theirs.changed });
+      }
+      conflicts.set({ list: [...rest, ...found.map((one) => ({ dataset, ...one }))] });
+      tell(dataset, images);
+    },
+    onRefused(dataset, refused, problem) {
+      const detail = problem?.message ?? "It is not in the dataset any more.";
+      for (const { image } of refused) note(dataset, image, { category: undefined, state: "refused", detail });
+      tell(dataset, refused.map((one) => one.image));
+    },
+  });
+
+  function send(dataset, made, source) {
+    for (const { image, category } of made) note(dataset, image, { category, state: "saving", detail: null });
+    tell(dataset, made.map((one) => one.image));
+    return sender.decide(made.map((one) => ({ dataset, source, ...one })));
+  }
+
+  const changedOf = (dataset, image, changed) => Math.max(changed ?? 0, said.get(nameOf(dataset, image))?.changed ?? 0) || null;
+
+  function settle(conflict, images = [conflict.theirs.image]) {
+    conflicts.set({ list: conflicts.get().list.filter((one) => one !== conflict) });
+    tell(conflict.dataset, images);
+  }
+
+  const desk = {
+    me,
+    state,
+    conflicts,
+    // What was decided here about an image, or undefined.
+    said: (dataset, image) => said.get(nameOf(dataset, image)),
+    // The label of an image (of a page of the API) as it stands, by name or null.
+    label(dataset, item) {
+      const here = said.get(nameOf(dataset, item.image));
+      const isNewer = here && here.category !== undefined && (here.state === "saving" || (here.changed ?? 0) >= item.changed);
+      return isNewer ? here.category : item.category?.name ?? null;
+    },
+    // `items`: images of a page of the API; `category` a name, null, or what gives it for an item.
+    decide(dataset, items, category, source = "person") {
+      const wanted = typeof category === "function" ? category : () => category;
+      const made = items.map((item) => ({ item, before: desk.label(dataset, item), after: wanted(item) }));
+      undoOf(dataset).did(made.map(({ item, before, after }) => ({ image: item.image, before, after })));
+      return send(dataset, made.map(({ item, after }) => ({ image: item.image, category: after, seen: changedOf(dataset, item.image, item.changed) })), source);
+    },
+    // Return the images whose labels went back (or forth), or null where there is nothing.
+    async undo(dataset) {
+      const back = await undoOf(dataset).undo();
+      if (back) send(dataset, back, "undo");
+      return back;
+    },
+    redo(dataset) {
+      const forth = undoOf(dataset).redo();
+      if (forth) send(dataset, forth, "undo");
+      return forth;
+    },
+    keepTheirs: (conflict) => { note(conflict.dataset, conflict.theirs.image, { state: "saved" }); settle(conflict); },
+    takeMine(conflict) {
+      settle(conflict);
+      return send(conflict.dataset, [{ image: conflict.theirs.image, category: conflict.mine.category, seen: conflict.theirs.changed }], "person");
+    },
+    // `fn(dataset, images)` whenever something about them is new; returns what ends it.
+    onChange(fn) {
+      listeners.add(fn);
+      return () => listeners.delete(fn);
+    },
+  };
+
+  addEventListener("online", sender.again);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) sender.again(); });
+  // A reload loses nothing where the log could be written; where it could not, this asks first.
+  addEventListener("beforeunload", (event) => { if (state.get().waiting > 0 && state.get().problem) event.preventDefault(); });
+  sender.resume();
+  return desk;
+}

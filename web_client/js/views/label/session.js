@@ -1,0 +1,94 @@
+// What is in hand while a dataset is labeled: the images to come, in turn, and what was done.
+
+import { lookup } from "../../api/images.js";
+import { store } from "../../lib/store.js";
+
+const AGAIN = 5000; // milliseconds until more is asked for after a failure
+const RECENT = 12;
+
+// `supply`: {more(limit), again(items)}. `state` of what it returns: {items, recent, isAsking,
+// isEmpty, problem}; `items` are to be labeled, `recent` were, the last one first.
+export function session({ dataset, desk, supply }) {
+  const state = store({ items: [], recent: [], isAsking: false, isEmpty: false, problem: null });
+  const known = new Map();
+  let skipped = [];
+  let timer = null;
+  let isOver = false;
+
+  const remember = (items) => { for (const one of items) known.set(one.image, one); return items; };
+
+  function without(items) {
+    const gone = new Set(items.map((one) => one.image));
+    return state.get().items.filter((one) => !gone.has(one.image));
+  }
+
+  async function more(limit) {
+    if (state.get().isAsking || isOver) return [];
+    clearTimeout(timer);
+    state.set({ isAsking: true });
+    try {
+      const found = remember(await supply.more(limit));
+      const fresh = found.filter((one) => desk.label(dataset, one) === null);
+      state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0, problem: null });
+      return fresh;
+    } catch (problem) {
+      state.set({ problem: problem.message });
+      timer = setTimeout(() => more(limit), AGAIN);
+      return [];
+    } finally {
+      state.set({ isAsking: false });
+    }
+  }
+
+  // The images of [{image, …}], also those that this page never showed.
+  async function itemsOf(back) {
+    const missing = back.filter(({ image }) => !known.has(image)).map(({ image }) => image);
+    if (missing.length) remember(await lookup(dataset, missing));
+    return back.map(({ image }) => known.get(image)).filter(Boolean);
+  }
+
+  function decided(items) {
+    const these = new Set(items);
+    const recent = [...items.slice(-RECENT).reverse(), ...state.get().recent.filter((one) => !these.has(one))].slice(0, RECENT);
+    state.set({ items: without(items), recent });
+  }
+
+  return {
+    state,
+    more,
+    decide(items, category, source = "person") {
+      if (items.length === 0) return;
+      decided(items);
+      desk.decide(dataset, items, category, source);
+    },
+    skip(items) {
+      skipped.push(...items);
+      state.set({ items: without(items) });
+    },
+    skipped: () => skipped.length,
+    // Has what was skipped come again.
+    again() {
+      supply.again(skipped);
+      skipped = [];
+      state.set({ isEmpty: false });
+    },
+    // Returns the images that are to be labeled again, or null where nothing was done.
+    async undo() {
+      const back = await desk.undo(dataset);
+      if (!back) return null;
+      const items = await itemsOf(back);
+      const open = items.filter((item) => back.find(({ image }) => image === item.image).category === null);
+      const these = new Set(items);
+      state.set({ items: [...open, ...without(open)], recent: state.get().recent.filter((one) => !these.has(one)) });
+      return items;
+    },
+    async redo() {
+      const forth = desk.redo(dataset);
+      if (!forth) return null;
+      const items = await itemsOf(forth);
+      decided(items);
+      return items;
+    },
+    end() { isOver = true; clearTimeout(timer); },
+  };
+}
