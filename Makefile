@@ -5,13 +5,15 @@ BIN := $(VENV)/bin
 # Pinned versions for people, images and CI alike.
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 ARGS ?=
+# How many nodes `make swarm-test` makes a swarm of.
+NODES ?= 1
 # Many tests wait, so files of them run beside each other; those that breed want all cores.
 BESIDE := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 # `make test ARGS='-k word'` may choose none of one kind: pytest's code 5.
 NONE_CHOSEN := [ $$? -eq 5 ]
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up install check format test test-quick test-full setup constraints clean
+.PHONY: help demo up install check format test test-quick test-full swarm-test setup constraints clean
 
 help:  ## List these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
@@ -44,6 +46,10 @@ test-quick: $(VENV)/.development  ## Unit and contract tests alone
 test-full: setup check  ## All tests and the long campaigns at full counts
 	@DICEBOX_CAMPAIGN=full $(BESIDE) -m "not alone" $(ARGS) || $(NONE_CHOSEN)
 	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "alone" $(ARGS) || $(NONE_CHOSEN)
+
+swarm-test: $(VENV)/.development  ## Deploy, load, break and update the stack on Docker engines of its own (as root; NODES=3)
+	@SETUP=apt tests/system_packages.sh
+	@$(BIN)/python -m benchmarks.swarm --nodes $(NODES) $(ARGS) all
 
 setup: $(VENV)/.development  ## See to the system packages that tests start (SETUP=apt installs)
 	@tests/system_packages.sh
