@@ -147,6 +147,7 @@ def test_one_client_cannot_hold_all_the_connections_that_wait(tmp_path):
         ("HSTS_S", "1y"),
         ("HTTPS_PORT", "443|x"),
         ("LISTEN_HTTP", "8080}"),
+        ("WORKERS", "auto"),
     ],
 )
 def test_a_setting_that_is_none_is_named_in_one_line_and_nothing_is_written(tmp_path, name, value):
@@ -166,3 +167,6 @@ def test_all_wrong_settings_are_named_at_once(tmp_path):
 def test_an_empty_setting_is_as_good_as_none(tmp_path):
     assert run_script("render", tmp_path, environment={"KEY_RATE": ""}).returncode == 0
     assert "rate=1000r/s" in (tmp_path / "rates.conf").read_text()
+    written = "".join(file.read_text() for file in tmp_path.iterdir())
+    assert re.search(r"^worker_processes [1-4];$", written, re.MULTILINE)
+    assert "${" not in written
