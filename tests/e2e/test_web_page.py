@@ -9,13 +9,10 @@ from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from commons.adapters.clock import SystemClock
-from commons.adapters.database import create_database, sqlite_url
 from commons.auth import KeyRequest
 from dicebox.front import create_front
-from evolver.adapters.run_table import SqlRuns
 from sensory_service.app import Settings, create_keys
 from tests.builders import png_bytes, png_files
-from tests.evolver_builders import queued_run
 from tests.onnx_builders import always, network_card
 from tests.web_house import Front, photograph
 
@@ -45,9 +42,6 @@ def folder_of_pets(root: Path) -> Path:
 
 def test_an_empty_house_says_what_to_do(page):
     expect(page.locator("#dataset-counts")).to_contain_text("dicebox demo")
-    page.click("nav a[href='#evolve']")
-    expect(page.locator("#run-form button")).to_be_disabled()
-    expect(page.locator("#run-hint")).to_contain_text("two categories")
     page.click("nav a[href='#serve']")
     expect(page.locator("#champion")).to_contain_text("Nobody answers yet")
 
@@ -85,32 +79,6 @@ def test_a_bad_name_of_a_dataset_sends_nothing(page, house, tmp_path):
     page.set_input_files("#pick-files", file)
     assert page.evaluate("document.querySelector('#upload-form').checkValidity()") is False
     assert house.sensory.datasets() == []
-
-
-def test_a_run_is_started_shown_and_stopped(page, house, tmp_path):
-    for seed, category in enumerate(("cats", "dogs")):
-        house.sensory.upload("pets", png_files(5, seed=seed), category)
-    page.reload()
-    page.click("nav a[href='#evolve']")
-    page.fill("[name=seconds]", "30")
-    page.click("text=Start on pets")
-    expect(page.locator("#run-view")).to_contain_text("queued")
-    photograph(page, "evolve")
-    page.click("text=Stop with the best so far")
-    expect(page.locator("#run-view .badge")).to_have_text("stopped")
-
-
-def test_a_run_that_was_left_goes_on_at_the_press_of_a_button(page, house, tmp_path):
-    database = create_database(sqlite_url(house.data / "evolver.sqlite3"))
-    runs = SqlRuns(database, SystemClock())
-    runs.add(queued_run("r1", seconds=None, evaluations=3))
-    left = runs.claim("one").model_copy(update={"state": "interrupted", "reason": "it ended"})
-    runs.save(left, "one")
-    database.dispose()
-    page.click("nav a[href='#evolve']")
-    page.click("text=Go on where it was")
-    expect(page.locator("#run-view .badge")).to_have_text("queued")
-    expect(page.locator("#run-view")).to_contain_text("3 candidates of evolution")
 
 
 def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
@@ -186,16 +154,6 @@ def test_files_travel_in_batches_of_one_category_and_bounded_size(page):
         return batches(items).map((batch) => [batch[0].category, batch.length]);
     }"""
     assert page.evaluate(asked) == [["a", 40], ["a", 6], ["b", 1], ["b", 1]]
-
-
-def test_the_curve_rises_with_every_record_and_leaves_failures_out(page):
-    asked = """async () => {
-        const { layout } = await import('/js/curve.js');
-        const births = [0.5, null, 0.9, 0.7].map((fitness, i) => ({ number: i + 1, fitness }));
-        const { points, best, line } = layout(births, 400);
-        return [points.map((point) => point.isRecord), best, line.length];
-    }"""
-    assert page.evaluate(asked) == [[True, True, False], 0.9, 4]
 
 
 @pytest.fixture
