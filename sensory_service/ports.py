@@ -9,7 +9,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from commons.label_messages import Balance, BrowseOrder, GivenOpinion, LabelSource, LabelsReply
+from commons.label_messages import (
+    Balance,
+    BrowseOrder,
+    GivenOpinion,
+    LabelQueue,
+    LabelSource,
+    LabelsReply,
+    QueueRequest,
+)
 from commons.messages import (
     Category,
     DatasetImage,
@@ -171,6 +179,26 @@ class Opinions:
     network: str
     opinions: Sequence[GivenOpinion]
     at: float
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A client asks for images at a time (unix seconds); a random order begins at `draw`."""
+
+    dataset: str
+    request: QueueRequest
+    at: float
+    draw: str
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Images that a client does not want to see until some time (unix seconds)."""
+
+    dataset: str
+    client: str
+    images: Sequence[str]
+    until: float
 
 
 class LabeledImage(NamedTuple):
@@ -380,6 +408,31 @@ class OpinionCatalog(Protocol):
 
     def wanted(self, dataset: str, network: str, limit: int) -> list[str]:
         """Return images without an opinion of a network, the unlabeled first, the newest first."""
+        ...
+
+
+class QueueCatalog(Protocol):
+    """Who is about to label which images.
+
+    Every method raises `NotFoundError` when there is no such dataset.
+    """
+
+    def take(self, lease: Lease) -> LabelQueue:
+        """Return images to label next, held for a client from now on.
+
+        Those that it holds already come first. None is held for two clients at once.
+
+        Raises:
+            NotFoundError: No such category.
+        """
+        ...
+
+    def skip(self, skip: Skip) -> None:
+        """Keep images away from a client; those that are not in the dataset do not matter."""
+        ...
+
+    def release(self, dataset: str, client: str) -> None:
+        """Let go of what is held for a client."""
         ...
 
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Float, bindparam, func, select
 
 from commons.errors import NotFoundError
 from commons.messages import Category, EventKind
+from sensory_service.adapters.claim_tables import forget_claims
 from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.opinion_tables import forget_opinion, label_changed
 from sensory_service.adapters.tables import CATEGORY, DATASET, LABEL_EVENT, MEMBERSHIP, REMOVED
@@ -94,6 +95,7 @@ def take_out(connection: Connection, removal: Removal) -> None:
 def _take_out(connection: Connection, dataset: int, removal: Removal, before: Standing) -> None:
     """Turn a membership into a tombstone, so that nothing that asks for memberships sees it."""
     forget_opinion(connection, dataset, removal.image)
+    forget_claims(connection, dataset, removal.image)
     this = {"dataset": dataset, "image": removal.image}
     connection.execute(
         MEMBERSHIP.delete().where(

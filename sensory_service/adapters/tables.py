@@ -194,6 +194,20 @@ OPINION = Table(
     Index("opinion_by_network", "dataset", "network"),
 )
 
+# Unlabeled images that somebody is about to label, or does not want to see for some time.
+LABEL_CLAIM = Table(
+    "label_claim",
+    METADATA,
+    Column("membership", _BIG, nullable=False),
+    Column("client", String(64), nullable=False),
+    Column("dataset", Integer, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("skipped", Boolean, nullable=False),
+    PrimaryKeyConstraint("membership", "client"),
+    Index("label_claim_by_client", "dataset", "client"),
+    Index("label_claim_by_end", "dataset", "until"),
+)
+
 # What was taken out of a dataset: its label and split come back with its bytes.
 REMOVED = Table(
     "removed",

@@ -38,6 +38,9 @@ POST   /api/sensory/v1/datasets/{dataset}/imports                     sensory:wr
 POST   /api/sensory/v1/datasets/{dataset}/labels                      label sensory:write
 PUT    /api/sensory/v1/datasets/{dataset}/opinions                    sensory:write
 GET    /api/sensory/v1/datasets/{dataset}/opinions/wanted             sensory:read train
+POST   /api/sensory/v1/datasets/{dataset}/queue                       label sensory:write
+POST   /api/sensory/v1/datasets/{dataset}/queue/release               label sensory:write
+POST   /api/sensory/v1/datasets/{dataset}/queue/skip                  label sensory:write
 GET    /api/sensory/v1/datasets/{dataset}/snapshots                   sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/snapshots                   train evolve sensory:write
 GET    /api/sensory/v1/healthz                                        -

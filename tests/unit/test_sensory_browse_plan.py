@@ -1,5 +1,6 @@
 """How a page is found: by an index that knows all of the filter, and never by a scan."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import sqlalchemy
 from sqlalchemy import event
 
 from commons.adapters.clock import SystemClock
+from commons.label_messages import QueueRequest
 from commons.messages import Category
+from sensory_service.adapters.claim_tables import ClaimTables
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.app import Settings, create_platform
-from sensory_service.ports import Filter, ImageRecord, Upload
+from sensory_service.ports import Filter, ImageRecord, Lease, Upload
 
 
 @pytest.fixture
@@ -22,20 +25,28 @@ def database(tmp_path: Path) -> sqlalchemy.Engine:
     return database
 
 
-def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
-    """Return how the database finds the memberships of a page."""
+def plans_of(database: sqlalchemy.Engine, ask: Callable[[], object]) -> list[str]:
+    """Return how the database finds what it is asked for, question by question."""
     asked: list[tuple[str, Any]] = []
 
     def remember(_c: object, _k: object, statement: str, values: object, *_: object) -> None:
         asked.append((statement, values))
 
     event.listen(database, "before_cursor_execute", remember)
-    ImageTables(database).browse(which, None, 10)
+    ask()
     event.remove(database, "before_cursor_execute", remember)
-    statement, values = asked[-1]
+    plans = []
     with database.connect() as connection:
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
-    return " / ".join(str(row[3]) for row in rows)
+        for statement, values in asked:
+            if statement.startswith("SELECT"):
+                rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values).all()
+                plans.append(" / ".join(str(row[3]) for row in rows))
+    return plans
+
+
+def plan_of(database: sqlalchemy.Engine, which: Filter) -> str:
+    """Return how the database finds the memberships of a page."""
+    return plans_of(database, lambda: ImageTables(database).browse(which, None, 10))[-1]
 
 
 @pytest.mark.parametrize(
@@ -85,3 +96,23 @@ def test_a_page_about_opinions_is_a_range_of_an_index_of_theirs(
     plan = plan_of(database, Filter("pets", **filters))
     assert f"opinion USING INDEX {index} " in plan
     assert "TEMP B-TREE" not in plan
+
+
+@pytest.mark.parametrize(
+    ("order", "said", "index"),
+    [
+        ("uncertain", None, "opinion_by_margin"),
+        ("uncertain", "cat", "opinion_by_category_confidence"),
+        ("newest", None, "membership_by_category"),
+        ("oldest", None, "membership_by_category"),
+        ("random", None, "sqlite_autoindex_membership_1"),
+    ],
+)
+def test_the_queue_is_found_by_indexes(
+    database: sqlalchemy.Engine, order: str, said: str | None, index: str
+) -> None:
+    request = QueueRequest.model_validate({"client": "a", "order": order, "said": said})
+    lease = Lease("pets", request, 1.0, "8" * 64)
+    plans = plans_of(database, lambda: ClaimTables(database).take(lease))
+    assert not [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan]
+    assert [plan for plan in plans if index in plan]

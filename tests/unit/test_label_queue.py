@@ -1,0 +1,80 @@
+"""The queue through the real app, as two browsers use it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from commons.label_messages import Decision, LabelQueue
+from tests.builders import png_files
+from tests.sensory_house import BASE, House, ManualClock, open_house
+
+QUEUE = f"{BASE}/datasets/pets/queue"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    house = open_house(tmp_path)
+    house.client.upload("pets", png_files(12, seed=3))
+    return house
+
+
+def take(house: House, client: str, **more: Any) -> LabelQueue:
+    reply = house.http.post(QUEUE, json={"client": client, **more})
+    assert reply.status_code == 200, reply.text
+    return LabelQueue.model_validate_json(reply.content)
+
+
+def names(queue: LabelQueue) -> set[str]:
+    return {one.image for one in queue.images}
+
+
+def test_two_browsers_label_different_images_until_none_is_left(house: House) -> None:
+    labeled: list[str] = []
+    while True:
+        both = [take(house, client, limit=3) for client in ("one", "two")]
+        assert not names(both[0]) & names(both[1])
+        decisions = [
+            Decision(image=name, category="cat") for queue in both for name in names(queue)
+        ]
+        if not decisions:
+            break
+        house.client.label_many("pets", decisions)
+        labeled += [decision.image for decision in decisions]
+    assert len(labeled) == len(set(labeled)) == 12
+    assert both[0].left == 0
+
+
+def test_a_browser_that_is_gone_holds_nothing_for_long(house: House) -> None:
+    first = take(house, "one", limit=12)
+    assert take(house, "two").images == []
+    assert isinstance(house.platform.clock, ManualClock)
+    house.platform.clock.time += 120.0
+    assert names(take(house, "two")) == names(first)
+
+
+def test_skipping_and_leaving_answer_nothing(house: House) -> None:
+    (image,) = names(take(house, "one", limit=1))
+    skip = house.http.post(f"{QUEUE}/skip", json={"client": "one", "images": [image]})
+    assert (skip.status_code, skip.content) == (204, b"")
+    assert image not in names(take(house, "one"))
+    release = house.http.post(f"{QUEUE}/release", json={"client": "one"})
+    assert (release.status_code, release.content) == (204, b"")
+    assert len(names(take(house, "two"))) == 12
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("", {}),
+        ("", {"client": ""}),
+        ("", {"client": "a", "limit": 0}),
+        ("", {"client": "a", "hold_s": 1}),
+        ("", {"client": "a", "order": "best"}),
+        ("/skip", {"client": "a", "images": []}),
+        ("/skip", {"client": "a", "images": ["../etc"]}),
+        ("/release", {}),
+    ],
+)
+def test_what_is_no_request_is_refused(house: House, path: str, body: dict[str, Any]) -> None:
+    assert house.http.post(QUEUE + path, json=body).status_code == 400
