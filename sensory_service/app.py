@@ -28,6 +28,7 @@ from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import StoredKey, stored_key
 from commons.ports import Blobs, Clock, Queue
 from commons.settings import FromJson
+from sensory_service.adapters.appearance_tables import AppearanceTables
 from sensory_service.adapters.blob_tables import BlobTables
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.erasure_tables import ErasureTables
@@ -50,6 +51,7 @@ from sensory_service.inspection import Inspector
 from sensory_service.label_assembly import labeling_routes
 from sensory_service.label_routes import label_routes
 from sensory_service.labels import LabelDesk
+from sensory_service.looking import Looker
 from sensory_service.orders import OrderDesk
 from sensory_service.outcomes import OutcomeCollector
 from sensory_service.packs import ImageReader, PackMaker
@@ -319,11 +321,13 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
         on.blobs,
         threads=settings.decode_threads,
     )
+    packer = _packer(on)
+    looker = Looker(AppearanceTables(on.database), on.blobs, on.clock)
     return BatchProcessor(
         on.queue,
         maker,
         on.clock,
-        idle=_packer(on).pack_next,
+        idle=lambda: packer.pack_next() or looker.look(),
     )
 
 

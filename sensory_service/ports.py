@@ -13,6 +13,7 @@ from commons.label_messages import (
     Balance,
     BrowseOrder,
     GivenOpinion,
+    ImageGroups,
     LabelQueue,
     LabelSource,
     LabelsReply,
@@ -33,6 +34,7 @@ from commons.messages import (
     Split,
     StoredImage,
 )
+from sensory_service.appearance import Appearance
 from sensory_service.shard_layout import ShardPlan
 from sensory_service.shard_messages import MakeShard
 
@@ -141,7 +143,8 @@ class Filter:
 
     `who` did the latest event of its history: gave it the label it has or took one away, or
     sent it (again, where it was removed) where nobody labeled it since. `since` and `until`
-    (unix seconds) bound the time of that event, and order by it. `source` is how its label came.
+    (unix seconds) bound the time of that event, and order by it. `source` is how its label came;
+    those of one `group` look alike.
 
     The rest is about opinions, and leaves out images that have none: `said` is the category (by
     name) that a network takes them for, `disagrees` says whether their label is another, and the
@@ -158,6 +161,7 @@ class Filter:
     until: float | None = None
     split: Split | None = None
     source: LabelSource | None = None
+    group: str | None = None
     said: str | None = None
     min_confidence: float | None = None
     max_confidence: float | None = None
@@ -433,6 +437,38 @@ class QueueCatalog(Protocol):
 
     def release(self, dataset: str, client: str) -> None:
         """Let go of what is held for a client."""
+        ...
+
+
+class AppearanceCatalog(Protocol):
+    """What images look like, and the groups of those that look alike."""
+
+    def unlooked(self, after: int, limit: int) -> tuple[list[str], int]:
+        """Return which images of some memberships nobody looked at, and the last of these.
+
+        Args:
+            after: The number of a membership: those of the next `limit` are named.
+            limit: How many.
+        """
+        ...
+
+    def add(self, seen: Mapping[str, Appearance]) -> None:
+        """Write down what images look like, each with its group; not of those that are erased."""
+        ...
+
+    def groups(self, dataset: str, cursor: str | None, limit: int, *, mixed: bool) -> ImageGroups:
+        """Return groups of at least two images of a dataset, by their names.
+
+        Args:
+            dataset: Whose images.
+            cursor: Of the page before.
+            limit: How many at most; a page may have fewer and not be the last.
+            mixed: Only those whose images have different labels.
+
+        Raises:
+            NotFoundError: No such dataset.
+            InvalidInputError: The cursor is not one of ours.
+        """
         ...
 
 

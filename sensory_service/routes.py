@@ -19,6 +19,7 @@ from commons.messages import (
     Message,
     Order,
     OrderRequest,
+    Sha256,
     ShardDescriptor,
     Snapshot,
     SnapshotImages,
@@ -105,7 +106,7 @@ class BrowseQuery(Message):
 
     `who` (the name of a key) gave an image the label it has or took one away, or sent it where
     nobody labeled it since; `since` and `until` (unix seconds) bound when that was. `source` is
-    how its label came.
+    how its label came; those of one `group` look alike.
 
     The rest is about what the champion said, and leaves out images it said nothing about: `said`
     is the category it takes them for, `disagrees` whether their label is another. The orders
@@ -119,6 +120,7 @@ class BrowseQuery(Message):
     until: float | None = Field(default=None, allow_inf_nan=False)
     split: Split | None = None
     source: LabelSource | None = None
+    group: Sha256 | None = None
     said: str | None = Field(default=None, max_length=120)
     min_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     max_confidence: float | None = Field(default=None, ge=0.0, le=1.0)

@@ -16,7 +16,7 @@ from sensory_service.adapters.opinion_tables import (
     is_disagreement,
     opinion_of,
 )
-from sensory_service.adapters.tables import CATEGORY, IMAGE, MEMBERSHIP, OPINION
+from sensory_service.adapters.tables import APPEARANCE, CATEGORY, IMAGE, MEMBERSHIP, OPINION
 from sensory_service.ports import Filter
 
 # The size is that of the image: memberships of the first tables, or code, have none.
@@ -38,6 +38,7 @@ _COLUMNS = (
     OPINION.c.confidence,
     OPINION.c.margin,
     OPINION.c.at,
+    APPEARANCE.c.cluster,
 )
 
 
@@ -83,8 +84,10 @@ def images_of(dataset: int, *, by_opinion: bool = False) -> Select[Any]:
         sources = OPINION.join(MEMBERSHIP, of_opinion)
     else:
         sources = MEMBERSHIP.outerjoin(OPINION, of_opinion)
-    sources = sources.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256).outerjoin(
-        CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id
+    sources = (
+        sources.join(IMAGE, MEMBERSHIP.c.image == IMAGE.c.sha256)
+        .outerjoin(CATEGORY, MEMBERSHIP.c.category == CATEGORY.c.id)
+        .outerjoin(APPEARANCE, MEMBERSHIP.c.image == APPEARANCE.c.image)
     )
     of_dataset = (OPINION if by_opinion else MEMBERSHIP).c.dataset == dataset
     return select(*_COLUMNS).select_from(sources).where(of_dataset)
@@ -126,6 +129,8 @@ def _narrowed(
         yield MEMBERSHIP.c.split == which.split
     if which.source is not None:
         yield MEMBERSHIP.c.source == which.source
+    if which.group is not None:
+        yield APPEARANCE.c.cluster == which.group
     if which.since is not None:
         yield MEMBERSHIP.c.changed >= which.since
     if which.until is not None:
@@ -198,5 +203,6 @@ def _dataset_image(row: Row[Any], names: Mapping[str, Category]) -> DatasetImage
         who=row.labeled_by,
         changed=row.added if row.changed is None else row.changed,
         source=row.source,
+        group=row.cluster,
         opinion=opinion_of(row, names),
     )

@@ -4,22 +4,21 @@ Writers of one dataset take turns, so whoever takes images sees all claims of th
 that is over holds nothing, whether or not it was cleared away.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, func, select
 
 from commons.adapters.database import writing
 from commons.errors import NotFoundError
 from commons.label_messages import LabelQueue, QueuedImage, QueueOrder
 from sensory_service.adapters.browsing import images_of, shown
 from sensory_service.adapters.dataset_tables import find_dataset, insert_unless_there
-from sensory_service.adapters.opinion_tables import UNLABELED
-from sensory_service.adapters.tables import CATEGORY, LABEL_CLAIM, MEMBERSHIP, OPINION
+from sensory_service.adapters.tables import APPEARANCE, CATEGORY, LABEL_CLAIM, MEMBERSHIP, OPINION
+from sensory_service.adapters.unlabeled import COLUMNS, find_free
 from sensory_service.ports import Lease, Skip
 
-_COLUMNS = (MEMBERSHIP.c.id, MEMBERSHIP.c.image, OPINION.c.margin)
 # In which order those come that a client holds already.
 _PLACE: dict[QueueOrder, Callable[[Row[Any]], Any]] = {
     "uncertain": lambda row: (row.margin is None, row.margin, -row.id),
@@ -44,8 +43,9 @@ class ClaimTables:
             said = _category(connection, dataset.id, lease) if request.said is not None else None
             own = _held(connection, dataset.id, lease, said)
             own.sort(key=_PLACE[request.order])
-            taken = [row.id for row in own[: request.limit]]
-            taken += _free(connection, dataset.id, lease, said, request.limit - len(taken))
+            own = own[: request.limit]
+            fresh = find_free(connection, dataset.id, lease, said, own)
+            taken = [row.id for row in [*own, *fresh]]
             _hold(connection, dataset.id, lease, taken)
             images = _queued(connection, dataset.id, taken)
             labeled = select(func.coalesce(func.sum(CATEGORY.c.images), 0)).where(
@@ -113,8 +113,12 @@ def _held(connection: Connection, dataset: int, lease: Lease, said: str | None) 
     """Return what a client holds and nobody labeled since."""
     claimed = LABEL_CLAIM.join(MEMBERSHIP, LABEL_CLAIM.c.membership == MEMBERSHIP.c.id)
     query = (
-        select(*_COLUMNS)
-        .select_from(claimed.outerjoin(OPINION, OPINION.c.membership == MEMBERSHIP.c.id))
+        select(*COLUMNS)
+        .select_from(
+            claimed.outerjoin(OPINION, OPINION.c.membership == MEMBERSHIP.c.id).outerjoin(
+                APPEARANCE, APPEARANCE.c.image == MEMBERSHIP.c.image
+            )
+        )
         .where(
             LABEL_CLAIM.c.dataset == dataset,
             LABEL_CLAIM.c.client == lease.request.client,
@@ -125,75 +129,6 @@ def _held(connection: Connection, dataset: int, lease: Lease, said: str | None) 
     if said is not None:
         query = query.where(OPINION.c.category == said)
     return list(connection.execute(query))
-
-
-def _free(
-    connection: Connection, dataset: int, lease: Lease, said: str | None, count: int
-) -> list[int]:
-    """Return unlabeled images that nobody holds and this client did not skip, in their order."""
-    found: list[int] = []
-    for query in _ways(dataset, lease, said):
-        if len(found) < count:
-            free = query.where(_is_free(lease)).limit(count)
-            rows = [int(row.id) for row in connection.execute(free)]
-            found += [number for number in rows if number not in found]
-    return found[:count]
-
-
-def _ways(dataset: int, lease: Lease, said: str | None) -> list[Select[Any]]:
-    """Return the questions that find images in their order, one after the other."""
-    order = lease.request.order
-    if said is not None:
-        return [_said(dataset, said, order)]
-    if order == "uncertain":
-        by_margin = _with_opinion(dataset).order_by(OPINION.c.margin, OPINION.c.membership)
-        unjudged = _unlabeled(dataset).where(OPINION.c.membership.is_(None))
-        return [by_margin, unjudged.order_by(MEMBERSHIP.c.id.desc())]
-    if order == "random":
-        # The hashes are as good as drawn: from some place on, and then from the first.
-        rest = _unlabeled(dataset).order_by(MEMBERSHIP.c.image)
-        return [rest.where(MEMBERSHIP.c.image >= lease.draw), rest]
-    newest = MEMBERSHIP.c.id.desc() if order == "newest" else MEMBERSHIP.c.id.asc()
-    return [_unlabeled(dataset).order_by(newest)]
-
-
-def _said(dataset: int, said: str, order: QueueOrder) -> Select[Any]:
-    query = _with_opinion(dataset).where(OPINION.c.category == said)
-    if order in ("newest", "oldest"):
-        number = OPINION.c.membership
-        return query.order_by(number.desc() if order == "newest" else number.asc())
-    # The least probable of one category are those with the smallest margins, but for few.
-    return query.order_by(OPINION.c.confidence, OPINION.c.membership)
-
-
-def _with_opinion(dataset: int) -> Select[Any]:
-    return (
-        select(*_COLUMNS)
-        .join_from(OPINION, MEMBERSHIP, OPINION.c.membership == MEMBERSHIP.c.id)
-        .where(
-            OPINION.c.dataset == dataset,
-            OPINION.c.state == UNLABELED,
-            MEMBERSHIP.c.category.is_(None),
-        )
-    )
-
-
-def _unlabeled(dataset: int) -> Select[Any]:
-    return (
-        select(*_COLUMNS)
-        .join_from(MEMBERSHIP, OPINION, OPINION.c.membership == MEMBERSHIP.c.id, isouter=True)
-        .where(MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.category.is_(None))
-    )
-
-
-def _is_free(lease: Lease) -> sqlalchemy.ColumnElement[bool]:
-    mine = LABEL_CLAIM.c.client == lease.request.client
-    held = and_(
-        LABEL_CLAIM.c.membership == MEMBERSHIP.c.id,
-        LABEL_CLAIM.c.until > lease.at,
-        or_(mine, LABEL_CLAIM.c.skipped.is_(False)),
-    )
-    return ~select(LABEL_CLAIM.c.membership).where(held).exists()
 
 
 def _hold(connection: Connection, dataset: int, lease: Lease, numbers: Sequence[int]) -> None:
@@ -233,7 +168,27 @@ def _queued(connection: Connection, dataset: int, numbers: Sequence[int]) -> lis
     rows = connection.execute(images_of(dataset).where(MEMBERSHIP.c.id.in_(numbers))).all()
     by_number = {row.id: row for row in rows}
     ordered = [by_number[number] for number in numbers]
+    alike = _alike(connection, dataset, {row.cluster for row in rows} - {None})
     return [
-        QueuedImage(**image.model_dump(exclude={"opinion"}), opinion=image.opinion)
+        QueuedImage(
+            **image.model_dump(exclude={"opinion"}),
+            opinion=image.opinion,
+            alike=alike.get(str(image.group), 1),
+        )
         for image in shown(connection, dataset, ordered)
     ]
+
+
+def _alike(connection: Connection, dataset: int, groups: Collection[str]) -> dict[str, int]:
+    """Return how many unlabeled images of a dataset are in each of some groups."""
+    query = (
+        select(APPEARANCE.c.cluster, func.count().label("images"))
+        .join_from(APPEARANCE, MEMBERSHIP, MEMBERSHIP.c.image == APPEARANCE.c.image)
+        .where(
+            APPEARANCE.c.cluster.in_(groups),
+            MEMBERSHIP.c.dataset == dataset,
+            MEMBERSHIP.c.category.is_(None),
+        )
+        .group_by(APPEARANCE.c.cluster)
+    )
+    return {row.cluster: row.images for row in connection.execute(query)} if groups else {}

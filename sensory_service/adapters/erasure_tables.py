@@ -8,6 +8,7 @@ from sqlalchemy import Connection, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import NotFoundError
+from sensory_service.adapters.appearance_tables import forget_appearance
 from sensory_service.adapters.dataset_tables import insert_unless_there
 from sensory_service.adapters.erasure_marks import check_none_erased, lock_image
 from sensory_service.adapters.memberships import take_out
@@ -41,6 +42,7 @@ class ErasureTables:
             insert_unless_there(connection, PURGED, [row], ["image"])
             connection.execute(PURGED.update().where(PURGED.c.image == image).values(done=None))
         with writing(self._database) as connection:
+            forget_appearance(connection, image)
             datasets = (
                 select(DATASET.c.name)
                 .join(MEMBERSHIP, MEMBERSHIP.c.dataset == DATASET.c.id)

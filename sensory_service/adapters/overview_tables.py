@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, select
 from commons.adapters.database import reading
 from commons.label_messages import Balance, BalanceCell, SourceCount
 from commons.messages import Category
+from sensory_service.adapters.appearance_tables import count_groups
 from sensory_service.adapters.dataset_tables import find_dataset
 from sensory_service.adapters.opinion_tables import is_disagreement
 from sensory_service.adapters.tables import CATEGORY, MEMBERSHIP, OPINION
@@ -22,7 +23,9 @@ class OverviewTables:
         with reading(self._database) as connection:
             number = find_dataset(connection, dataset).id
             return Balance(
-                cells=_cells(connection, number), sources=_sources(connection, number), groups=0
+                cells=_cells(connection, number),
+                sources=_sources(connection, number),
+                groups=count_groups(connection, number),
             )
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -206,6 +207,35 @@ LABEL_CLAIM = Table(
     PrimaryKeyConstraint("membership", "client"),
     Index("label_claim_by_client", "dataset", "client"),
     Index("label_claim_by_end", "dataset", "until"),
+)
+
+# What an image looks like, and the first one of those that look like it. It goes when the image
+# is erased, and not when it leaves a dataset.
+APPEARANCE = Table(
+    "appearance",
+    METADATA,
+    Column("image", String(64), primary_key=True),
+    # 16x16 greys.
+    Column("grey", LargeBinary, nullable=False),
+    # 64 bits with a sign, and the same in four parts.
+    Column("hash", BigInteger, nullable=False),
+    Column("b0", Integer, nullable=False),
+    Column("b1", Integer, nullable=False),
+    Column("b2", Integer, nullable=False),
+    Column("b3", Integer, nullable=False),
+    Column("cluster", String(64), nullable=False),
+    Index("appearance_by_b0", "b0"),
+    Index("appearance_by_b1", "b1"),
+    Index("appearance_by_b2", "b2"),
+    Index("appearance_by_b3", "b3"),
+    Index("appearance_by_cluster", "cluster"),
+    # Groups are where somebody joined; most images look like no other.
+    Index(
+        "appearance_following",
+        "cluster",
+        sqlite_where=text("cluster != image"),
+        postgresql_where=text("cluster != image"),
+    ),
 )
 
 # What was taken out of a dataset: its label and split come back with its bytes.

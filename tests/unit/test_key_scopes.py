@@ -28,6 +28,7 @@ GET    /api/sensory/v1/datasets/{dataset}/balance                     sensory:re
 POST   /api/sensory/v1/datasets/{dataset}/categories                  label sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/categories/{category}/merge label sensory:write
 PUT    /api/sensory/v1/datasets/{dataset}/categories/{category}/name  label sensory:write
+GET    /api/sensory/v1/datasets/{dataset}/groups                      sensory:read train
 GET    /api/sensory/v1/datasets/{dataset}/images                      sensory:read train
 POST   /api/sensory/v1/datasets/{dataset}/images                      sensory:write
 POST   /api/sensory/v1/datasets/{dataset}/images/lookup               sensory:write

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from commons.label_messages import Decision, LabelQueue
+from sensory_service.queueing import diverse
 from tests.builders import png_files
 from tests.sensory_house import BASE, House, ManualClock, open_house
 
@@ -78,3 +80,27 @@ def test_skipping_and_leaving_answer_nothing(house: House) -> None:
 )
 def test_what_is_no_request_is_refused(house: House, path: str, body: dict[str, Any]) -> None:
     assert house.http.post(QUEUE + path, json=body).status_code == 400
+
+
+def test_what_is_labeled_first_covers_more_than_what_is_most_uncertain() -> None:
+    random = np.random.default_rng(5)
+    clusters = [np.zeros(16, np.float32), *(100.0 * np.eye(16, dtype=np.float32)[:5])]
+    sizes = [50, 4, 4, 4, 4, 4]
+    vectors = [
+        center + random.normal(0.0, 1.0, 16).astype(np.float32)
+        for center, size in zip(clusters, sizes, strict=True)
+        for _ in range(size)
+    ]
+    of = [number for number, size in enumerate(sizes) for _ in range(size)]
+    doubt = [0.9] * 50 + [0.8] * 20  # the large cluster is the most uncertain
+    plain = sorted(range(len(of)), key=lambda place: -doubt[place])[:6]
+    assert {of[place] for place in plain} == {0}
+    assert {of[place] for place in diverse(vectors, doubt, 6)} == {0, 1, 2, 3, 4, 5}
+    left = diverse(vectors, doubt, 5, [clusters[0], clusters[1]])
+    assert {2, 3, 4, 5} <= {of[place] for place in left[:4]}
+
+
+def test_without_looks_the_most_uncertain_come_first() -> None:
+    assert diverse([None] * 4, [0.1, 0.9, 0.5, 0.9], 3) == [1, 3, 2]
+    assert diverse([], [], 3) == []
+    assert sorted(diverse([None, np.zeros(4, np.float32)], [0.1, 0.2], 5)) == [0, 1]
