@@ -1,7 +1,7 @@
 # A batch processor: packs in, shards out; any number of them. From dicebox/python-store.
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "--file", "/tmp/alive", "--age", "300"]
 CMD ["python", "-m", "sensory_service.batch_processor"]
 ARG VERSION=unknown

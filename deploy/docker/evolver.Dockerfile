@@ -3,7 +3,7 @@
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
 EXPOSE 8004
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "8004", "/api/evolution/v1"]
 CMD ["python", "-m", "evolver.web"]
 ARG VERSION=unknown

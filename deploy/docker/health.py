@@ -7,7 +7,8 @@
 
 A service has to be ready once. From then on it has to live: whoever replaced every service whose
 database is away would make things worse. It runs every few seconds in every container, as
-`python3 -I -S`, and so imports little. One answer takes 2.5 seconds at most.
+`python3 -I -S`, and so imports little. One answer takes 2.5 seconds at most; Docker waits longer,
+so that a check that has no core yet is not taken for a service that hangs.
 """
 
 import os

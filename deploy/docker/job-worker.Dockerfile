@@ -1,7 +1,7 @@
 # A worker on classification jobs; any number of them. From dicebox/python-serve.
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "--file", "/tmp/alive", "--age", "300"]
 CMD ["python", "-m", "classification_service.job_worker"]
 ARG VERSION=unknown

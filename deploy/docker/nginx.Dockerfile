@@ -22,7 +22,7 @@ VOLUME /var/lib/dicebox-nginx
 EXPOSE 8080 8443
 # SIGQUIT: what is on its way is answered first.
 STOPSIGNAL SIGQUIT
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "8080", "/healthz", "--plain"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/entrypoint"]
 ARG VERSION=unknown

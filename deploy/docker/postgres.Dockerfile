@@ -26,7 +26,7 @@ WORKDIR /var/lib/postgresql
 EXPOSE 5432
 # SIGINT: sessions end, then it does, in order.
 STOPSIGNAL SIGINT
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["pg_isready", "-q", "-h", "127.0.0.1"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/dicebox-postgres"]
 ARG VERSION=unknown

@@ -31,7 +31,7 @@ ENV PATH=/usr/lib/rabbitmq/bin:/usr/local/bin:/usr/bin:/bin \
 USER 10003:10003
 WORKDIR /var/lib/rabbitmq
 EXPOSE 5672 15692
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "--tcp", "5672"]
 ENTRYPOINT ["/usr/bin/tini", "--", "/usr/local/bin/dicebox-rabbitmq"]
 ARG VERSION=unknown

@@ -2,7 +2,7 @@
 ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
 EXPOSE 8001
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "8001", "/api/sensory/v1"]
 CMD ["python", "-m", "sensory_service"]
 ARG VERSION=unknown

@@ -4,7 +4,7 @@ ARG PYTHON_IMAGE
 FROM ${PYTHON_IMAGE}
 ENV DATA=/var/lib/dicebox
 EXPOSE 9100
-HEALTHCHECK --interval=3s --timeout=3s --start-period=60s --retries=5 \
+HEALTHCHECK --interval=3s --timeout=10s --start-period=60s --retries=5 \
   CMD ["/usr/bin/python3", "-I", "-S", "/usr/local/lib/dicebox/health.py", "--file", "/tmp/alive", "--age", "60"]
 CMD ["python", "-m", "trainer.worker"]
 ARG VERSION=unknown

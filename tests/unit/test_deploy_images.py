@@ -53,7 +53,7 @@ def test_a_role_has_a_health_check_that_gives_it_time_to_start(role: str) -> Non
     options, _, command = _last(FILES[role], "HEALTHCHECK").partition("CMD")
     assert options.split() == [
         "--interval=3s",
-        "--timeout=3s",
+        "--timeout=10s",
         "--start-period=60s",
         "--retries=5",
     ]
