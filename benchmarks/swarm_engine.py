@@ -16,7 +16,7 @@ from commons.errors import UnavailableError
 from deploy.stack_engine import Docker, DockerError
 
 # The engine's own client: another version of it may not talk to this engine.
-_CLIENT = "/usr/bin/docker"
+CLIENT = "/usr/bin/docker"
 _START_S, _STOP_S = 60.0, 120.0
 _POLL_S = 0.1
 # A build needs neither a bridge nor a rule of the machine's: it takes the machine's network.
@@ -25,7 +25,7 @@ ONLY_BUILDS = ("--iptables=false", "--ip6tables=false", "--ip-forward=false", "-
 
 def is_installed() -> bool:
     """Say whether this machine has an engine to start."""
-    return shutil.which("dockerd") is not None and Path(_CLIENT).exists()
+    return shutil.which("dockerd") is not None and Path(CLIENT).exists()
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Engine:
     @property
     def docker(self) -> Docker:
         """Return its client."""
-        return Docker((_CLIENT,), {"DOCKER_HOST": self.address})
+        return Docker((CLIENT,), {"DOCKER_HOST": self.address})
 
     @property
     def inside(self) -> list[str]:

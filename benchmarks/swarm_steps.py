@@ -16,6 +16,7 @@ from benchmarks.swarm_house import STACK, STATEFUL, STATELESS, House
 from benchmarks.swarm_images import make_variant
 from benchmarks.swarm_ledger import Ledger, lost
 from benchmarks.swarm_load import UPLOADED, Load, loaded
+from benchmarks.swarm_readme import try_readme
 from commons.adapters.services import CLASSIFICATION
 from commons.errors import UnavailableError
 from deploy.images import image, version
@@ -122,6 +123,7 @@ def all_steps(nodes: int = 1) -> dict[str, Step]:
         "broken image": partial(rolled_back, variant="broken"),
         "image that is never ready": partial(rolled_back, variant="sick"),
         **(node_steps() if nodes > 1 else {}),
+        "README, each image alone": readme,
         "backup": backup,
         "everything down and up": again,
         "restore into empty volumes": restore,
@@ -295,6 +297,11 @@ def rolled_back(scene: Scene, variant: str) -> Result:
     if _image_of(house, service) != before:
         raise UnavailableError(f"{service} runs {_image_of(house, service)}, not {before}")
     return _of_load(seconds, load)
+
+
+def readme(scene: Scene) -> Result:
+    """Type the README's commands for single services."""
+    return Result(try_readme(scene.house))
 
 
 def backup(scene: Scene) -> Result:

@@ -10,15 +10,18 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from benchmarks.frame import REPOSITORY
 from benchmarks.swarm import swarm
 from benchmarks.swarm_engine import Engine, mounts_below
 from benchmarks.swarm_images import VARIANTS
 from benchmarks.swarm_ledger import Ledger, lost
 from benchmarks.swarm_load import Offered, count, loaded, mixed, new_image
 from benchmarks.swarm_nodes import Nodes
+from benchmarks.swarm_readme import commands
 from benchmarks.swarm_rows import grid, rows, size_grid
 from benchmarks.swarm_steps import all_steps
 from commons.errors import NotFoundError
+from deploy.images import version
 from load_generator.outcomes import Fate, Outcomes
 from load_generator.target import target_of
 
@@ -285,3 +288,22 @@ def test_a_report_is_written_of_what_was_measured(monkeypatch, tmp_path):
     report = json.loads(file.read_text())
     assert report["details"]["steps"]["deploy"]["seconds"] == 5.0
     assert any(row["met"] for row in report["rows"])
+
+
+def test_the_readme_has_commands_for_single_services_that_are_typed_as_they_stand():
+    found = commands((REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    created = [line.split("--name ")[1].split()[0] for line in found if "service create" in line]
+    assert created == ["postgres", "rabbitmq", "sensory"]
+    assert any(line.startswith("docker service update ") for line in found)
+    assert any("shared_folder /dicebox/blobs" in line for line in found)
+    assert not any("$" in line or "\\" in line for line in found)
+    sensory = next(line for line in found if "--name sensory" in line)
+    for words in (
+        "--mount type=volume,source=dicebox,destination=/dicebox",
+        "--publish mode=host,",
+        "--endpoint-mode dnsrr",
+        "--env DATABASE_URL_FILE=",
+        "--env BROKER_URL_FILE=",
+    ):
+        assert words in sensory
+    assert f"dicebox/sensory:{version()}" in sensory
