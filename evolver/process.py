@@ -51,14 +51,11 @@ class InterruptedClock(SystemClock):
 def main() -> None:
     """Drive queued runs until SIGTERM or Ctrl-C; then the present one is `interrupted`."""
     configure_logs()
-    try:
-        settings = settings_of(os.environ)
-    except DiceboxError as error:
-        sys.exit(f"evolver: {error}")
     clock = InterruptedClock()
     signal.signal(signal.SIGTERM, clock.interrupt)
     signal.signal(signal.SIGINT, clock.interrupt)
     try:
+        settings = settings_of(os.environ)
         runner = opened(lambda: create_runner(settings, clock), lambda: False, clock)
         if runner is not None:
             # Not before: one that cannot begin is not to be taken for one that works.
