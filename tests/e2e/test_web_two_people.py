@@ -26,11 +26,38 @@ def labels(front: Front) -> dict[str, str | None]:
     return {one.image: one.category and one.category.name for one in found}
 
 
+def test_two_people_label_different_images(browser, front):
+    filled(front, 100)
+    seen: dict[str, list[str]] = {"ada": [], "bob": []}
+    with opened(browser, front.url) as ada, opened(browser, front.url) as bob:
+        for page in (ada, bob):
+            page.goto(f"{front.url}/#label/pets")
+            expect(page.locator(".large[data-image]")).to_be_visible()
+        for _ in range(10):
+            for page, name, key in ((ada, "ada", "1"), (bob, "bob", "2")):
+                image = str(page.locator(".large").get_attribute("data-image"))
+                seen[name].append(image)
+                page.keyboard.press(key)
+                expect(page.locator(".large")).not_to_have_attribute("data-image", image)
+        saved(ada, 10)
+        saved(bob, 10)
+        assert ada.locator(".conflicts li").count() == 0
+        # What one holds the other gets neither first nor last.
+        expect(bob.locator(".large")).to_be_visible()
+        bob.reload()
+        expect(bob.locator(".large[data-image]")).to_be_visible()
+        assert str(bob.locator(".large").get_attribute("data-image")) not in seen["ada"]
+    assert len({*seen["ada"], *seen["bob"]}) == 20
+    now = labels(front)
+    assert {now[image] for image in seen["ada"]} == {"cats"}
+    assert {now[image] for image in seen["bob"]} == {"dogs"}
+
+
 def test_the_label_that_was_given_first_stays_until_one_of_the_two_is_chosen(browser, front):
     filled(front, 2)
     with opened(browser, front.url) as ada, opened(browser, front.url) as bob:
         for page in (ada, bob):
-            page.goto(f"{front.url}/#label/pets?grid=1")
+            page.goto(f"{front.url}/#browse/pets?labeled=0")
             expect(page.locator(".cell")).to_have_count(2)
         for page, key in ((ada, "1"), (bob, "2")):
             page.locator(".cell").first.click()
@@ -41,7 +68,7 @@ def test_the_label_that_was_given_first_stays_until_one_of_the_two_is_chosen(bro
         expect(bob.locator(".conflicts li")).to_have_count(2)
         expect(bob.locator(".conflicts")).to_contain_text("said cats")
         expect(bob.locator(".conflicts")).to_contain_text("You said dogs")
-        photograph(bob, "label-conflicts")
+        photograph(bob, "browse-conflicts")
         assert sorted(filter(None, labels(front).values())) == ["cats", "cats", "cats", "dogs"]
         bob.locator(".conflicts li").first.get_by_role("button", name="Take mine").click()
         saved(bob, 1)

@@ -3,51 +3,43 @@ import { test } from "node:test";
 
 import { supply } from "../../web_client/js/labeling/supply.js";
 
-// A dataset whose unlabeled images are `newest`; the champion spoke about `uncertain`. The cursor is
-// the last name.
-function shelf(newest, uncertain = []) {
+// A queue that gives what a client holds first; `labeled` ones are out of it.
+function shelf(names) {
   const asked = [];
+  const labeled = new Set();
   return {
     asked,
-    async browse(dataset, filter, cursor, limit) {
-      asked.push({ dataset, filter, cursor, limit });
-      const names = filter.order === "newest" ? newest : uncertain;
-      const rest = cursor === null ? names : names.slice(names.indexOf(cursor) + 1);
-      return { images: rest.slice(0, limit).map((image) => ({ image })), cursor: rest.length > limit ? rest[limit - 1] : null };
+    labeled,
+    async queue(dataset, request) {
+      asked.push({ dataset, ...request });
+      return { images: names.filter((name) => !labeled.has(name)).slice(0, request.limit).map((image) => ({ image })), left: 0 };
     },
   };
 }
 const got = (items) => items.map((one) => one.image);
+const of = ({ queue }) => supply({ queue, dataset: "pets", me: Promise.resolve("tab") });
 
-test("every image comes once, page by page, and then none", async () => {
-  const { browse, asked } = shelf(["e", "d", "c", "b", "a"]);
-  const images = supply(browse, "pets");
+test("every image comes once, also while its label is on its way, and then none", async () => {
+  const server = shelf(["e", "d", "c", "b", "a"]);
+  const images = of(server);
   assert.deepEqual(got(await images.more(2)), ["e", "d"]);
-  assert.deepEqual(got(await images.more(2)), ["c", "b"]);
-  assert.deepEqual(got(await images.more(2)), ["a"]);
-  assert.deepEqual(got(await images.more(2)), []);
-  assert.deepEqual(asked[0], { dataset: "pets", filter: { labeled: false, order: "uncertain" }, cursor: null, limit: 2 });
+  assert.deepEqual(got(await images.more(2, 2)), ["c", "b"]);
+  server.labeled.add("e").add("d");
+  assert.deepEqual(got(await images.more(2, 2)), ["a"]);
+  assert.deepEqual(got(await images.more(2, 3)), []);
+  assert.deepEqual(server.asked[0], { dataset: "pets", client: "tab", order: "uncertain", limit: 2, hold_s: 300 });
 });
 
-test("what the champion is least sure of comes first, and then the others", async () => {
-  const { browse } = shelf(["e", "d", "c", "b", "a"], ["b", "d", "a"]);
-  const images = supply(browse, "pets");
-  assert.deepEqual(got(await images.more(2)), ["b", "d"]);
-  assert.deepEqual(got(await images.more(3)), ["a", "e", "c"]);
+test("no more is asked for than the server gives", async () => {
+  const server = shelf([]);
+  await of(server).more(200, 150);
+  assert.equal(server.asked[0].limit, 200);
 });
 
-test("images that came meanwhile are found when the end is reached", async () => {
-  const names = ["c", "b", "a"];
-  const images = supply(shelf(names).browse, "pets");
-  assert.deepEqual(got(await images.more(2)), ["c", "b"]);
-  names.unshift("e", "d");
-  assert.deepEqual(got(await images.more(3)), ["a", "e", "d"]);
-});
-
-test("what was skipped comes again when it is asked for", async () => {
-  const images = supply(shelf(["b", "a"]).browse, "pets");
-  const items = await images.more(5);
-  assert.deepEqual(got(await images.more(5)), []);
-  images.again([items[1]]);
-  assert.deepEqual(got(await images.more(5)), ["a"]);
+test("an image that came meanwhile is found", async () => {
+  const names = ["b", "a"];
+  const images = of(shelf(names));
+  await images.more(5);
+  names.push("c");
+  assert.deepEqual(got(await images.more(5, 2)), ["c"]);
 });

@@ -1,6 +1,6 @@
 // What is said about images: labels, what to label next, categories, snapshots.
 
-import { SENSORY, call, part } from "./http.js";
+import { SENSORY, address, call, part } from "./http.js";
 
 const of = (dataset) => `${SENSORY}/datasets/${part(dataset)}`;
 const category = (dataset, id) => `${of(dataset)}/categories/${part(id)}`;
@@ -9,6 +9,12 @@ const category = (dataset, id) => `${of(dataset)}/categories/${part(id)}`;
 // conflicts, unknown}.
 export const label = (dataset, labels, source) =>
   call("POST", `${of(dataset)}/labels`, { json: { labels, source } });
+
+// What to label next: {images, left, suggested, network}; held for `client` for `hold_s` seconds.
+export const queue = (dataset, request) => call("POST", `${of(dataset)}/queue`, { json: request });
+
+// Has these images not come again to `client` for an hour.
+export const skip = (dataset, client, images) => call("POST", `${of(dataset)}/queue/skip`, { json: { client, images } });
 
 // A page of images as {images, cursor}; `filter` by the names of the API.
 export const browse = (dataset, filter = {}, cursor = null, limit = 200, { signal } = {}) =>
@@ -26,3 +32,9 @@ export const snapshot = (id) => call("GET", `${SENSORY}/snapshots/${part(id)}`);
 export const freeze = (dataset, request = {}) => call("POST", `${of(dataset)}/snapshots`, { json: request });
 export const diff = (before, after, limit = 200) =>
   call("GET", `${SENSORY}/snapshots/${part(before)}/diff/${part(after)}`, { query: { limit } });
+
+// How the images are spread: {cells, sources, groups}, some seconds old at most.
+export const balance = (dataset) => call("GET", `${of(dataset)}/balance`);
+
+// Where a snapshot is downloaded as a tar of folders.
+export const exportAddress = (id) => address(`${SENSORY}/snapshots/${part(id)}/export`);

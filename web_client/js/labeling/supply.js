@@ -1,35 +1,22 @@
-// Where the images to label come from: what the champion is least sure of, then those that it was
-// not asked about, the newest first.
+// Where the images to label come from: the queue of the server, which gives the most useful ones
+// first and none of them to two people at a time.
 
-const ORDERS = ["uncertain", "newest"];
+const MOST = 200; // that the server holds for one request
+const HOLD_S = 300;
 
-// `browse(dataset, filter, cursor, limit)` → {images, cursor}. Gives every image once.
-export function supply(browse, dataset) {
+// `queue(dataset, request)` → {images, left, …}; `me` resolves to this tab's name. Gives every image
+// once.
+export function supply({ queue, dataset, me }) {
   const had = new Set();
-  let phase = 0;
-  let cursor = null;
 
   return {
-    // Images that were not given out yet, `limit` of them where there are so many.
-    async more(limit) {
-      const found = [];
-      // From where it was to the end, and once from the start, where new ones are.
-      let ends = phase === 0 && cursor === null ? 1 : 2;
-      while (found.length < limit && ends > 0) {
-        const page = await browse(dataset, { labeled: false, order: ORDERS[phase] }, cursor, limit);
-        cursor = page.cursor;
-        if (cursor === null) phase = (phase + 1) % ORDERS.length;
-        if (cursor === null && phase === 0) ends -= 1;
-        for (const one of page.images) {
-          if (!had.has(one.image)) found.push(one);
-          had.add(one.image);
-        }
-      }
+    // Images that were not given out yet. The server counts those that this tab has and did not
+    // label, `held`, among what it gives, and holds them on.
+    async more(limit, held = 0) {
+      const { images } = await queue(dataset, { client: await me, order: "uncertain", limit: Math.min(MOST, limit + held), hold_s: HOLD_S });
+      const found = images.filter(({ image }) => !had.has(image));
+      for (const { image } of found) had.add(image);
       return found;
-    },
-    // Those that were skipped come again.
-    again(images) {
-      for (const { image } of images) had.delete(image);
     },
   };
 }

@@ -7,6 +7,7 @@ import { selection } from "./selection.js";
 import { windowOf } from "./virtual.js";
 
 const GAP = 8;
+const NARROW = 400; // pixels; a phone shows three beside each other
 let grids = 0;
 
 // `cell`: least width in pixels; `foot`: height below the square of a cell; `render(node, item)`
@@ -30,7 +31,8 @@ export function grid(place, { cell = 104, foot = 28, render, label, idOf = (item
 
   function measure() {
     const width = canvas.clientWidth;
-    const perRow = Math.max(1, Math.floor((width + GAP) / (cell + GAP)));
+    const least = width < NARROW ? Math.min(cell, width / 3 - GAP) : cell;
+    const perRow = Math.max(1, Math.floor((width + GAP) / (least + GAP)));
     const wide = (width - GAP * (perRow - 1)) / perRow;
     size = { perRow, width: wide, row: wide + foot + GAP };
   }

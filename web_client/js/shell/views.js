@@ -6,6 +6,7 @@
 export const VIEWS = [
   { name: "collect", title: "Collect", pips: 1, styles: ["collect"], load: () => import("../views/collect/view.js") },
   { name: "label", title: "Label", pips: 2, styles: ["grid", "label"], load: () => import("../views/label/view.js") },
+  { name: "browse", title: "Browse", pips: 3, styles: ["grid", "label", "browse"], load: () => import("../views/browse/view.js") },
   { name: "evolve", title: "Evolve", pips: 4, styles: ["charts", "evolve"], load: () => import("../views/evolve/view.js") },
   { name: "serve", title: "Serve", pips: 5, styles: ["charts", "serve"], load: () => import("../views/serve/view.js") },
 ];

@@ -6,9 +6,10 @@ import { store } from "../../lib/store.js";
 const AGAIN = 5000; // milliseconds until more is asked for after a failure
 const RECENT = 12;
 
-// `supply`: {more(limit), again(items)}. `state` of what it returns: {items, recent, isAsking,
-// isEmpty, problem}; `items` are to be labeled, `recent` were, the last one first.
-export function session({ dataset, desk, supply }) {
+// `supply`: {more(limit, held)}; `onSkip(images)` is told what another time will do for. `state` of
+// what it returns: {items, recent, isAsking, isEmpty, problem}; `items` are to be labeled, `recent`
+// were, the last one first.
+export function session({ dataset, desk, supply, onSkip }) {
   const state = store({ items: [], recent: [], isAsking: false, isEmpty: false, problem: null });
   const known = new Map();
   let skipped = [];
@@ -27,7 +28,8 @@ export function session({ dataset, desk, supply }) {
     clearTimeout(timer);
     state.set({ isAsking: true });
     try {
-      const found = remember(await supply.more(limit));
+      const held = state.get().items.length + desk.state.get().waiting;
+      const found = remember(await supply.more(limit, held));
       const fresh = found.filter((one) => desk.label(dataset, one) === null);
       state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0, problem: null });
       return fresh;
@@ -64,13 +66,14 @@ export function session({ dataset, desk, supply }) {
     skip(items) {
       skipped.push(...items);
       state.set({ items: without(items) });
+      onSkip(items.map((one) => one.image));
     },
     skipped: () => skipped.length,
     // Has what was skipped come again.
     again() {
-      supply.again(skipped);
+      const items = skipped.filter((one) => desk.label(dataset, one) === null);
       skipped = [];
-      state.set({ isEmpty: false });
+      state.set({ items: [...state.get().items, ...items], isEmpty: false });
     },
     // Returns the images that are to be labeled again, or null where nothing was done.
     async undo() {

@@ -6,9 +6,10 @@ import { supply } from "../../labeling/supply.js";
 import { el, show } from "../../lib/dom.js";
 import { every, schedule } from "../../lib/frame.js";
 import { keyMap } from "../../lib/keys.js";
-import { number } from "../../lib/text.js";
+import { count, number } from "../../lib/text.js";
 import { categoryKeys } from "../../parts/category_keys.js";
 import { guess } from "../../parts/image_cell.js";
+import { format } from "../../shell/router.js";
 import { may, summary } from "../../shell/state.js";
 import { many } from "./many.js";
 import { one } from "./one.js";
@@ -117,7 +118,7 @@ export function create(section, { state, go, say, refresh }) {
     const isDone = items.length === 0 && !isAsking && (isEmpty || problem !== null);
     empty.hidden = !isDone;
     bench.classList.toggle("idle", isDone);
-    show(nothing, `${isDone}/${problem}/${work.skipped()}`, () => isDone ? why(problem) : []);
+    show(nothing, `${isDone}/${problem}/${work.skipped()}/${totals?.images}/${totals?.labeled}/${desk.state.get().waiting}/${isCounted()}`, () => isDone ? why(problem) : []);
     actions.children[0].hidden = !shown().meant().some(guess);
   }
 
@@ -128,6 +129,13 @@ export function create(section, { state, go, say, refresh }) {
       return [el("strong", {}, "Only what was skipped is left."),
         el("button", { class: "button small", type: "button", onclick: () => { work.again(); draw(); } }, `Show the skipped ones again (${skipped})`)];
     }
+    const totals = summary();
+    const unlabeled = totals ? totals.images - totals.labeled : 0;
+    if (unlabeled > 0 && desk.state.get().waiting === 0 && isCounted()) {
+      return [el("strong", {}, `${count(unlabeled, "image")} without a label ${unlabeled === 1 ? "is" : "are"} left.`),
+        el("span", {}, "Somebody else has them at the moment, or they were skipped. ",
+          el("a", { href: format({ view: "browse", path: [dataset], query: { labeled: 0 } }) }, "See them all."))];
+    }
     return [el("strong", {}, "Every image here has a label."),
       el("span", {}, "More come in by ", el("a", { href: "#collect" }, "Collect"), "; ", el("a", { href: "#evolve" }, "Evolve"), " learns from these.")];
   }
@@ -136,7 +144,11 @@ export function create(section, { state, go, say, refresh }) {
     if (name === dataset && work) return;
     work?.end();
     dataset = name;
-    work = name ? session({ dataset: name, desk, supply: supply(api.browse, name) }) : null;
+    work = name ? session({
+      dataset: name, desk, supply: supply({ queue: api.queue, dataset: name, me: desk.me }),
+      // Without it they come again after a reload: nothing to tell of.
+      onSkip: async (images) => api.skip(name, await desk.me, images).catch(() => {}),
+    }) : null;
     work?.state.subscribe(() => schedule(draw));
     bench.hidden = !work;
     if (!work) {
@@ -161,10 +173,18 @@ export function create(section, { state, go, say, refresh }) {
     draw();
   }
   state.subscribe(look);
-  const recount = every(RECOUNT, refresh);
+  // The counts are older than what was saved last until they were asked for again.
+  let isOld = false;
+  const isCounted = () => !isOld;
+  const recount = every(RECOUNT, async () => {
+    await refresh();
+    isOld = false;
+    schedule(draw);
+  });
   desk.onChange((name, images) => {
     if (name !== dataset) return;
-    if (isOpen && desk.state.get().waiting === 0) recount.ask();
+    isOld = true;
+    if (desk.state.get().waiting === 0) recount.ask();
     for (const image of images) {
       const said = desk.said(name, image);
       if (said?.state === "refused") say(`Not saved: ${said.detail}`, { kind: "bad" });
