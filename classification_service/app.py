@@ -58,6 +58,7 @@ from commons.adapters.queues import open_queue
 from commons.adapters.readiness import Readiness, blob_checks
 from commons.adapters.remote_keys import create_guard
 from commons.adapters.sensory_client import SensoryClient
+from commons.adapters.service_figures import ServiceFigures
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
 from commons.ports import Blobs
@@ -253,6 +254,7 @@ def create_service(settings: Settings, guard: KeyGuard | None = None) -> Classif
         guard=guard,
         scopes=SCOPES,
         metrics=metrics,
+        figures=ServiceFigures(lambda: {**jobs.figures(), **history.figures()}),
         max_body_bytes=settings.max_body_bytes,
     )
     networks = Networks(tables, loader, gallery, clock, prove_onnx)

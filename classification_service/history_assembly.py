@@ -1,6 +1,6 @@
 """Puts together what records, what shows the history, and what works on it in the background."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -60,6 +60,11 @@ class HistoryAssembly:
         tables = SqlCorrectionTables(self.database)
         name = ("dicebox_corrections", "Corrections that are still to be sent", "state")
         return {name: lambda: {"waiting": float(tables.waiting())}}
+
+    def figures(self) -> Mapping[str, float]:
+        """Return how many corrections are still to be sent."""
+        tables = SqlCorrectionTables(self.database)
+        return {"corrections_waiting": float(tables.waiting())}
 
     def chores(
         self, most_s: float, most: int, sensory_url: str | None, key: str | None

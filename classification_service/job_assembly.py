@@ -1,14 +1,14 @@
 """Puts together what takes jobs, what shows them, and what works on them in the background."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flask_openapi3 import APIBlueprint
 from sqlalchemy import Engine
 
 from classification_service.adapters.job_erasure_tables import SqlJobErasure
-from classification_service.adapters.job_figures import jobs_by_state, waiting_parts
+from classification_service.adapters.job_figures import jobs_by_state, waiting_images, waiting_parts
 from classification_service.adapters.job_tables import SqlJobCatalog, SqlJobImages
 from classification_service.adapters.job_work_tables import (
     SqlAnswerBook,
@@ -58,6 +58,10 @@ class JobAssembly:
             ("dicebox_jobs", "Jobs that are kept", "state"): lambda: jobs_by_state(self.database),
             depth: lambda: waiting_parts(self.database),
         }
+
+    def figures(self) -> Mapping[str, float]:
+        """Return how many images of jobs wait."""
+        return {"job_images_waiting": waiting_images(self.database)}
 
     def worker(self, gallery: Gallery, chores: Sequence[Chore], claim_s: float) -> JobWorker:
         """Return what works on jobs, and does chores beside.

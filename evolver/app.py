@@ -23,6 +23,7 @@ from commons.adapters.machine import machine, usable_cores, versions
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.readiness import Check, Readiness, blob_checks
 from commons.adapters.remote_keys import create_guard
+from commons.adapters.service_figures import ServiceFigures
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import authorization
@@ -31,6 +32,7 @@ from commons.worker_messages import EngineKind, WorkerPage
 from evolver.adapters.fleet import page_of
 from evolver.adapters.journal_table import SqlJournal
 from evolver.adapters.lease import renewed
+from evolver.adapters.run_figures import waiting_runs
 from evolver.adapters.run_table import SqlRuns
 from evolver.adapters.runner_locks import RunnerLocks
 from evolver.routes import PREFIX, create_blueprint
@@ -162,6 +164,7 @@ def create_app(settings: Settings, guard: KeyGuard | None = None) -> OpenAPI:
         guard=guard or create_guard(settings.admin_url, settings.keys),
         scopes=SCOPES,
         metrics=ServiceMetrics(PREFIX, trainers.figures() if ask else None),
+        figures=ServiceFigures(lambda: waiting_runs(database)),
     )
     watching = Watching(runs, clock, settings.watching_slots, settings.longest_watch_s)
     app.register_api(create_blueprint(runs, watching, trainers))

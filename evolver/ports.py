@@ -160,10 +160,13 @@ class Journal(Protocol):
         """
         ...
 
-    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
+    def individuals(
+        self, run: str, after: int = 0, limit: int | None = None, *, histories: bool = False
+    ) -> list[Individual]:
         """Return the individuals of a run with a number above `after`, oldest first.
 
-        The histories of their trainings are left out unless they are asked for.
+        All of them, or the first `limit`. The histories of their trainings are left out unless
+        they are asked for.
         """
         ...
 

@@ -36,6 +36,7 @@ class IndividualsQuery(BaseModel):
     """Which individuals are listed."""
 
     after: int = Field(0, ge=0, description="Only those with a higher number")
+    limit: int | None = Field(None, ge=1, le=1000, description="So many at most; default: all")
     histories: bool = Field(False, description="With every epoch of every training")
 
 
@@ -123,7 +124,7 @@ def _add_individuals(routes: APIBlueprint, runs: Runs) -> None:
         responses={200: IndividualPage},
     )
     def individuals(path: RunPath, query: IndividualsQuery) -> Response:
-        found = runs.individuals(path.run, query.after, histories=query.histories)
+        found = runs.individuals(path.run, query.after, query.limit, histories=query.histories)
         return answer(IndividualPage(individuals=found))
 
     @routes.get(

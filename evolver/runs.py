@@ -75,14 +75,18 @@ class Runs:
         """
         return self._table.get(run)
 
-    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
+    def individuals(
+        self, run: str, after: int = 0, limit: int | None = None, *, histories: bool = False
+    ) -> list[Individual]:
         """Return the individuals of a run with a number above `after`, oldest first.
+
+        All of them, or the first `limit`.
 
         Raises:
             NotFoundError: There is no such run.
         """
         self._table.get(run)
-        return self._journal.individuals(run, after, histories=histories)
+        return self._journal.individuals(run, after, limit, histories=histories)
 
     def lineage(self, run: str, number: int) -> list[Individual]:
         """Return an individual and all its ancestors, the oldest first.

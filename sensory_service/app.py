@@ -23,6 +23,7 @@ from commons.adapters.local_tables import tables_url
 from commons.adapters.metrics import ServiceMetrics
 from commons.adapters.queues import open_queue
 from commons.adapters.readiness import Readiness, blob_checks
+from commons.adapters.service_figures import ServiceFigures
 from commons.adapters.services import ADMIN
 from commons.adapters.web_app import ServiceScopes, create_web_app
 from commons.auth import StoredKey, stored_key
@@ -32,7 +33,12 @@ from sensory_service.adapters.appearance_tables import AppearanceTables
 from sensory_service.adapters.blob_tables import BlobTables
 from sensory_service.adapters.dataset_tables import DatasetTables
 from sensory_service.adapters.erasure_tables import ErasureTables
-from sensory_service.adapters.figures import orders_by_state, waiting_shards
+from sensory_service.adapters.figures import (
+    image_bytes,
+    orders_by_state,
+    unlooked_images,
+    waiting_shards,
+)
 from sensory_service.adapters.image_tables import ImageTables
 from sensory_service.adapters.label_tables import LabelTables
 from sensory_service.adapters.order_tables import OrderTables
@@ -71,6 +77,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 SCOPES = ServiceScopes(read=("sensory:read", "train"), write=("sensory:write",))
 _EXPIRING = {ORDER_QUEUES: ORDER_QUEUE_EXPIRES_S}
 _HEALTH_S = 3.0
+_SIZES_KEPT_S = 60.0
 _OLD_S = 3600.0  # no write takes so long
 
 
@@ -273,6 +280,7 @@ def create_app(
         guard=keys.guard,
         scopes=SCOPES,
         metrics=metrics,
+        figures=ServiceFigures(lambda: _figures(on)),
         max_body_bytes=settings.max_body_bytes,
     )
     app.config["MAX_FORM_PARTS"] = settings.max_upload_files
@@ -299,6 +307,7 @@ def create_app(
     eraser = Eraser(ErasureTables(on.database), ShardTables(on.database), on.blobs, on.clock)
     inspector = Inspector(BlobTables(on.database), on.blobs, on.clock, lambda: _leftovers(on))
     app.register_api(storage_routes(PREFIX, eraser, inspector))
+    sizes = ServiceFigures(lambda: {"image_bytes": image_bytes(on.database)}, _SIZES_KEPT_S)
     admin = create_admin_app(
         keys.desk,
         keys.guard,
@@ -306,6 +315,7 @@ def create_app(
         services=services or _services(settings),
         folder=lambda: _storage_folder(on, settings),
         counts=lambda: _counts(datasets),
+        image_bytes=lambda: int(sizes().get("image_bytes", 0)),
     )
     app.wsgi_app = Beside(app.wsgi_app, ADMIN, admin)  # type: ignore[method-assign]
     return app
@@ -382,6 +392,14 @@ def _counts(datasets: DatasetTables) -> dict[str, int]:
     """Return what the storage holds, from the tables."""
     summaries = datasets.summaries()
     return {"datasets": len(summaries), "images": sum(one.images for one in summaries)}
+
+
+def _figures(on: Platform) -> dict[str, float]:
+    """Return what waits to be done."""
+    return {
+        "shards_waiting": waiting_shards(on.database)["shards"],
+        "images_unlooked": unlooked_images(on.database),
+    }
 
 
 def _readiness(on: Platform) -> Readiness:

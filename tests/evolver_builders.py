@@ -563,9 +563,11 @@ class MemoryRuns:
             known = [each.model_copy(update=gone) for each in row.evaluations]
             self.rows[run][number] = row.model_copy(update={"evaluations": known})
 
-    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
+    def individuals(
+        self, run: str, after: int = 0, limit: int | None = None, *, histories: bool = False
+    ) -> list[Individual]:
         rows = self.rows.get(run, {})
-        found = [rows[number] for number in sorted(rows) if number > after]
+        found = [rows[number] for number in sorted(rows) if number > after][:limit]
         return [summarised(each if histories else _without_histories(each)) for each in found]
 
     def same_training(self, key: str) -> Evaluation | None:

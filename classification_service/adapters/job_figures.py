@@ -35,3 +35,14 @@ def waiting_parts(database: Engine) -> dict[str, float]:
     )
     with reading(database) as connection:
         return {"jobs": float(connection.execute(query).scalar_one())}
+
+
+def waiting_images(database: Engine) -> float:
+    """Return how many images are in parts of jobs that are still to be worked on."""
+    query = (
+        select(func.coalesce(func.sum(PART.c.images - PART.c.done - PART.c.failed), 0))
+        .select_from(PART.join(JOB, JOB.c.sequence == PART.c.job))
+        .where(PART.c.finished.is_(None), JOB.c.cancelled.is_(None), JOB.c.removed.is_(None))
+    )
+    with reading(database) as connection:
+        return float(connection.execute(query).scalar_one())

@@ -52,11 +52,12 @@ class KeyPath(AuthMessage):
 
 
 class ServiceHealth(AuthMessage):
-    """A service, and what it misses if it is not ready."""
+    """A service, and what it misses if it is not ready; `figures` say what waits there."""
 
     service: str
     ready: bool
     missing: dict[str, str]
+    figures: dict[str, float] = Field(default_factory=dict)
 
 
 class Health(AuthMessage):
@@ -66,10 +67,14 @@ class Health(AuthMessage):
 
 
 class Storage(AuthMessage):
-    """Room where the blobs are, in bytes, and what the catalog counts."""
+    """Room where the blobs are, in bytes, and what the catalog counts.
+
+    `image_bytes` is what the images have together, as it was a minute ago at most.
+    """
 
     total_bytes: int = Field(ge=0)
     free_bytes: int = Field(ge=0)
+    image_bytes: int = Field(ge=0)
     counts: dict[str, int]
 
 
@@ -97,6 +102,7 @@ def create_admin_app(
     services: Mapping[str, httpx.Client],
     folder: Callable[[], Path],
     counts: Callable[[], dict[str, int]],
+    image_bytes: Callable[[], int],
 ) -> OpenAPI:
     """Return the app under `/api/admin/v1`.
 
@@ -107,6 +113,7 @@ def create_admin_app(
         services: Path of a service, to a client of the address where it answers.
         folder: Returns a folder on the disk where the blobs are.
         counts: What the storage holds, from the tables.
+        image_bytes: What the images have together; it may take a while to count.
     """
     app = create_web_app("Dicebox admin", ADMIN, ready=ready, guard=guard, scopes=_SCOPES)
     routes = APIBlueprint("admin", __name__, url_prefix=ADMIN)
@@ -121,7 +128,14 @@ def create_admin_app(
     @routes.get("/storage", summary="How much room there is", responses={200: Storage})
     def storage() -> Response:
         disk = shutil.disk_usage(folder())
-        return answer(Storage(total_bytes=disk.total, free_bytes=disk.free, counts=counts()))
+        return answer(
+            Storage(
+                total_bytes=disk.total,
+                free_bytes=disk.free,
+                image_bytes=image_bytes(),
+                counts=counts(),
+            )
+        )
 
     app.register_api(routes)
     return app
@@ -207,8 +221,10 @@ def _not_kept(response: Response) -> Response:
 
 def _health(path: str, http: httpx.Client) -> ServiceHealth:
     try:
-        reply = http.get(f"{path}/readyz")
-        missing = {str(name): str(why) for name, why in reply.json()["missing"].items()}
-        return ServiceHealth(service=path, ready=reply.is_success, missing=missing)
-    except (httpx.TransportError, ValueError, KeyError, AttributeError) as error:
+        reply = http.get(f"{path}/readyz", params={"figures": "true"})
+        said = reply.json()
+        missing = {str(name): str(why) for name, why in said["missing"].items()}
+        figures = {str(name): float(value) for name, value in said.get("figures", {}).items()}
+        return ServiceHealth(service=path, ready=reply.is_success, missing=missing, figures=figures)
+    except (httpx.TransportError, ValueError, KeyError, AttributeError, TypeError) as error:
         return ServiceHealth(service=path, ready=False, missing={"service": f"no answer: {error}"})

@@ -65,11 +65,21 @@ class Life(BaseModel):
     status: Literal["alive"]
 
 
+class ReadyQuery(BaseModel):
+    """Whether the figures of the service are asked for too."""
+
+    figures: bool = False
+
+
 class Readiness(BaseModel):
-    """Whether the service can do its work, and what is missing with the reason."""
+    """Whether the service can do its work, and what is missing with the reason.
+
+    `figures` are there where they were asked for: what waits, by name.
+    """
 
     ready: bool
     missing: dict[str, str]
+    figures: dict[str, float] | None = None
 
 
 def create_web_app(
@@ -80,6 +90,7 @@ def create_web_app(
     guard: KeyGuard,
     scopes: ServiceScopes,
     metrics: ServiceMetrics | None = None,
+    figures: Callable[[], Mapping[str, float]] = dict,
     max_body_bytes: int = 64 * 1024 * 1024,
 ) -> OpenAPI:
     """Return an app with documentation, `healthz` and `readyz` under `prefix`, and no routes yet.
@@ -91,6 +102,7 @@ def create_web_app(
         guard: Asks for keys.
         scopes: What routes need that do not say it by `security=needs(...)` or `PUBLIC`.
         metrics: Where the service counts; default: requests alone.
+        figures: Returns what waits, by name, for whoever asks how the service is.
         max_body_bytes: A longer request body is refused with 413.
     """
     app = DocumentedApp(
@@ -129,16 +141,19 @@ def create_web_app(
         security=PUBLIC,
         responses={200: Readiness, 503: Readiness},
     )
-    def readyz() -> tuple[dict[str, Any], int]:
+    def readyz(query: ReadyQuery) -> tuple[dict[str, Any], int]:
         missing = dict(ready())
-        return {"ready": not missing, "missing": missing}, 503 if missing else 200
+        said: dict[str, Any] = {"ready": not missing, "missing": missing}
+        if query.figures and not missing:
+            said["figures"] = dict(figures())
+        return said, 503 if missing else 200
 
     @app.get(
         f"{prefix}/metrics",
         summary="Figures for Prometheus; any key will do",
         security=needs(),
     )
-    def figures() -> Response:
+    def show_metrics() -> Response:
         return Response(counts.text(), content_type=CONTENT_TYPE_LATEST)
 
     return app

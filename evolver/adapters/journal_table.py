@@ -88,12 +88,15 @@ class SqlJournal:
                     .values(value=value, weights=None)
                 )
 
-    def individuals(self, run: str, after: int = 0, *, histories: bool = False) -> list[Individual]:
-        """Return the individuals of a run with a number above `after`, oldest first."""
+    def individuals(
+        self, run: str, after: int = 0, limit: int | None = None, *, histories: bool = False
+    ) -> list[Individual]:
+        """Return the individuals of a run above `after`, oldest first; all, or the first ones."""
         bare = (
             sqlalchemy.select(INDIVIDUALS.c.value)
             .where(INDIVIDUALS.c.run == run, INDIVIDUALS.c.number > after)
             .order_by(INDIVIDUALS.c.number)
+            .limit(limit)
         )
         columns = [EVALUATIONS.c.number, EVALUATIONS.c.value]
         columns += [EVALUATIONS.c.history] if histories else []
@@ -105,6 +108,8 @@ class SqlJournal:
             individuals = [
                 Individual.model_validate_json(text) for text in connection.scalars(bare)
             ]
+            if limit is not None and individuals:
+                rungs = rungs.where(EVALUATIONS.c.number <= individuals[-1].number)
             for row in connection.execute(rungs):
                 history = row.history if histories else None
                 found[row.number].append(_evaluation(row.value, history))

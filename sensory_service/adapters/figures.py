@@ -4,7 +4,14 @@ from sqlalchemy import Engine, case, func, select
 
 from commons.adapters.database import reading
 from sensory_service.adapters.shard_tables import wanted
-from sensory_service.adapters.tables import BATCH_ORDER, ORDER_SHARD, SHARD
+from sensory_service.adapters.tables import (
+    APPEARANCE,
+    BATCH_ORDER,
+    IMAGE,
+    ORDER_SHARD,
+    PURGED,
+    SHARD,
+)
 
 
 def orders_by_state(database: Engine) -> dict[str, float]:
@@ -37,3 +44,25 @@ def waiting_shards(database: Engine) -> dict[str, float]:
     query = select(func.count()).select_from(SHARD).where(SHARD.c.sha256.is_(None), wanted())
     with reading(database) as connection:
         return {"shards": float(connection.execute(query).scalar_one())}
+
+
+def unlooked_images(database: Engine) -> float:
+    """Return how many images nobody looked at yet; some that left their datasets are among them."""
+    tables = (IMAGE, APPEARANCE, PURGED)  # what is erased leaves its name behind, and no looks
+    with reading(database) as connection:
+        images, looked, erased = (
+            int(connection.execute(select(func.count()).select_from(table)).scalar_one())
+            for table in tables
+        )
+    return float(max(0, images - looked - erased))
+
+
+def image_bytes(database: Engine) -> float:
+    """Return what all images have together, each counted once, without those that are erased."""
+    query = (
+        select(func.coalesce(func.sum(IMAGE.c.size_bytes), 0))
+        .select_from(IMAGE.outerjoin(PURGED, PURGED.c.image == IMAGE.c.sha256))
+        .where(PURGED.c.image.is_(None))
+    )
+    with reading(database) as connection:
+        return float(connection.execute(query).scalar_one())

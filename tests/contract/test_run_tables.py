@@ -303,6 +303,9 @@ def test_individuals_come_back_in_order_with_their_evaluations(tables: Any, reop
     assert [each.number for each in found] == [1, 2, 3]
     assert found[0] == individual(1)
     assert [each.number for each in tables.individuals("a", after=2)] == [3]
+    assert tables.individuals("a", 0, 2) == found[:2]
+    assert tables.individuals("a", 1, 1) == found[1:2]
+    assert tables.individuals("a", 3, 5) == []
     assert tables.individuals("b") == []
 
 

@@ -245,3 +245,19 @@ def test_a_whole_run_is_told_from_its_first_training_to_its_end() -> None:
     trainings = sum(len(each.evaluations) for each in stage.tables.individuals("r1"))
     assert [each.kind for each in told] == ["training"] * trainings + ["run"]
     assert told[-1].message == run
+
+
+def test_the_journal_can_be_read_in_parts(
+    http: httpx.Client, client: EvolutionClient, ended: Run
+) -> None:
+    path = f"{PREFIX}/runs/r9/individuals"
+    found: list[Individual] = []
+    while True:
+        after = found[-1].number if found else 0
+        reply = http.get(path, params={"after": after, "limit": 2}).json()["individuals"]
+        found += [Individual.model_validate(each) for each in reply]
+        if len(reply) < 2:
+            break
+    assert found == client.individuals("r9")
+    for wrong in ("0", "1001", "few"):
+        assert http.get(path, params={"limit": wrong}).status_code == 400

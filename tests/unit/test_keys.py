@@ -414,3 +414,4 @@ def test_health_and_storage_are_told_to_admins(house: House) -> None:
     figures = house.ask("GET", f"{ADMIN}/storage", key).json()
     assert 0 < figures["free_bytes"] <= figures["total_bytes"]
     assert figures["counts"] == {"datasets": 0, "images": 0}
+    assert figures["image_bytes"] == 0
