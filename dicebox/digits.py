@@ -1,6 +1,8 @@
 """The demo's data: 1,797 scanned digits that scikit-learn carries, as PNG files."""
 
+import gzip
 import io
+import tarfile
 
 import numpy as np
 from PIL import Image
@@ -34,3 +36,18 @@ def digit_files() -> dict[str, list[tuple[str, bytes]]]:
         image.save(buffer, format="PNG")
         files.setdefault(str(label), []).append((f"digit-{number:04}.png", buffer.getvalue()))
     return files
+
+
+def digit_archive() -> bytes:
+    """Return the digits as the page offers them: a tar.gz, a folder per category.
+
+    The same bytes each time; `web_client/samples/digits.tar.gz` holds them.
+    """
+    spool = io.BytesIO()
+    with tarfile.open(fileobj=spool, mode="w") as archive:
+        for category, files in sorted(digit_files().items()):
+            for name, data in files:
+                entry = tarfile.TarInfo(f"{category}/{name}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+    return gzip.compress(spool.getvalue(), mtime=0)

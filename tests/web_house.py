@@ -96,6 +96,7 @@ def opened(
     What goes wrong: an error of a script, a line about the content policy, a request to another
     host. `expected(text)` says of which faults the test knows.
     """
+    home = url.split("#", maxsplit=1)[0]
     kept = browser.new_context(**{"viewport": WIDE, **context})
     page = kept.new_page()
     faults: list[str] = []
@@ -107,7 +108,7 @@ def opened(
     page.on(
         "request",
         lambda request: (
-            None if request.url.startswith((url, "blob:")) else faults.append(request.url)
+            None if request.url.startswith((home, "blob:")) else faults.append(request.url)
         ),
     )
     page.goto(url)

@@ -31,54 +31,9 @@ def page(web_page: Page) -> Page:
     return web_page
 
 
-def folder_of_pets(root: Path) -> Path:
-    for seed, name in enumerate(("cats", "<script>alert(1)<script>")):
-        (root / "pets" / name).mkdir(parents=True)
-        for file, data in png_files(5, seed=seed):
-            (root / "pets" / name / file).write_bytes(data)
-    (root / "pets" / "cats" / "notes.txt").write_text("no image")
-    return root / "pets"
-
-
 def test_an_empty_house_says_what_to_do(page):
-    expect(page.locator("#dataset-counts")).to_contain_text("dicebox demo")
     page.click("nav a[href='#serve']")
     expect(page.locator("#champion")).to_contain_text("Nobody answers yet")
-
-
-def test_a_folder_of_folders_becomes_categories_and_what_is_refused_is_listed(
-    page, house, tmp_path
-):
-    page.fill("[name=dataset]", "pets")
-    page.set_input_files("#pick-folder", folder_of_pets(tmp_path / "tree"))
-    expect(page.locator("#upload-state")).to_contain_text("10 images stored")
-    expect(page.locator("#upload-refused li")).to_have_count(1)
-    expect(page.locator("#upload-refused")).to_contain_text("notes.txt")
-    expect(page.locator("#dataset-counts .bars li")).to_have_count(2)
-    expect(page.locator("#dataset-counts")).to_contain_text("<script>alert(1)<script>")
-    counts = {one.name: one.images for one in house.sensory.dataset("pets").categories}
-    assert counts == {"cats": 5, "<script>alert(1)<script>": 5}
-    photograph(page, "collect")
-
-
-def test_loose_files_take_the_typed_category_and_a_second_time_is_no_error(page, tmp_path):
-    file = tmp_path / "one.png"
-    file.write_bytes(png_bytes())
-    page.fill("[name=dataset]", "pets")
-    for said in ("1 image stored.", "1 image stored, 1 of them known already."):
-        page.fill("[name=category]", "dogs")
-        page.set_input_files("#pick-files", file)
-        expect(page.locator("#upload-state")).to_contain_text(said)
-    expect(page.locator("#dataset-counts .bars")).to_contain_text("dogs")
-
-
-def test_a_bad_name_of_a_dataset_sends_nothing(page, house, tmp_path):
-    file = tmp_path / "one.png"
-    file.write_bytes(png_bytes())
-    page.fill("[name=dataset]", "../etc")
-    page.set_input_files("#pick-files", file)
-    assert page.evaluate("document.querySelector('#upload-form').checkValidity()") is False
-    assert house.sensory.datasets() == []
 
 
 def test_the_champion_answers_and_another_is_promoted_with_the_keyboard_alone(
@@ -125,35 +80,6 @@ def test_no_view_is_wider_than_a_phone(page, house, view):
 
 
 # The pure modules, called in the browser they are for.
-
-
-@pytest.mark.parametrize(
-    ("path", "category", "split"),
-    [
-        ("a.png", None, None),
-        ("cats/a.png", "cats", None),
-        ("/pets/cats/a.png", "cats", None),
-        ("digits/train/7/a.png", "7", "train"),
-        ("digits/Val/7/a.png", "7", "validation"),
-        ("digits/test/a.png", None, "test"),
-    ],
-)
-def test_a_path_says_category_and_split(page, path, category, split):
-    asked = "async (path) => (await import('/js/folders.js')).labelOf(path)"
-    assert page.evaluate(asked, path) == {"category": category, "split": split}
-
-
-def test_files_travel_in_batches_of_one_category_and_bounded_size(page):
-    asked = """async () => {
-        const { batches } = await import('/js/upload.js');
-        const item = (category, size) => ({ category, split: null, file: { size } });
-        const items = [
-            ...Array(45).fill(item('a', 10)),
-            item('b', 9e6), item('b', 1), item('a', 10),
-        ];
-        return batches(items).map((batch) => [batch[0].category, batch.length]);
-    }"""
-    assert page.evaluate(asked) == [["a", 40], ["a", 6], ["b", 1], ["b", 1]]
 
 
 @pytest.fixture

@@ -142,6 +142,7 @@ def test_the_page_and_its_files_come_with_their_types_and_a_strict_policy(site):
         "/style.css": "text/css",
         "/js/main.js": "text/javascript",
         "/favicon.svg": "image/svg+xml",
+        "/samples/digits.tar.gz": "application/gzip",
     }.items():
         reply = site.http.get(path)
         assert reply.status_code == 200, path

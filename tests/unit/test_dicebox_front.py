@@ -59,9 +59,25 @@ def test_the_page_and_its_files_come_hardened(front: httpx.Client) -> None:
         assert reply.status_code == 200, path
         assert reply.headers["Content-Security-Policy"] == CONTENT_POLICY
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Permissions-Policy"] == "camera=(self)"
 
 
-@pytest.mark.parametrize("path", ["/../pyproject.toml", "/%2e%2e/pyproject.toml", "/nothing.html"])
+def test_the_sample_comes_as_an_archive_and_not_as_packed_text(front: httpx.Client) -> None:
+    reply = front.get("/samples/digits.tar.gz")
+    assert reply.headers["Content-Type"] == "application/gzip"
+    assert "Content-Encoding" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../pyproject.toml",
+        "/%2e%2e/pyproject.toml",
+        "/nothing.html",
+        "/__init__.py",
+        "/package.json",
+    ],
+)
 def test_the_page_serves_nothing_but_its_own_files(front: httpx.Client, path: str) -> None:
     assert front.get(path).status_code == 404
 

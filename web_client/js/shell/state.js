@@ -1,11 +1,12 @@
-// What the whole page knows: {me, datasets, dataset, health}. `me` is null until it is known,
-// `dataset` the name of the chosen one; which one is remembered.
+// What the whole page knows: {me, datasets, dataset, health, isLoaded}. `me` is null until it is
+// known, `dataset` the name of the chosen one, which is remembered; `isLoaded`: the datasets are
+// those of the service.
 
 import { store } from "../lib/store.js";
 
 const KEY = "dicebox.dataset";
 
-export const state = store({ me: null, datasets: [], dataset: remembered(KEY), health: null });
+export const state = store({ me: null, datasets: [], dataset: remembered(KEY), health: null, isLoaded: false });
 
 // localStorage may be refused; then nothing is remembered.
 export function remembered(key) {
@@ -36,6 +37,7 @@ export function learn(datasets) {
   const isNew = JSON.stringify(datasets) !== JSON.stringify(before.datasets);
   const isThere = datasets.some((one) => one.name === before.dataset);
   state.set({
+    isLoaded: true,
     datasets: isNew ? datasets : before.datasets,
     dataset: isThere ? before.dataset : datasets[0]?.name ?? null,
   });

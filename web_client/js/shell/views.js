@@ -9,4 +9,5 @@ export const VIEWS = [
   { name: "browse", title: "Browse", pips: 3, styles: ["grid", "label", "browse"], load: () => import("../views/browse/view.js") },
   { name: "evolve", title: "Evolve", pips: 4, styles: ["charts", "evolve"], load: () => import("../views/evolve/view.js") },
   { name: "serve", title: "Serve", pips: 5, styles: ["charts", "serve"], load: () => import("../views/serve/view.js") },
+  { name: "admin", title: "Admin", pips: 6, styles: ["admin"], load: () => import("../views/admin/view.js") },
 ];

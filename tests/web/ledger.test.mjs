@@ -1,0 +1,182 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { drops } from "../../web_client/js/upload/drops.js";
+import { ledger, room } from "../../web_client/js/upload/ledger.js";
+
+// The browser's store as far as it is used, kept in memory; it outlives a "page".
+function memory({ fails = () => false } = {}) {
+  const tables = { drops: new Map(), bytes: new Map() };
+  const name = JSON.stringify;
+  const order = (one, other) => {
+    const [a, b] = [[one].flat(), [other].flat()];
+    const at = a.findIndex((part, index) => part !== b[index]);
+    return at < 0 ? 0 : a[at] < b[at] ? -1 : 1;
+  };
+  const sorted = (table) => [...tables[table].values()].sort((one, other) => order(one.key, other.key));
+  const guard = () => { if (fails()) throw new DOMException("full", "QuotaExceededError"); };
+  return {
+    tables,
+    async put(table, value, key = value.id) { guard(); tables[table].set(name(key), { key, value: structuredClone(value) }); },
+    async putMany(table, pairs, gone = []) {
+      guard();
+      for (const [value, key] of pairs) tables[table].set(name(key), { key, value: structuredClone(value) });
+      for (const key of gone) tables[table].delete(name(key));
+    },
+    get: async (table, key) => structuredClone(tables[table].get(name(key))?.value),
+    async delete(table, key) { tables[table].delete(name(key)); },
+    async deleteRange(table, from, to) {
+      for (const { key } of sorted(table)) if (order(key, from) >= 0 && order(key, to) <= 0) tables[table].delete(name(key));
+    },
+    range: async (table, from = null, to = null, limit = Infinity) => sorted(table)
+      .filter(({ key }) => (from === null || order(key, from) >= 0) && (to === null || order(key, to) <= 0)).slice(0, limit)
+      .map((one) => structuredClone(one)),
+  };
+}
+
+function page(db, { mayAnswer = () => true, most = 1e9 } = {}) {
+  const received = [];
+  const refused = [];
+  let taken = 0;
+  const away = Object.assign(new Error("away"), { status: 503, isPassing: true, retryAfter: null });
+  const all = drops({
+    book: ledger(db, most), hash: async (buffer) => Buffer.from(buffer).toString("hex"),
+    wait: () => new Promise((resolve) => { setTimeout(resolve, 1); }),
+    api: {
+      lookup: async (_, hashes) => hashes.filter((hash) => received.includes(hash)).map((image) => ({ image, category: null })),
+      async upload(_, files) {
+        if (!mayAnswer()) throw away;
+        for (const { blob } of files) received.push(Buffer.from(await blob.arrayBuffer()).toString("hex"));
+        return { stored: files.map(() => ({ duplicate: false, relabeled: false })), refused: [] };
+      },
+    },
+    told: { changed: () => {}, refused: (id, one) => refused.push(one), taken: (id, count) => { taken += count; } },
+  });
+  return { all, received, refused, taken: () => taken };
+}
+
+const file = (content) => ({ size: content.length, arrayBuffer: async () => new TextEncoder().encode(content).buffer });
+const files = (count, from = 0) => Array.from({ length: count }, (_, index) => ({ path: `pets/cats/${from + index}.png`, file: file(`picture ${from + index}`) }));
+const until = async (condition) => { for (let turn = 0; turn < 5000 && !condition(); turn += 1) await new Promise((resolve) => { setTimeout(resolve, 1); }); assert.ok(condition()); };
+const begin = (all) => all.begin({ id: "d1", dataset: "pets", made: 1 });
+
+test("a drop goes on in the next page, and no picture is lost", async () => {
+  const db = memory();
+  let answers = 0;
+  const first = page(db, { mayAnswer: () => (answers += 1) <= 1 });
+  begin(first.all);
+  await first.all.files("d1", files(300), null);
+  first.all.end("d1");
+  await until(() => first.all.state()[0].state === "waiting" && first.received.length > 0);
+  await first.all.save();
+  assert.equal(db.tables.bytes.size, 300 - first.received.length);
+
+  const second = page(db);
+  await second.all.resume(() => true);
+  const [drop] = second.all.state();
+  assert.deepEqual([drop.counts.found, drop.before, drop.lost], [300, 300 - first.received.length, 0]);
+  await until(() => second.all.state()[0].state === "done");
+  assert.equal(second.all.state()[0].counts.stored, 300);
+  assert.equal(new Set([...first.received, ...second.received]).size, 300);
+  await second.all.save();
+  assert.deepEqual([db.tables.drops.size, db.tables.bytes.size], [0, 0]);
+});
+
+test("a page that died before it wrote how far it was sends again, and loses nothing", async () => {
+  const db = memory();
+  const first = page(db);
+  begin(first.all);
+  await first.all.files("d1", files(50), null);
+  first.all.end("d1");
+  await first.all.save();
+  await until(() => first.all.state()[0].state === "done");
+  const second = page(db);
+  await second.all.resume(() => true);
+  await until(() => second.all.state().every((drop) => drop.state === "done"));
+  assert.equal(new Set([...first.received, ...second.received]).size, 50);
+});
+
+test("what could not be kept is said to be missing, until a person says they know", async () => {
+  const db = memory();
+  const first = page(db, { mayAnswer: () => false, most: 2000 });
+  begin(first.all);
+  await first.all.files("d1", files(100), null);
+  await first.all.files("d1", files(100, 100), null);
+  first.all.end("d1");
+  assert.equal(first.all.state()[0].mayResume, false);
+  await first.all.save();
+  for (const turn of [1, 2]) {
+    const next = page(db);
+    await next.all.resume(() => true);
+    const [drop] = next.all.state();
+    assert.equal(drop.lost, 100, `page ${turn}`);
+    await until(() => next.all.state()[0].state === "done");
+    await next.all.save();
+    if (turn === 2) await next.all.forget("d1");
+  }
+  assert.equal(db.tables.drops.size, 0);
+});
+
+test("a page that was closed while it was still reading says so", async () => {
+  const db = memory();
+  const first = page(db, { mayAnswer: () => false });
+  begin(first.all);
+  await first.all.files("d1", files(10), null);
+  await first.all.save();
+  const second = page(db);
+  await second.all.resume(() => true);
+  assert.ok(second.all.state()[0].lost > 0);
+});
+
+test("a drop that another page works on is left to it", async () => {
+  const db = memory();
+  const first = page(db, { mayAnswer: () => false });
+  begin(first.all);
+  await first.all.files("d1", files(10), null);
+  await first.all.save();
+  const second = page(db);
+  await second.all.resume(() => false);
+  assert.deepEqual(second.all.state(), []);
+});
+
+test("without a store, or with a full one, everything arrives all the same", async () => {
+  for (const db of [null, memory({ fails: () => true })]) {
+    const only = page(db);
+    begin(only.all);
+    await only.all.files("d1", files(30), null);
+    only.all.end("d1");
+    await until(() => only.all.state()[0].state === "done");
+    assert.equal(only.received.length, 30);
+    assert.equal(only.taken(), 30);
+  }
+});
+
+test("as many files are let go of as were taken, whatever became of them", async () => {
+  const only = page(memory());
+  begin(only.all);
+  const gone = { path: "pets/cats/gone.png", file: { size: 1, arrayBuffer: async () => { throw new DOMException("gone", "NotFoundError"); } } };
+  await only.all.files("d1", [...files(20), gone, { path: "pets/secret", problem: "cannot be read: NotAllowedError" }], null);
+  only.all.end("d1");
+  await until(() => only.all.state()[0].state === "done");
+  assert.equal(only.taken(), 22);
+  assert.deepEqual(only.refused.map((one) => one.detail).sort(), ["cannot be read: NotAllowedError", "cannot be read: NotFoundError"]);
+});
+
+test("what is stopped leaves nothing behind, and what was on its way is let go of", async () => {
+  const db = memory();
+  const only = page(db, { mayAnswer: () => false });
+  begin(only.all);
+  await only.all.files("d1", files(20), null);
+  await only.all.save();
+  await only.all.forget("d1");
+  await only.all.files("d1", files(5, 20), null);
+  assert.deepEqual([db.tables.drops.size, db.tables.bytes.size, only.all.state().length], [0, 0, 0]);
+  assert.equal(only.taken(), 25);
+});
+
+test("a fifth of what the browser offers is taken, and at most 512 MB", async () => {
+  assert.equal(await room({ estimate: async () => ({ quota: 1000 }) }), 200);
+  assert.equal(await room({ estimate: async () => ({ quota: 1e15 }) }), 512 * 2 ** 20);
+  assert.equal(await room({ estimate: async () => { throw new TypeError("no"); } }), 0);
+  assert.equal(await room(undefined), 0);
+});

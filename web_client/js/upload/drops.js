@@ -1,0 +1,160 @@
+// The drops of one page: each a pipeline and what is kept of it. Pure but for what is handed in.
+
+import { labelOf } from "./folders.js";
+import { settled } from "./ledger.js";
+import { EMPTY, pipeline } from "./pipeline.js";
+
+export const MOST_REFUSED = 10_000;
+
+// Args:
+//   book: a ledger; api: {lookup(dataset, hashes), upload(dataset, files, about)};
+//   hash, wait: as a pipeline wants them;
+//   told: {changed(), refused(id, {path, kind, detail}), taken(id, count)}: `taken` says that so
+//     many files are no longer held, so that others may come.
+export function drops({ book, api, hash, wait, told }) {
+  const all = new Map();
+
+  function make(record, base = EMPTY) {
+    const drop = {
+      ...record, base, next: 0, refused: 0, isSaved: false, gone: [], mayKeep: true, before: 0, lost: 0,
+    };
+    drop.flow = pipeline({
+      hash, wait,
+      server: {
+        lookup: async (hashes) => new Map((await api.lookup(drop.dataset, hashes)).map((one) => [one.image, one.category?.name ?? null])),
+        send: (batch) => api.upload(drop.dataset, batch.map((item, index) => ({ name: String(index), blob: new Blob([item.data]) })), {
+          category: batch[0].category, split: batch[0].split, source: drop.source,
+        }),
+      },
+      told: {
+        changed: () => told.changed(),
+        done(items) {
+          let live = 0;
+          for (const item of items) {
+            if (item.isKept) drop.gone.push(item.index);
+            else live += 1;
+          }
+          if (live) told.taken(drop.id, live);
+        },
+        refused(one) {
+          drop.refused += 1;
+          if (drop.refused <= MOST_REFUSED) told.refused(drop.id, one);
+        },
+      },
+    });
+    all.set(drop.id, drop);
+    return drop;
+  }
+
+  // Reads small pieces ahead into the browser's own store, as long as there is room.
+  async function kept(drop, items) {
+    if (!drop.mayKeep) return false;
+    const readable = items.filter((item) => !item.problem);
+    await Promise.all(readable.map(async (item) => {
+      try {
+        item.data = await item.file.arrayBuffer();
+      } catch (error) {
+        item.problem = `cannot be read: ${error.name}`;
+      }
+    }));
+    const read = readable.filter((item) => !item.problem);
+    drop.mayKeep = await book.keep(drop.id, read);
+    for (const item of read) {
+      item.data = null;
+      if (!drop.mayKeep) continue;
+      item.isKept = true;
+      item.file = null;
+      item.read = () => book.read(drop.id, item.index);
+    }
+    return drop.mayKeep;
+  }
+
+  const countsOf = (drop) => {
+    const counts = drop.flow.counts();
+    for (const name of Object.keys(counts)) counts[name] += drop.base[name] ?? 0;
+    return counts;
+  };
+
+  function stateOf(drop) {
+    if (drop.walked && drop.flow.isIdle()) return "done";
+    if (drop.flow.isPaused()) return "paused";
+    if (drop.flow.trouble()) return "waiting";
+    return drop.walked ? "sending" : "walking";
+  }
+
+  return {
+    begin({ id, dataset, made, source }) {
+      make({ id, dataset, made, source, walked: false });
+    },
+    // `files`: [{path, file}] or {path, problem}; `category` is for those whose path says none.
+    async files(id, files, category) {
+      const drop = all.get(id);
+      if (!drop) return told.taken(id, files.length);
+      const items = files.map(({ path, file, problem }) => {
+        const label = labelOf(path);
+        return {
+          path, file, problem, index: drop.next++, size: file?.size ?? 0,
+          category: label.category ?? category, split: label.split, read: () => file.arrayBuffer(),
+        };
+      });
+      const isKept = items.every((item) => item.size <= 8 * 1024 * 1024) && await kept(drop, items);
+      drop.flow.add(items);
+      if (isKept) told.taken(id, items.filter((item) => item.isKept).length);
+      return null;
+    },
+    end(id) {
+      const drop = all.get(id);
+      if (drop) drop.walked = true;
+      told.changed();
+    },
+    pause: () => { for (const drop of all.values()) drop.flow.pause(); },
+    go: () => { for (const drop of all.values()) drop.flow.go(); },
+    wake: () => { for (const drop of all.values()) drop.flow.wake(); },
+    async forget(id) {
+      all.get(id)?.flow.pause();
+      all.delete(id);
+      await book.forget(id);
+      told.changed();
+    },
+    // Goes on with what an earlier page left.
+    async resume(mayTake) {
+      for (const { record, items } of await book.left(mayTake)) {
+        const missing = Math.max(0, record.counts.found - settled(record.counts) - items.length);
+        const isWhole = record.walked && missing === 0;
+        if (items.length === 0 && isWhole) {
+          await book.forget(record.id);
+          continue;
+        }
+        const base = { ...record.counts, found: record.counts.found - items.length - missing, hashed: settled(record.counts) };
+        const drop = make({ ...record, walked: true }, base);
+        drop.mayKeep = false;
+        drop.before = items.length;
+        drop.lost = isWhole ? 0 : Math.max(1, missing);
+        drop.next = Math.max(-1, ...items.slice(-1).map((item) => item.index)) + 1;
+        for (const item of items) {
+          item.isKept = true;
+          item.read = () => book.read(drop.id, item.index);
+        }
+        if (items.length > 0) drop.flow.add(items);
+      }
+      told.changed();
+    },
+    // Writes how far everything is.
+    async save() {
+      for (const drop of [...all.values()]) {
+        if (stateOf(drop) === "done") {
+          // Of what an earlier page could not take in, a person is told until they say so.
+          if (!drop.isSaved && !drop.lost) await book.forget(drop.id);
+          drop.isSaved = true;
+          continue;
+        }
+        const { id, dataset, made, source, walked } = drop;
+        await book.save({ id, dataset, made, source, walked, counts: countsOf(drop) }, drop.gone.splice(0));
+      }
+    },
+    state: () => [...all.values()].map((drop) => ({
+      id: drop.id, dataset: drop.dataset, made: drop.made, counts: countsOf(drop), state: stateOf(drop),
+      trouble: drop.flow.trouble(), before: drop.before, lost: drop.lost, mayResume: drop.mayKeep || drop.before > 0,
+    })),
+  };
+}
