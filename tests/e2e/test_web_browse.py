@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from commons.label_messages import GivenOpinion, Guess
 from tests.builders import png_files
+from tests.look_alikes import look_at_all, upload_copies
 from tests.web_house import PHONE, Front, opened, photograph, serious_findings
 
 pytestmark = pytest.mark.e2e
@@ -202,6 +203,20 @@ def test_two_snapshots_are_frozen_and_compared(browser, front):
         assert download.value.suggested_filename.endswith(".tar")
 
 
+def test_copies_with_different_labels_are_found(browser, front):
+    upload_copies(front, "cats", "dogs", "cats", "dogs")
+    look_at_all(front)
+    with browsing(browser, front, "/alike") as page:
+        expect(page.locator(".groups li")).to_have_count(1)
+        page.get_by_label("Only groups with different labels").check()
+        expect(page.locator(".groups li")).to_contain_text("2 labels")
+        photograph(page, "browse-alike")
+        page.locator(".groups a").click()
+        found(page, "3 found: of one group that looks alike")
+        page.locator(".cell").first.click()
+        expect(page.get_by_role("link", name="Images that look like it")).to_be_visible()
+
+
 def test_an_image_that_is_removed_can_be_brought_back(browser, front):
     (image,) = filled(front, cats=1)["cats"]
     with browsing(browser, front) as page:
@@ -223,7 +238,7 @@ def test_a_phone_shows_every_part_and_axe_finds_nothing_serious(browser, front, 
     for _ in range(2):
         front.sensory.freeze("pets")
     with browsing(browser, front, viewport=PHONE, color_scheme=scheme) as page:
-        for tab in ("", "/balance", "/categories", "/snapshots"):
+        for tab in ("", "/balance", "/categories", "/alike", "/snapshots"):
             page.goto(f"{front.url}/#browse/pets{tab}")
             page.wait_for_load_state("networkidle")
             expect(page.locator("#view-browse h1")).to_be_visible()

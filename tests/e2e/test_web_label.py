@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from commons.label_messages import GivenOpinion, Guess
 from tests.builders import png_files
+from tests.look_alikes import look_at_all, upload_copies
 from tests.web_house import PHONE, Front, opened, photograph, serious_findings, served_front
 
 pytestmark = pytest.mark.e2e
@@ -239,6 +240,27 @@ def test_what_is_skipped_comes_again_when_it_is_asked_for(browser, front):
         image_shown(page)
         page.keyboard.press("1")
         saved(page, 1)
+
+
+def test_images_that_look_alike_are_labeled_and_taken_back_as_one(browser, front):
+    filled(front, 0)
+    upload_copies(front)
+    look_at_all(front)
+    with labeling(browser, front, "?grid=1") as page:
+        expect(page.locator(".cell")).to_have_count(2)
+        copies = page.locator(".cell:has(.cell-badge:not(:empty))")
+        expect(copies).to_have_count(1)
+        photograph(page, "label-groups")
+        copies.click()
+        page.keyboard.press("1")
+        saved(page, 3)
+        assert counted(front) == {"cats": 3, "dogs": 0}
+        page.keyboard.press("u")
+        expect(page.locator("#label-left")).to_contain_text("4 of 6", timeout=10_000)
+        assert counted(front) == {"cats": 0, "dogs": 0}
+        copies.click()
+        page.keyboard.press("o")
+        expect(page.locator("#view-browse .cell")).to_have_count(3)
 
 
 def test_a_phone_labels_by_touch_and_nothing_is_wider_than_it(browser, front):

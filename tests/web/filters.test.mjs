@@ -10,6 +10,7 @@ test("a filter goes into the address and comes back as it was", () => {
   for (const filter of [
     {}, { labeled: false }, { category: EVIL, split: "test", source: "suggestion", who: EVIL },
     { disagrees: true, order: "disagreement", from: 90, to: 100 }, { disagrees: false, said: "0" }, { from: 0 },
+    { group: "0123456789abcdef".repeat(4), labeled: true },
   ]) {
     const hash = format({ view: "browse", path: ["pets"], query: write(filter) });
     assert.deepEqual(read(parse(hash).query), filter, hash);
@@ -17,7 +18,7 @@ test("a filter goes into the address and comes back as it was", () => {
 });
 
 test("what an address says wrongly is left out", () => {
-  const query = new Map([["split", "half"], ["from", "many"], ["to", "101"], ["order", "newest"], ["labeled", "maybe"], ["x", "y"], ["who", ""]]);
+  const query = new Map([["split", "half"], ["from", "many"], ["to", "101"], ["order", "newest"], ["labeled", "maybe"], ["x", "y"], ["group", "cats"], ["who", ""]]);
   assert.deepEqual(read(query), {});
 });
 

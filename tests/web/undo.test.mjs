@@ -29,6 +29,18 @@ test("what was done is taken back in turn, and done again", async () => {
   assert.equal(log.redo(), null);
 });
 
+test("what belongs to a step goes back with it, and not after it went back", async () => {
+  const rows = shelf();
+  const log = undoLog("pets", rows);
+  const step = log.did(did("a", null, "cats"));
+  assert.equal(log.also(step, did("b", null, "cats")), true);
+  await settled();
+  const next = undoLog("pets", rows);
+  assert.deepEqual((await next.undo()).map((one) => one.image), ["a", "b"]);
+  assert.equal((await log.undo()).length, 2);
+  assert.equal(log.also(step, did("c", null, "cats")), false);
+});
+
 test("the way back has seen what the server said last", async () => {
   const log = undoLog("pets", shelf());
   log.did(did("a", null, "cats"));

@@ -36,5 +36,9 @@ export const diff = (before, after, limit = 200) =>
 // How the images are spread: {cells, sources, groups}, some seconds old at most.
 export const balance = (dataset) => call("GET", `${of(dataset)}/balance`);
 
+// Images that look alike: {groups, cursor}; `mixed`: only those with different labels.
+export const groups = (dataset, { mixed, cursor, limit }) =>
+  call("GET", `${of(dataset)}/groups`, { query: { mixed, cursor, limit } });
+
 // Where a snapshot is downloaded as a tar of folders.
 export const exportAddress = (id) => address(`${SENSORY}/snapshots/${part(id)}/export`);

@@ -9,7 +9,7 @@ import { undoLog } from "./undo.js";
 
 let made = null;
 
-// {state, conflicts, decide, undo, redo, said, label, keepTheirs, takeMine, onChange}.
+// {me, state, conflicts, said, label, decide, also, undo, redo, keepTheirs, takeMine, onChange}.
 export const desk = () => (made ??= create());
 
 function create() {
@@ -69,6 +69,13 @@ function create() {
 
   const changedOf = (dataset, image, changed) => Math.max(changed ?? 0, said.get(nameOf(dataset, image))?.changed ?? 0) || null;
 
+  function plan(dataset, items, category) {
+    const wanted = typeof category === "function" ? category : () => category;
+    return items.map((item) => ({ item, before: desk.label(dataset, item), after: wanted(item) }));
+  }
+
+  const decision = (dataset) => ({ item, after }) => ({ image: item.image, category: after, seen: changedOf(dataset, item.image, item.changed) });
+
   function settle(conflict, images = [conflict.theirs.image]) {
     conflicts.set({ list: conflicts.get().list.filter((one) => one !== conflict) });
     tell(conflict.dataset, images);
@@ -87,11 +94,18 @@ function create() {
       return isNewer ? here.category : item.category?.name ?? null;
     },
     // `items`: images of a page of the API; `category` a name, null, or what gives it for an item.
+    // Returns the step that takes it back.
     decide(dataset, items, category, source = "person") {
-      const wanted = typeof category === "function" ? category : () => category;
-      const made = items.map((item) => ({ item, before: desk.label(dataset, item), after: wanted(item) }));
-      undoOf(dataset).did(made.map(({ item, before, after }) => ({ image: item.image, before, after })));
-      return send(dataset, made.map(({ item, after }) => ({ image: item.image, category: after, seen: changedOf(dataset, item.image, item.changed) })), source);
+      const made = plan(dataset, items, category);
+      const step = undoOf(dataset).did(made.map(({ item, before, after }) => ({ image: item.image, before, after })));
+      send(dataset, made.map(decision(dataset)), source);
+      return step;
+    },
+    // More images of the same step, unless it was taken back meanwhile.
+    also(step, dataset, items, category, source = "person") {
+      const made = plan(dataset, items, category);
+      const isThere = undoOf(dataset).also(step, made.map(({ item, before, after }) => ({ image: item.image, before, after })));
+      if (isThere) send(dataset, made.map(decision(dataset)), source);
     },
     // Return the images whose labels went back (or forth), or null where there is nothing.
     async undo(dataset) {

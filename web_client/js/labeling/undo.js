@@ -26,16 +26,24 @@ export function undoLog(dataset, log) {
     const step = { key: null, value: { dataset, images } };
     steps.push(step);
     write(async () => { step.key = await log.add(step.value); });
+    return step;
   }
 
   // What takes the images of a step to their labels of `to`.
   const turned = (step, to) => step.value.images.map(({ image, [to]: category, changed }) => ({ image, category, seen: changed }));
 
   return {
-    // `images`: [{image, before, after}].
+    // `images`: [{image, before, after}]. Returns the step.
     did(images) {
       undone = [];
-      push(images.map((one) => ({ ...one, changed: null })));
+      return push(images.map((one) => ({ ...one, changed: null })));
+    },
+    // Adds to a step what belongs to it; says whether it is still there, and was not taken back.
+    also(step, images) {
+      if (!steps.includes(step)) return false;
+      step.value.images.push(...images.map((one) => ({ ...one, changed: null })));
+      write(() => (step.key === null ? null : log.put(step.value, step.key)));
+      return true;
     },
     // Returns [{image, category, seen}] that take the last step back, or null at the beginning.
     async undo() {

@@ -10,6 +10,7 @@ export const ORDERS = new Map([
 
 const oneOf = (names) => (text) => (names.includes(text) ? text : undefined);
 const words = (text) => text || undefined;
+const hash = (text) => (/^[0-9a-f]{64}$/.test(text) ? text : undefined);
 const yesOrNo = (text) => (text === "1" ? true : text === "0" ? false : undefined);
 function share(text) {
   const value = Number(text);
@@ -18,7 +19,7 @@ function share(text) {
 
 const FIELDS = {
   category: words, labeled: yesOrNo, split: oneOf(SPLITS), source: oneOf([...SOURCES.keys()]), who: words,
-  said: words, from: share, to: share, disagrees: yesOrNo, order: oneOf([...ORDERS.keys()]),
+  group: hash, said: words, from: share, to: share, disagrees: yesOrNo, order: oneOf([...ORDERS.keys()]),
 };
 
 // Returns the filter that an address has; what it does not know is left out. Shares in percent.
@@ -42,11 +43,12 @@ export function asked({ from, to, ...filter }) {
 }
 
 // As people say it.
-export function sentence({ category, labeled, split, source, who, said, from, to, disagrees, order }) {
+export function sentence({ category, labeled, split, source, who, group, said, from, to, disagrees, order }) {
   const parts = [
     category !== undefined && `labeled ${category}`,
     labeled === false && "without a label", labeled === true && "with a label",
     split && `in ${split}`, source && SOURCES.get(source), who !== undefined && `by ${who}`,
+    group !== undefined && "of one group that looks alike",
     said !== undefined && `the champion says ${said}`,
     (from !== undefined || to !== undefined) && `sure by ${from ?? 0} to ${to ?? 100} %`,
     disagrees === true && "the champion disagrees", disagrees === false && "the champion agrees",

@@ -45,7 +45,8 @@ export function form(choose) {
   }
 
   function taken() {
-    const filter = {};
+    // A group is no field: what is chosen here is looked for within it.
+    const filter = now.group === undefined ? {} : { group: now.group };
     if (label.value.startsWith("=")) filter.category = label.value.slice(1);
     else if (label.value) filter.labeled = label.value === "1";
     if (said.value) filter.said = said.value.slice(1);

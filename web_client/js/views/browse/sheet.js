@@ -6,6 +6,7 @@ import { ask } from "../../lib/dialog.js";
 import { el, show, track } from "../../lib/dom.js";
 import { moment, percent, short, size } from "../../lib/text.js";
 import { isTiny } from "../../parts/image_cell.js";
+import { format } from "../../shell/router.js";
 import { SOURCES } from "./filters.js";
 
 const LARGE = 512;
@@ -39,6 +40,7 @@ export function sheet({ desk, say, onRemoved }) {
         fact("Label", item.source ? SOURCES.get(item.source) : "unknown"), fact("Who", item.who ?? "nobody with a key"),
         fact("Came", moment(item.added))),
       item.opinion && opinion(item.opinion),
+      item.group && el("p", {}, el("a", { href: format({ view: "browse", path: [dataset], query: { group: item.group } }) }, "Images that look like it")),
       el("h3", {}, "History"),
       events === null ? el("p", { class: "hint" }, "Looking …") : el("ol", { class: "history" }, events.map(event)),
       el("button", { class: "button small danger", type: "button", onclick: remove }, "Remove from the dataset"),

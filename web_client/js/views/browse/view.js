@@ -10,11 +10,12 @@ import { may, summary } from "../../shell/state.js";
 import { conflictList, savedLine } from "../label/said.js";
 import { balance } from "./balance.js";
 import { categories } from "./categories.js";
+import { groups } from "./groups.js";
 import { images } from "./images.js";
 import { snapshots } from "./snapshots.js";
 
 const RECOUNT = 1000; // milliseconds between two looks at the counts
-const TABS = [["", "Images", images], ["balance", "Balance", balance], ["categories", "Categories", categories], ["snapshots", "Snapshots", snapshots]];
+const TABS = [["", "Images", images], ["balance", "Balance", balance], ["categories", "Categories", categories], ["alike", "Look-alikes", groups], ["snapshots", "Snapshots", snapshots]];
 
 // `#browse/DATASET?…` for images, `#browse/DATASET/TAB` for the others.
 export function create(section, { state, go, say, refresh }) {

@@ -23,7 +23,7 @@ export function many({ context, desk }) {
     render(cell, item) {
       const dataset = context.dataset();
       const state = desk.said(dataset, item.image)?.state;
-      imageCell(cell, item, { label: desk.label(dataset, item), state, isDone: !open.has(item.image) });
+      imageCell(cell, item, { label: desk.label(dataset, item), state, isDone: !open.has(item.image), badge: item.alike > 1 ? `×${item.alike}` : null });
     },
     onSelect: tell,
     canSelect: (item) => open.has(item.image),

@@ -52,7 +52,8 @@ export function one({ context, desk }) {
         ? [el("kbd", {}, "Enter"), ` takes what the champion says: `, el("strong", {}, opinion.name), ` (${percent(opinion.share, 0)})`]
         : []));
       said.hidden = opinion === null;
-      about.textContent = size([item.height, item.width, item.channels]);
+      about.textContent = size([item.height, item.width, item.channels])
+        + (item.alike > 1 ? `. ${item.alike} images look like this one: all get its label. Press o to see them.` : "");
       fit(item);
       for (const next of items.slice(1, AHEAD)) new Image().src = pictureAddress(next, LARGE);
     }

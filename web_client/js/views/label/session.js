@@ -6,12 +6,13 @@ import { store } from "../../lib/store.js";
 const AGAIN = 5000; // milliseconds until more is asked for after a failure
 const RECENT = 12;
 
-// `supply`: {more(limit, held)}; `onSkip(images)` is told what another time will do for. `state` of
+// `supply`: {more(limit, held)}; `alike(item)` → the unlabeled images of its group; `onSkip(images)` is told what another time will do for. `state` of
 // what it returns: {items, recent, isAsking, isEmpty, problem}; `items` are to be labeled, `recent`
-// were, the last one first.
-export function session({ dataset, desk, supply, onSkip }) {
+// were, the last one first. What is said of an image is said of those that look like it.
+export function session({ dataset, desk, supply, alike, onSkip }) {
   const state = store({ items: [], recent: [], isAsking: false, isEmpty: false, problem: null });
   const known = new Map();
+  const followers = new Set(); // labeled because they look like another one
   let skipped = [];
   let timer = null;
   let isOver = false;
@@ -42,6 +43,15 @@ export function session({ dataset, desk, supply, onSkip }) {
     }
   }
 
+  async function spread(step, item, category, source) {
+    const others = await alike(item).catch(() => []);
+    const open = others.filter((one) => one.image !== item.image && desk.label(dataset, one) === null);
+    for (const one of remember(open)) followers.add(one.image);
+    const given = new Set(open.map((one) => one.image));
+    state.set({ items: state.get().items.filter((one) => !given.has(one.image)) });
+    if (open.length) desk.also(step, dataset, open, category, source);
+  }
+
   // The images of [{image, …}], also those that this page never showed.
   async function itemsOf(back) {
     const missing = back.filter(({ image }) => !known.has(image)).map(({ image }) => image);
@@ -61,7 +71,8 @@ export function session({ dataset, desk, supply, onSkip }) {
     decide(items, category, source = "person") {
       if (items.length === 0) return;
       decided(items);
-      desk.decide(dataset, items, category, source);
+      const step = desk.decide(dataset, items, category, source);
+      for (const item of items) if (item.alike > 1) spread(step, item, typeof category === "function" ? category(item) : category, source);
     },
     skip(items) {
       skipped.push(...items);
@@ -80,7 +91,7 @@ export function session({ dataset, desk, supply, onSkip }) {
       const back = await desk.undo(dataset);
       if (!back) return null;
       const items = await itemsOf(back);
-      const open = items.filter((item) => back.find(({ image }) => image === item.image).category === null);
+      const open = items.filter((item) => back.find(({ image }) => image === item.image).category === null && !followers.has(item.image));
       const these = new Set(items);
       state.set({ items: [...open, ...without(open)], recent: state.get().recent.filter((one) => !these.has(one)) });
       return items;

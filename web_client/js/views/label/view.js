@@ -17,6 +17,7 @@ import { conflictList, savedLine } from "./said.js";
 import { session } from "./session.js";
 
 const AT_ONCE = 40;
+const GROUP = 1000; // images that look alike and are labeled at once
 const RECOUNT = 1000; // milliseconds between two looks at the counts
 
 // `#label`, `#label/DATASET`, `?grid=1`.
@@ -99,6 +100,9 @@ export function create(section, { state, go, say, refresh }) {
   async function redo() {
     if (await work.redo().catch(told) === null) say("Nothing was taken back.");
   }
+  function showGroup() {
+    go({ view: "browse", path: [dataset], query: { group: shown().meant()[0].group } });
+  }
   const told = (problem) => { say(problem.message, { kind: "bad" }); };
 
   function turn(grid) {
@@ -146,6 +150,7 @@ export function create(section, { state, go, say, refresh }) {
     dataset = name;
     work = name ? session({
       dataset: name, desk, supply: supply({ queue: api.queue, dataset: name, me: desk.me }),
+      alike: async ({ group }) => (await api.browse(name, { group, labeled: false }, null, GROUP)).images,
       // Without it they come again after a reload: nothing to tell of.
       onSkip: async (images) => api.skip(name, await desk.me, images).catch(() => {}),
     }) : null;
@@ -202,6 +207,7 @@ export function create(section, { state, go, say, refresh }) {
     { key: "u", label: "Take back what was done last", run: undo },
     { key: "Ctrl+z", label: "Take back what was done last", run: undo },
     { key: "Ctrl+Shift+z", label: "Do it again", run: redo },
+    { key: "o", label: "Show those that look like it", run: showGroup, when: () => (shown().meant()[0]?.alike ?? 1) > 1 },
     { key: "g", label: "One by one or grid", run: () => turn(!isGrid) },
     ...single.keys.map((entry) => ({ ...entry, when: () => !isGrid })),
     ...several.keys.map((entry) => ({ ...entry, when: () => isGrid && (entry.when?.() ?? true) })),
