@@ -3,6 +3,7 @@
 Their trainings are made up and take milliseconds; all else is real.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,14 @@ from commons.messages import Run
 from tests.builders import png_files
 from tests.evolver_builders import FakeEngine, queued_run
 from tests.quick_runner import TickingClock, drive_one, tables
-from tests.web_house import PHONE, Front, opened, photograph, served_front
+from tests.web_house import (
+    PHONE,
+    Front,
+    opened,
+    photograph,
+    serious_findings,
+    served_front,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -180,8 +188,8 @@ def test_a_run_is_watched_by_one_stream_and_nothing_is_asked_again(browser, tmp_
                     "complete", timeout=60_000
                 )
             expect(page.locator(".mode")).to_have_count(0)
-            page.wait_for_function(
-                "document.querySelector('canvas.chart').ariaLabel.includes(' 30 candidates')"
+            expect(page.locator("canvas.chart")).to_have_attribute(
+                "aria-label", re.compile(" 30 candidates")
             )
         asked = [path for path in paths if path.startswith("/api/evolution/v1/runs/r1")]
         assert sum(path.endswith("/events") for path in asked) == 1
@@ -289,7 +297,20 @@ def test_an_address_of_nobody_says_so_and_one_of_an_individual_leads_to_it(page,
     expect(page.locator(".individual")).to_have_count(0)
 
 
-@pytest.mark.parametrize("tab", ["", "/population", "/front", "/lineage?of=30", "/report"])
+TABS = ["", "/population", "/front?of=1", "/lineage?of=30", "/report"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_tab_has_a_serious_fault_of_accessibility(browser, bred, scheme):
+    with watching(browser, bred, color_scheme=scheme) as page:
+        for place in [*(f"/costs{tab}" for tab in TABS), "/compare?runs=plain,costs"]:
+            page.goto(f"{bred.url}/#evolve{place}")
+            expect(page.locator("#run-view h2")).to_be_visible()
+            page.wait_for_timeout(300)
+            assert serious_findings(page) == [], place
+
+
+@pytest.mark.parametrize("tab", TABS)
 def test_no_tab_is_wider_than_a_phone(browser, bred, tab):
     with watching(browser, bred, f"/costs{tab}", viewport=PHONE) as page:
         expect(page.locator("#run-view .badge").first).to_have_text("complete")

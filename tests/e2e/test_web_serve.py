@@ -10,7 +10,7 @@ from commons.adapters.database import create_database, sqlite_url
 from commons.messages import Category, Examination, FreezeRequest
 from tests.builders import png_bytes, png_files
 from tests.onnx_builders import always, network_card
-from tests.web_house import PHONE, Front, opened, photograph
+from tests.web_house import PHONE, Front, opened, photograph, serious_findings
 
 pytestmark = pytest.mark.e2e
 
@@ -155,6 +155,8 @@ def test_a_network_is_looked_into_named_and_not_yet_examined_is_said(web_page, f
     expect(card.locator("h2")).to_contain_text("best-of-all")
     expect(web_page.locator("#gallery")).to_contain_text("best-of-all")
     photograph(web_page, "serve-card")
+    web_page.emulate_media(color_scheme="dark")
+    assert serious_findings(web_page) == []
 
 
 def test_a_canary_begins_is_ended_and_a_promotion_is_rolled_back(web_page, front):
@@ -237,4 +239,5 @@ def test_no_tab_is_wider_than_a_phone(browser: Browser, front: Front, file: Path
         expect(page.locator("#view-serve .tabs a[aria-current]")).to_be_visible()
         page.wait_for_timeout(300)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert serious_findings(page) == []
         photograph(page, f"phone-serve-{place.strip('/') or 'card'}")
