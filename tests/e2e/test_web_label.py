@@ -7,10 +7,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from commons.adapters.clock import SystemClock
+from commons.auth import KeyRequest
 from commons.label_messages import GivenOpinion, Guess
+from sensory_service.app import Settings, create_keys
 from tests.builders import png_files
 from tests.look_alikes import look_at_all, upload_copies
 from tests.web_house import PHONE, Front, opened, photograph, serious_findings, served_front
@@ -124,7 +128,9 @@ def test_a_thousand_images_are_labeled_in_a_grid(browser, front):
         photograph(page, "label-grid-some")
         done = 5
         while done < 1000:
+            expect(page.locator(".cell:not(.done)").first).to_be_visible()
             page.keyboard.press("Control+a")
+            expect(page.locator(".many > .hint")).to_contain_text("selected")
             page.keyboard.press("1")
             expect(page.locator(".saved-line")).not_to_have_text(f"{done} labels saved")
             expect(page.locator(".saved-line")).to_contain_text("labels saved", timeout=10_000)
@@ -280,6 +286,28 @@ def test_a_phone_labels_by_touch_and_nothing_is_wider_than_it(browser, front):
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         assert serious_findings(page) == []
     assert Counter(counted(front)) == {"cats": 1, "dogs": 2}
+
+
+def test_a_key_that_may_only_look_is_told_what_it_lacks(browser, tmp_path):
+    settings = Settings(data=tmp_path / "data", keys="required")
+    desk = create_keys(settings, SystemClock()).desk
+    with served_front(settings.data, settings=settings) as front:
+        writer = desk.create(KeyRequest(name="ada", scopes=("sensory:write", "sensory:read"))).key
+        with httpx.Client(headers={"Authorization": f"Bearer {writer}"}) as http:
+            path = f"{front.url}/api/sensory/v1/datasets/pets/images"
+            assert http.post(path, content=png_files(1)[0][1]).is_success
+        looker = desk.create(KeyRequest(name="bob", scopes=("sensory:read",)))
+        with opened(browser, front.url) as page:
+            page.fill("#login input", looker.key)
+            page.click("#login .primary")
+            page.goto(f"{front.url}/#label")
+            expect(page.locator("#view-label")).to_contain_text("This key may not label")
+            expect(page.locator("#view-label .bench")).to_be_hidden()
+            page.goto(f"{front.url}/#browse")
+            page.locator(".cell").first.click()
+            expect(page.locator(".sheet .history")).to_be_visible()
+            expect(page.locator("#view-browse .category-find")).to_be_hidden()
+            expect(page.get_by_role("button", name="Remove from the dataset")).to_have_count(0)
 
 
 def test_a_page_without_images_says_where_they_come_from(web_page):

@@ -4,7 +4,7 @@ import * as api from "../../api/labels.js";
 import { ask } from "../../lib/dialog.js";
 import { el, show } from "../../lib/dom.js";
 import { count, number } from "../../lib/text.js";
-import { summary } from "../../shell/state.js";
+import { may, summary } from "../../shell/state.js";
 
 export function categories({ say, refresh }) {
   const list = el("ul", { class: "list" });
@@ -37,11 +37,13 @@ export function categories({ say, refresh }) {
 
   function draw() {
     const all = summary()?.categories ?? [];
-    show(list, JSON.stringify([dataset, all, renaming]), () => all.map((one) => el("li", { class: "category-row" },
+    const isAllowed = may("label", "sensory:write");
+    form.hidden = !isAllowed;
+    show(list, JSON.stringify([dataset, all, renaming, isAllowed]), () => all.map((one) => el("li", { class: "category-row" },
       one.id === renaming ? renameForm(one) : [
         el("span", { class: "name" }, one.name), el("span", { class: "soft" }, count(one.images, "image")),
-        el("button", { class: "button small", type: "button", "data-focus": `rename-${one.id}`, "aria-label": `Rename ${one.name}`, onclick: () => begin(one) }, "Rename"),
-        all.length > 1 && el("select", { "aria-label": `Merge ${one.name} into`, onchange: (event) => merge(one, event.target, all) },
+        isAllowed && el("button", { class: "button small", type: "button", "data-focus": `rename-${one.id}`, "aria-label": `Rename ${one.name}`, onclick: () => begin(one) }, "Rename"),
+        isAllowed && all.length > 1 && el("select", { "aria-label": `Merge ${one.name} into`, onchange: (event) => merge(one, event.target, all) },
           el("option", { value: "" }, "Merge into …"), all.filter(({ id }) => id !== one.id).map(({ id, name }) => el("option", { value: id }, name))),
       ])));
   }

@@ -6,7 +6,7 @@ import { number } from "../../lib/text.js";
 import { categoryKeys } from "../../parts/category_keys.js";
 import { grid } from "../../parts/grid.js";
 import { guess, imageCell } from "../../parts/image_cell.js";
-import { summary } from "../../shell/state.js";
+import { may, summary } from "../../shell/state.js";
 import { asked, read, sentence, write } from "./filters.js";
 import { form } from "./form.js";
 import { sheet } from "./sheet.js";
@@ -36,7 +36,8 @@ export function images({ desk, go, say, refresh }) {
   const cells = grid(place, { label: "Images", render, onSelect: selected, onOpen: (item) => about.show(dataset, item), onEnd: () => { if (cursor !== null) more(); } });
   const actions = el("div", { class: "actions" },
     action("Take suggestion", "Enter", accept), action("No label", "Del", () => label(null)), action("Undo", "u", undo), action("Redo", "⇧Ctrl Z", redo));
-  const side = el("div", { class: "side" }, el("div", { class: "panel" }, categories.node, actions), about.node);
+  const tools = el("div", { class: "panel" }, categories.node, actions);
+  const side = el("div", { class: "side" }, tools, about.node);
   const node = el("div", { class: "stack" }, quick, narrow.node, el("div", { class: "bench" }, el("div", { class: "panel" }, said, place), side));
 
   function action(text, key, run) {
@@ -152,6 +153,7 @@ export function images({ desk, go, say, refresh }) {
       const isSame = name === dataset && JSON.stringify(wanted) === JSON.stringify(filter) && turn > 0;
       dataset = name;
       filter = wanted;
+      tools.hidden = !may("label", "sensory:write");
       narrow.set(filter, summary());
       drawQuick();
       categories.set(summary()?.categories ?? []);

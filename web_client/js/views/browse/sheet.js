@@ -7,6 +7,7 @@ import { el, show, track } from "../../lib/dom.js";
 import { moment, percent, short, size } from "../../lib/text.js";
 import { isTiny } from "../../parts/image_cell.js";
 import { format } from "../../shell/router.js";
+import { may } from "../../shell/state.js";
 import { SOURCES } from "./filters.js";
 
 const LARGE = 512;
@@ -43,7 +44,7 @@ export function sheet({ desk, say, onRemoved }) {
       item.group && el("p", {}, el("a", { href: format({ view: "browse", path: [dataset], query: { group: item.group } }) }, "Images that look like it")),
       el("h3", {}, "History"),
       events === null ? el("p", { class: "hint" }, "Looking …") : el("ol", { class: "history" }, events.map(event)),
-      el("button", { class: "button small danger", type: "button", onclick: remove }, "Remove from the dataset"),
+      may("sensory:write") && el("button", { class: "button small danger", type: "button", onclick: remove }, "Remove from the dataset"),
     ]);
   }
 

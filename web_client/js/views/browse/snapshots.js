@@ -4,6 +4,7 @@ import { thumbnailAddress } from "../../api/images.js";
 import * as api from "../../api/labels.js";
 import { el, show } from "../../lib/dom.js";
 import { count, moment, number, short } from "../../lib/text.js";
+import { may } from "../../shell/state.js";
 
 const MOST = 120; // changes that are shown of each kind
 const KINDS = new Map([["relabeled", "Other labels"], ["added", "New"], ["removed", "Gone"]]);
@@ -81,6 +82,7 @@ export function snapshots({ say }) {
     open(name) {
       if (name !== dataset) found.parentElement.hidden = true;
       dataset = name;
+      form.hidden = !may("train", "evolve", "sensory:write");
       look();
     },
     update() {},

@@ -29,10 +29,12 @@ export function session({ dataset, desk, supply, alike, onSkip }) {
     clearTimeout(timer);
     state.set({ isAsking: true });
     try {
-      const held = state.get().items.length + desk.state.get().waiting;
+      // What is on its way is still held for this tab, as far as the server knows.
+      const waiting = desk.state.get().waiting;
+      const held = state.get().items.length + waiting;
       const found = remember(await supply.more(limit, held));
       const fresh = found.filter((one) => desk.label(dataset, one) === null);
-      state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0, problem: null });
+      state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0 && waiting === 0, problem: null });
       return fresh;
     } catch (problem) {
       state.set({ problem: problem.message });

@@ -20,6 +20,8 @@ const AT_ONCE = 40;
 const GROUP = 1000; // images that look alike and are labeled at once
 const RECOUNT = 1000; // milliseconds between two looks at the counts
 
+const mayLabel = () => may("label", "sensory:write");
+
 // `#label`, `#label/DATASET`, `?grid=1`.
 export function create(section, { state, go, say, refresh }) {
   const desk = theDesk();
@@ -32,8 +34,10 @@ export function create(section, { state, go, say, refresh }) {
     session: () => work,
     dataset: () => dataset,
     more(limit = AT_ONCE) {
-      const { isAsking, isEmpty, problem } = work.state.get();
-      if (!isAsking && !isEmpty && !problem) work.more(limit);
+      const { items, isAsking, isEmpty, problem } = work.state.get();
+      // The queue has nothing else to give before it knows of those.
+      const isEarly = items.length === 0 && desk.state.get().waiting > 0;
+      if (!isAsking && !isEmpty && !problem && !isEarly) work.more(limit);
     },
   };
   const single = one({ context, desk });
@@ -110,7 +114,16 @@ export function create(section, { state, go, say, refresh }) {
   }
 
   function draw() {
-    if (!isOpen || !work) return;
+    if (!isOpen) return;
+    bench.hidden = !work || !mayLabel();
+    if (bench.hidden) {
+      left.textContent = "";
+      empty.hidden = false;
+      show(nothing, `none/${mayLabel()}`, () => (mayLabel()
+        ? [el("strong", {}, "There is nothing to label yet."), el("a", { href: "#collect" }, "Collect images first.")]
+        : [el("strong", {}, "This key may not label."), el("span", {}, "Ask for one with the scope ", el("code", {}, "label"), ".")]));
+      return;
+    }
     const { items, isAsking, isEmpty, problem } = work.state.get();
     const totals = summary();
     single.node.hidden = isGrid;
@@ -155,14 +168,7 @@ export function create(section, { state, go, say, refresh }) {
       onSkip: async (images) => api.skip(name, await desk.me, images).catch(() => {}),
     }) : null;
     work?.state.subscribe(() => schedule(draw));
-    bench.hidden = !work;
-    if (!work) {
-      left.textContent = "";
-      empty.hidden = false;
-      show(nothing, "none", () => [el("strong", {}, "There is nothing to label yet."), el("a", { href: "#collect" }, "Collect images first.")]);
-      return;
-    }
-    context.more();
+    if (work && mayLabel()) context.more();
   }
 
   // New images came, or labels went: what was empty may not be any more.
@@ -198,8 +204,9 @@ export function create(section, { state, go, say, refresh }) {
     schedule(draw);
   });
 
-  const mayLabel = () => may("label", "sensory:write");
-  const keys = keyMap([
+  desk.state.subscribe(() => schedule(draw), ({ waiting }) => waiting === 0);
+
+    const keys = keyMap([
     ...categories.map.entries,
     { key: "Enter", label: "Take what the champion says", run: accept, when: () => shown().meant().some(guess) },
     { key: " ", label: "Take what the champion says", run: accept, when: () => !isGrid && shown().meant().some(guess) },
