@@ -15,7 +15,9 @@ BrowseOrder = Literal["newest", "uncertain", "disagreement", "confident"]
 QueueOrder = Literal["uncertain", "newest", "oldest", "random"]
 
 # Who asks, as the browser calls itself: two tabs of a person are two clients.
-Client = Annotated[str, Field(min_length=1, max_length=64)]
+Client = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
+# A network as it names itself: most often its id.
+NetworkName = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
 # The time (unix seconds) of an image's latest event, as `DatasetImage.changed` has it.
 Seen = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -75,7 +77,7 @@ class QueueRequest(Message):
     order: QueueOrder = "uncertain"
     limit: int = Field(default=40, ge=1, le=200)
     hold_s: float = Field(default=120.0, ge=10.0, le=600.0)
-    said: str | None = Field(default=None, max_length=120)
+    said: CategoryName | None = None
 
 
 class QueuedImage(DatasetImage):
@@ -132,7 +134,7 @@ class GivenOpinion(Message):
 class OpinionsRequest(Message):
     """What one network says about many images."""
 
-    network: Annotated[str, Field(min_length=1, max_length=64)]
+    network: NetworkName
     opinions: list[GivenOpinion] = Field(min_length=1, max_length=1000)
 
 

@@ -5,7 +5,7 @@ from flask_openapi3 import APIBlueprint
 from pydantic import Field
 
 from commons.adapters.web_app import answer
-from commons.label_messages import OpinionsReply, OpinionsRequest, WantedImages
+from commons.label_messages import NetworkName, OpinionsReply, OpinionsRequest, WantedImages
 from commons.messages import Message
 from sensory_service.opinions import OpinionDesk
 from sensory_service.routes import DatasetPath
@@ -14,7 +14,7 @@ from sensory_service.routes import DatasetPath
 class WantedQuery(Message):
     """Whose opinions are missing, and how many images to name."""
 
-    network: str = Field(min_length=1, max_length=64)
+    network: NetworkName
     limit: int = Field(default=500, ge=1, le=1000)
 
 

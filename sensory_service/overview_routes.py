@@ -6,7 +6,7 @@ from pydantic import Field
 
 from commons.adapters.web_app import answer
 from commons.label_messages import Balance, ImageGroups
-from commons.messages import Message
+from commons.messages import Message, Sha256
 from sensory_service.overview import Overview
 from sensory_service.routes import DatasetPath
 
@@ -14,7 +14,7 @@ from sensory_service.routes import DatasetPath
 class GroupsQuery(Message):
     """Which groups; `cursor` is the one of the page before, and a page may be short."""
 
-    cursor: str | None = Field(default=None, max_length=64)
+    cursor: Sha256 | None = None
     limit: int = Field(default=50, ge=1, le=200)
     mixed: bool = False
 

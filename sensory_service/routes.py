@@ -9,6 +9,7 @@ from pydantic import Field, RootModel
 from commons.adapters.web_app import answer, needs
 from commons.label_messages import BrowseOrder, LabelSource
 from commons.messages import (
+    CategoryName,
     DatasetImages,
     DatasetList,
     DatasetSummary,
@@ -121,7 +122,7 @@ class BrowseQuery(Message):
     split: Split | None = None
     source: LabelSource | None = None
     group: Sha256 | None = None
-    said: str | None = Field(default=None, max_length=120)
+    said: CategoryName | None = None
     min_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     max_confidence: float | None = Field(default=None, ge=0.0, le=1.0)
     disagrees: bool | None = None

@@ -70,6 +70,9 @@ def test_skipping_and_leaving_answer_nothing(house: House) -> None:
     [
         ("", {}),
         ("", {"client": ""}),
+        ("", {"client": "a\x00"}),
+        ("", {"client": "a" * 65}),
+        ("", {"client": "a", "said": "a/b"}),
         ("", {"client": "a", "limit": 0}),
         ("", {"client": "a", "hold_s": 1}),
         ("", {"client": "a", "order": "best"}),
