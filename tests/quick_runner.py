@@ -69,6 +69,8 @@ def drive_one(
         is_dead=locks.is_dead,
         holding=lambda run: renewed(lambda: ledger.renew(run, name)),
         fleet=fleet,
+        # Those whose runner was killed go on by themselves.
+        resume_runs=1000,
     )
     runner.recover()
     for run in ledger.newest(10):
