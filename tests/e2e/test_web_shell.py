@@ -1,5 +1,7 @@
 """The frame around the views: what is true of the page whichever is shown."""
 
+import time
+
 import httpx
 import pytest
 from playwright.sync_api import expect
@@ -8,7 +10,8 @@ from commons.adapters.clock import SystemClock
 from commons.auth import KeyRequest
 from sensory_service.app import Settings, create_keys
 from tests.builders import png_files
-from tests.web_house import PHONE, opened, photograph, serious_findings, served_front
+from tests.onnx_builders import network_card
+from tests.web_house import PHONE, behind_nginx, opened, photograph, serious_findings, served_front
 
 pytestmark = pytest.mark.e2e
 
@@ -18,8 +21,10 @@ def views(page) -> list[str]:
 
 
 def filled(front) -> None:
-    for seed, category in enumerate(("cats", "<script>alert(1)<script>")):
+    long = "a category with quite a long name" * 3
+    for seed, category in enumerate(("cats", "<script>alert(1)<script>", long)):
         front.sensory.upload("pets", png_files(4, seed=seed), category)
+    front.gallery.register(network_card(front.blobs, dataset="pets"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -45,7 +50,7 @@ def test_the_address_says_the_view_and_the_back_button_goes_back(web_page):
     for view in views(web_page)[1:]:
         web_page.click(f"nav a[href='#{view}']")
         expect(web_page.locator(f"#view-{view} h1")).to_be_focused()
-        expect(web_page.locator("nav a[aria-current]")).to_have_attribute("href", f"#{view}")
+        expect(web_page.locator("#views a[aria-current]")).to_have_attribute("href", f"#{view}")
     web_page.go_back()
     expect(web_page.locator(f"#view-{views(web_page)[-2]}")).to_be_visible()
     web_page.evaluate("location.hash = '#nowhere'")
@@ -148,6 +153,70 @@ def test_a_key_that_is_revoked_in_the_middle_is_asked_for_and_nothing_is_loaded_
         assert answered.value.ok
         expect(page.locator("#login")).to_be_hidden()
         assert page.evaluate("window.before") is True
+
+
+def test_a_key_is_forgotten_at_logout_and_no_script_sees_the_cookie(browser, locked):
+    front, desk = locked
+    key = made(desk, "sensory:read", "classify", "evolve").key
+    with opened(browser, front.url) as page:
+        page.fill("#login input", key)
+        page.click("#login .primary")
+        expect(page.locator("#logout")).to_be_visible()
+        expect(page.locator("#dataset-counts")).to_contain_text("dicebox demo")
+        (cookie,) = page.context.cookies()
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        assert cookie["value"] != key
+        assert page.evaluate("document.cookie") == ""
+        page.click("#logout")
+        expect(page.locator("#login")).to_be_visible()
+        assert page.context.cookies() == []
+
+
+def test_a_service_that_is_away_is_named_and_its_return_noticed(web_page):
+    web_page.route("**/api/sensory/v1/datasets", lambda route: route.abort())
+    expect(web_page.locator("#outages")).to_contain_text("Images: ", timeout=10_000)
+    web_page.unroute("**/api/sensory/v1/datasets")
+    expect(web_page.locator("#outages")).to_be_empty(timeout=10_000)
+
+
+@pytest.mark.parametrize("days", [-400, 400])
+def test_a_clock_that_is_wrong_changes_no_age(browser, front, days):
+    with opened(browser, front.url) as page:
+        page.clock.set_fixed_time(time.time() + 86_400 * days)
+        page.reload()
+        expect(page.locator("#strip .dot")).to_have_count(3)
+        asked = "async () => (await import('/js/lib/clock.js')).now()"
+        assert abs(page.evaluate(asked) - time.time()) < 5
+
+
+def test_the_page_works_behind_nginx(browser, front, tmp_path):
+    folder = tmp_path / "pets" / "cats"
+    folder.mkdir(parents=True)
+    for name, data in png_files(30):
+        (folder / name).write_bytes(data)
+    (tmp_path / "nginx").mkdir()
+    with behind_nginx(tmp_path / "nginx", front) as url, opened(browser, url) as page:
+        page.fill("[name=dataset]", "pets")
+        page.set_input_files("#pick-folder", tmp_path / "pets")
+        expect(page.locator(".drop-line")).to_contain_text("30 images stored in pets.")
+        for view in views(page):
+            page.goto(f"{url}/#{view}")
+            expect(page.locator(f"#view-{view} h1")).to_be_visible()
+            expect(page.locator(f"#view-{view}")).not_to_contain_text("could not be loaded")
+        expect(page.locator("#outages")).to_be_empty()
+
+
+def test_the_documentation_works_under_its_strict_policy(browser, front):
+    context = browser.new_context()
+    page = context.new_page()
+    blocked: list[str] = []
+    page.on("console", lambda line: blocked.append(line.text) if "Content Sec" in line.text else 0)
+    for service in ("sensory", "evolution", "classification", "admin"):
+        page.goto(f"{front.url}/api/{service}/v1/docs")
+        expect(page.locator(".opblock").first).to_be_visible()
+    context.close()
+    # One style attribute of Swagger UI's own is refused, and not missed; nothing else is.
+    assert not [text for text in blocked if not text.startswith("Applying inline style")]
 
 
 def test_the_first_look_is_small_and_from_here_alone(browser, front):

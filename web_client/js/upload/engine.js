@@ -43,6 +43,12 @@ function create() {
   addEventListener("online", wake);
   document.addEventListener("visibilitychange", wake);
 
+  // What is neither sent nor kept would be gone with the page.
+  addEventListener("beforeunload", (event) => {
+    const isOpen = (drop) => drop.state === "walking" || (drop.state !== "done" && !drop.mayResume);
+    if (state.get().drops.some(isOpen)) event.preventDefault();
+  });
+
   return {
     state,
     // Resolves with the number of files once all of the source is handed over. `source` gives
