@@ -2,12 +2,13 @@
 
 Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them):
 
-    POST /classify?dataset=&network=&top=   an image, or a form of files: categories, probabilities
+    POST /classify?dataset=&network=&top=&record=  an image, or a form: categories, probabilities
     PUT  /network-files/{sha256}.{kind}     send a file of a network (npz, keras, onnx)
     GET  /network-files/{sha256}.{kind}     the file; HEAD says whether it is here
     POST /networks                          register a card; 409 `missing-files` if some are
     GET  /networks?dataset=                 the gallery, newest first
     GET  /networks/{id}                     one network, here as elsewhere by its name too
+    GET  /networks/{id}/examination         what it takes for what, and how long it takes
     PUT  /networks/{id}/name                give it a name, or move one; DELETE takes it away
     GET  /networks/{id}/{file}              download `keras`, `onnx` or `weights`
     GET  /champions                         who answers, dataset by dataset
@@ -29,7 +30,8 @@ Routes, under `/api/classification/v1` (`docs` and `openapi.json` describe them)
     GET  /healthz, /readyz
 
 `python -m classification_service.job_worker` takes parts of jobs from the queue
-`classification.jobs` and does the chores of the service.
+`classification.jobs` and does the chores of the service: it sends corrections, judges trials,
+examines networks, and asks champions about the images of their datasets (`DICEBOX_OPINIONS`).
 
 Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABASE_URL`,
 `DICEBOX_BROKER_URL`, `DICEBOX_MAX_JOB_IMAGES`, `DICEBOX_JOB_KEPT_S`, `DICEBOX_JOB_OPEN_S`,
@@ -39,5 +41,5 @@ Settings, from the environment (`app.Settings`): `DICEBOX_DATA`, `DICEBOX_DATABA
 `DICEBOX_MOST_WAITING`, `DICEBOX_MOST_WAIT_S`, `DICEBOX_CACHED_ANSWERS`, `DICEBOX_LANES`,
 `DICEBOX_LOG_CLASSIFICATIONS`,
 `DICEBOX_SERVER_PROCESSES`, `DICEBOX_DRAIN_S`, `DICEBOX_DEVICE`, `DICEBOX_GPU_MEMORY_BYTES`,
-`DICEBOX_SENSORY_URL`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
+`DICEBOX_SENSORY_URL`, `DICEBOX_OPINIONS`, `DICEBOX_KEY`, `DICEBOX_HOST`, `DICEBOX_PORT`.
 """
