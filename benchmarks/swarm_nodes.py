@@ -6,6 +6,7 @@ packets pass from one port of that bridge to another; all of it goes again.
 
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from commons.errors import UnavailableError
 
 _NET = "10.77.0"
 _FIRST = 11
+_REJOIN_S, _POLL_S = 60.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -159,10 +161,20 @@ class Nodes:
 
 
 def _is_in_swarm(node: Node) -> bool:
-    return node.engine.docker("info", "--format", "{{.Swarm.LocalNodeState}}") in (
-        "active",
-        "locked",
-    )
+    """Say whether a node belongs to a swarm; one that did before is waited for.
+
+    Whoever makes another swarm of it meanwhile loses the secrets, and keeps the volumes.
+    """
+    deadline = time.monotonic() + _REJOIN_S
+    while True:
+        state = node.engine.docker("info", "--format", "{{.Swarm.LocalNodeState}}")
+        if state in ("active", "locked"):
+            return True
+        if not (node.engine.data / "swarm" / "docker-state.json").exists():
+            return False
+        if time.monotonic() > deadline:
+            raise UnavailableError(f"{node.name} does not come back to its swarm: it is {state}")
+        time.sleep(_POLL_S)
 
 
 def _ip(*words: str, anyhow: bool = False) -> str:
