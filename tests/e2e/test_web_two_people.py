@@ -53,6 +53,22 @@ def test_two_people_label_different_images(browser, front):
     assert {now[image] for image in seen["bob"]} == {"dogs"}
 
 
+def test_who_finds_everything_with_somebody_else_is_told_and_looks_again(browser, front):
+    filled(front, 3)
+    with opened(browser, front.url) as ada, opened(browser, front.url) as bob:
+        ada.goto(f"{front.url}/#label/pets")
+        expect(ada.locator(".large[data-image]")).to_be_visible()
+        bob.goto(f"{front.url}/#label/pets")
+        expect(bob.locator(".nothing")).to_contain_text("3 images without a label are left")
+        photograph(bob, "label-taken")
+        for _ in range(2):
+            image = str(ada.locator(".large").get_attribute("data-image"))
+            ada.keyboard.press("s")
+            expect(ada.locator(".large")).not_to_have_attribute("data-image", image)
+        bob.get_by_role("button", name="Look again").click()
+        expect(bob.locator(".large[data-image]")).to_be_visible()
+
+
 def test_the_label_that_was_given_first_stays_until_one_of_the_two_is_chosen(browser, front):
     filled(front, 2)
     with opened(browser, front.url) as ada, opened(browser, front.url) as bob:

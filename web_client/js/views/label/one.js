@@ -12,10 +12,13 @@ const SHARE = 0.5; // of the window's height
 const LARGE = 512; // what a thumbnail can be at most
 const MARKS = { saving: "being saved", saved: "saved", conflict: "another label was given meanwhile", refused: "not saved" };
 
-// Returns {node, draw, keys, enter, leave}.
+const addressOf = (item) => (Math.max(item.height, item.width) <= LARGE ? imageAddress(item.image) : thumbnailAddress(item.image, LARGE));
+
+// Returns {node, draw, meant, keys}; `meant()` are the images that a key is about.
 export function one({ context, desk }) {
   const { session } = context;
   let zoom = 1;
+  const loaded = new Set(); // what was loaded ahead
   const picture = el("img", { class: "large", alt: "" });
   const said = el("p", { class: "one-said", role: "status" });
   const about = el("p", { class: "hint" });
@@ -46,7 +49,7 @@ export function one({ context, desk }) {
       picture.dataset.image = item.image;
       picture.classList.toggle("tiny", isTiny(item));
       picture.alt = `Image ${item.image.slice(0, 10)}`;
-      picture.src = Math.max(item.height, item.width) <= LARGE ? imageAddress(item.image) : thumbnailAddress(item.image, LARGE);
+      picture.src = addressOf(item);
       const opinion = guess(item);
       said.replaceChildren(...(opinion
         ? [el("kbd", {}, "Enter"), ` takes what the champion says: `, el("strong", {}, opinion.name), ` (${percent(opinion.share, 0)})`]
@@ -55,7 +58,11 @@ export function one({ context, desk }) {
       about.textContent = size([item.height, item.width, item.channels])
         + (item.alike > 1 ? `. ${item.alike} images look like this one: all get its label. Press o to see them.` : "");
       fit(item);
-      for (const next of items.slice(1, AHEAD)) new Image().src = pictureAddress(next, LARGE);
+      for (const next of items.slice(1, AHEAD)) {
+        const ahead = addressOf(next);
+        if (!loaded.has(ahead)) new Image().src = ahead;
+        loaded.add(ahead);
+      }
     }
     if (!item) { said.replaceChildren(); about.textContent = ""; delete picture.dataset.image; }
     const dataset = context.dataset();

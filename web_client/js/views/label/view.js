@@ -150,7 +150,9 @@ export function create(section, { state, go, say, refresh }) {
     const unlabeled = totals ? totals.images - totals.labeled : 0;
     if (unlabeled > 0 && desk.state.get().waiting === 0 && isCounted()) {
       return [el("strong", {}, `${count(unlabeled, "image")} without a label ${unlabeled === 1 ? "is" : "are"} left.`),
-        el("span", {}, "Somebody else has them at the moment, or they were skipped. ",
+        el("span", {}, "Somebody else has them at the moment, or they were skipped. "),
+        el("div", { class: "row" },
+          el("button", { class: "button small", type: "button", onclick: () => { work.state.set({ isEmpty: false }); context.more(); } }, "Look again"),
           el("a", { href: format({ view: "browse", path: [dataset], query: { labeled: 0 } }) }, "See them all."))];
     }
     return [el("strong", {}, "Every image here has a label."),
@@ -232,6 +234,7 @@ export function create(section, { state, go, say, refresh }) {
       isGrid = query.has("grid");
       if (path[0] && path[0] !== state.get().dataset && state.get().datasets.some(({ name }) => name === path[0])) state.set({ dataset: path[0] });
       open(state.get().dataset);
+      work?.state.set({ isEmpty: false });
       draw();
       if (isGrid) { several.shown(); several.focus(); }
     },
