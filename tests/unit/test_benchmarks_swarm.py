@@ -218,6 +218,11 @@ def test_the_table_has_a_line_a_step_and_says_what_was_missed():
 
 def test_no_figure_is_made_of_what_was_not_measured():
     assert rows({}, {}) == []
+    # That nothing was lost is known only once everything was asked for again.
+    measures = [row.measure for row in rows({"deploy": STEP}, {})]
+    assert measures == ["from built images to everything healthy"]
+    asked = rows({"ledger": {**STEP, "requests": 10}}, {})
+    assert [(row.measure, row.ours) for row in asked] == [("lost data, all steps together", 0)]
 
 
 def test_the_steps_cover_every_service_and_nodes_have_their_own():
