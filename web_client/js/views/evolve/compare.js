@@ -11,7 +11,7 @@ import { journal as newJournal } from "./journal.js";
 import { AXES, axisText, choice } from "./parts.js";
 import { comparison } from "./requests.js";
 
-const PAGE = 250;
+const PAGE = 100;
 const MOST = 6;
 
 // Shows the runs of `ids` in a place. Returns {close}.

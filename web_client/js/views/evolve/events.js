@@ -7,7 +7,7 @@ import { report } from "../../shell/outages.js";
 import { isLive } from "./requests.js";
 import { parser } from "./stream.js";
 
-const PAGE = 250;
+const PAGE = 100; // one answer must not hold up a frame
 const POLL = 2000;
 const LISTING = 1000; // births come in no event; they are asked for at most this often
 const TRY_AGAIN = 30_000; // all places to listen were taken

@@ -1,7 +1,10 @@
-// Tab of a run: what came of it, on one page that can be printed. All from the journal.
+// Tab of a run: what came of it, on one page that can be printed. All from the journal, but for what
+// the published network takes for what.
 
+import { examination } from "../../api/classification.js";
 import { el, show } from "../../lib/dom.js";
 import { count, duration, moment, number, percent, size } from "../../lib/text.js";
+import { confusion } from "../../parts/confusion.js";
 import { curve } from "../../parts/curve.js";
 import { endsOf, failuresOf } from "./journal.js";
 import { mainLine, operators } from "./ancestry.js";
@@ -32,18 +35,32 @@ export function costs(individuals) {
 export function report(place, { run, journal }) {
   const page = el("div", { class: "stack" });
   const board = el("div");
+  const taken = el("div", { class: "stack" });
+  let examined = null;
   place.append(
     el("div", { class: "title-line" }, el("h3", {}, "Report"),
       el("button", { class: "button small no-print", type: "button", onclick: () => print() }, "Print")),
-    page, el("div", {}, el("h3", {}, "The best so far, by time"), board));
+    page, el("div", {}, el("h3", {}, "The best so far, by time"), board), taken);
   const drawing = curve(board, {
     data: () => ({ lines: [{ name: "this run", ...journal.best("seconds") }], xName: "time", xText: axisText("seconds") }),
     label: () => "The best validation accuracy over time",
   });
   let drawn = null;
+
+  // Behind the requests it takes a while until a new network is examined.
+  async function examine(network) {
+    if (examined === network) return;
+    examined = network;
+    const found = await examination(network).catch(() => null);
+    show(taken, network, () => (found ? [
+      el("h3", {}, `What the published network takes for what, on ${count(found.images, "validation image")}`), confusion(found),
+    ] : []));
+  }
+
   return {
     draw() {
       const now = run();
+      if (now.network) examine(now.network);
       const key = `${now.state}/${journal.version()}`;
       if (key === drawn) return;
       drawn = key;
