@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, and_, case, func, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import InvalidInputError
@@ -146,17 +146,27 @@ def _followed(after: str) -> Select[Any]:
     )
 
 
+def _is_of(dataset: int) -> sqlalchemy.ColumnElement[bool]:
+    """Return what joins looks to the images of a dataset.
+
+    For an outer join: SQLite, which knows nothing of how large a dataset is, would begin with all
+    images of it and not with the few that are in groups.
+    """
+    return and_(MEMBERSHIP.c.image == APPEARANCE.c.image, MEMBERSHIP.c.dataset == dataset)
+
+
 def _members(dataset: int) -> Select[Any]:
+    images = func.count(MEMBERSHIP.c.id)
+    label = case((MEMBERSHIP.c.id.is_not(None), func.coalesce(MEMBERSHIP.c.category, "")))
     return (
         select(
             APPEARANCE.c.cluster,
-            func.count().label("images"),
-            func.count(func.coalesce(MEMBERSHIP.c.category, "").distinct()).label("categories"),
+            images.label("images"),
+            func.count(label.distinct()).label("categories"),
         )
-        .join_from(APPEARANCE, MEMBERSHIP, MEMBERSHIP.c.image == APPEARANCE.c.image)
-        .where(MEMBERSHIP.c.dataset == dataset)
+        .select_from(APPEARANCE.outerjoin(MEMBERSHIP, _is_of(dataset)))
         .group_by(APPEARANCE.c.cluster)
-        .having(func.count() > 1)
+        .having(images > 1)
     )
 
 

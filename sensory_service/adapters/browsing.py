@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, select, tuple_
 
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import Category, DatasetImage, DatasetImages
@@ -40,6 +40,10 @@ _COLUMNS = (
     OPINION.c.at,
     APPEARANCE.c.cluster,
 )
+
+
+# Values of one IN list; of a larger group the oldest are shown.
+_LARGEST_GROUP = 10_000
 
 
 class _Order(NamedTuple):
@@ -130,7 +134,16 @@ def _narrowed(
     if which.source is not None:
         yield MEMBERSHIP.c.source == which.source
     if which.group is not None:
-        yield APPEARANCE.c.cluster == which.group
+        # A group is small. Its images are asked for first, and not every image for its group.
+        of_group = select(MEMBERSHIP.c.id).select_from(
+            APPEARANCE.outerjoin(
+                MEMBERSHIP,
+                and_(MEMBERSHIP.c.image == APPEARANCE.c.image, MEMBERSHIP.c.dataset == dataset),
+            )
+        )
+        query = of_group.where(APPEARANCE.c.cluster == which.group).order_by(MEMBERSHIP.c.id)
+        numbers = connection.execute(query.limit(_LARGEST_GROUP)).scalars()
+        yield MEMBERSHIP.c.id.in_([number for number in numbers if number is not None])
     if which.since is not None:
         yield MEMBERSHIP.c.changed >= which.since
     if which.until is not None:

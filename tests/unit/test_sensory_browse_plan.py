@@ -13,6 +13,7 @@ from commons.label_messages import QueueRequest
 from commons.messages import Category
 from sensory_service.adapters.claim_tables import ClaimTables
 from sensory_service.adapters.image_tables import ImageTables
+from sensory_service.adapters.overview_tables import OverviewTables
 from sensory_service.app import Settings, create_platform
 from sensory_service.ports import Filter, ImageRecord, Lease, Upload
 
@@ -116,3 +117,19 @@ def test_the_queue_is_found_by_indexes(
     plans = plans_of(database, lambda: ClaimTables(database).take(lease))
     assert not [plan for plan in plans if "SCAN" in plan or "TEMP B-TREE" in plan]
     assert [plan for plan in plans if index in plan]
+
+
+def test_a_group_is_found_by_its_name(database: sqlalchemy.Engine) -> None:
+    def ask() -> object:
+        return ImageTables(database).browse(Filter("pets", group="a" * 64), None, 10)
+
+    *_, numbers, page = plans_of(database, ask)
+    assert "appearance USING INDEX appearance_by_cluster (cluster=?)" in numbers
+    assert "membership USING COVERING INDEX sqlite_autoindex_membership_1" in numbers
+    assert "rowid=?" in page.partition(" / ")[0], "the images of the group, and no others"
+
+
+def test_groups_are_counted_from_those_that_somebody_joined(database: sqlalchemy.Engine) -> None:
+    plans = plans_of(database, lambda: OverviewTables(database).balance("pets"))
+    (counted,) = [plan for plan in plans if "appearance_following" in plan]
+    assert "membership USING INDEX sqlite_autoindex_membership_1" in counted
