@@ -74,7 +74,8 @@ def secrets(version: str, only: Sequence[str], folder: Path | None) -> None:
                 click.echo(str(folder / name))
             else:
                 full = secret_name(stack_name, name, versions)
-                label = f"com.docker.stack.namespace={stack_name}"
+                # Not the label of the stack's own objects: `docker stack rm` removes what has that.
+                label = f"dicebox.stack={stack_name}"
                 docker("secret", "create", "--label", label, full, "-", stdin=text)
                 click.echo(full)
             if name == "admin_key":

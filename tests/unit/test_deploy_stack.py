@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from commons.auth import StoredKey, present_key
 from commons.errors import ConflictError, InvalidInputError, UnavailableError
+from deploy.stack import stack
 from deploy.stack_checks import faults, swarm_faults
 from deploy.stack_engine import Docker, DockerError
 from deploy.stack_names import FOLDER, IMAGES, as_shell, stack_names
@@ -312,6 +314,22 @@ def test_a_client_that_fails_is_quoted_in_one_line(played):
         docker("volume", "ls")
     with pytest.raises(DockerError, match="No such file"):
         Docker(("/nonexistent/docker",))("info")
+
+
+def test_secrets_outlive_their_stack_and_only_the_admin_key_is_shown(played, monkeypatch):
+    docker, folder = played
+    say(folder, "info", "active true")
+    say(folder, "secret ls", "dicebox_postgres_password_1\ndicebox_database_url_1")
+    say(folder, "secret create", "")
+    monkeypatch.setenv("DOCKER", docker.command[0])
+    said = CliRunner().invoke(stack, ["secrets"], catch_exceptions=False)
+    asked = (folder / "asked").read_text()
+    # What has the stack's label goes with `docker stack rm`: passwords that the volumes still have.
+    assert "com.docker.stack.namespace" not in asked
+    assert asked.count("secret create") == 7
+    assert "database" not in said.output
+    assert said.output.count("dbx_") == 1
+    assert "dbx_" not in asked
 
 
 @pytest.mark.parametrize(
