@@ -11,7 +11,7 @@ const PAGE = 24;
 const ORDERS = [["newest", "newest first"], ["uncertain", "most uncertain first"]];
 const CORRECTED = [["", "all"], ["false", "not corrected"], ["true", "corrected"]];
 
-// Returns {node, turn(query)}; `query` is that of the address: {order, corrected}.
+// Returns {node, turn(query), refresh()}; `query` is that of the address: {order, corrected}.
 export function historyTab({ state }) {
   const list = el("div", { class: "history" });
   const more = el("button", { class: "button", type: "button", hidden: true }, "More");
@@ -20,6 +20,7 @@ export function historyTab({ state }) {
   const corrected = el("select", {}, CORRECTED.map(([value, text]) => el("option", { value }, text)));
   let mine = 0;
   let cursor = null;
+  let loading = 0; // the turn that is being loaded
 
   const change = () => go(format({ view: "serve", path: ["answers"], query: { order: order.value, corrected: corrected.value } }), { replace: true });
   order.addEventListener("change", change);
@@ -27,6 +28,8 @@ export function historyTab({ state }) {
   more.addEventListener("click", () => load(mine));
 
   async function load(turn) {
+    if (loading === turn) return;
+    loading = turn;
     more.disabled = true;
     try {
       const page = await classification.classifications({
@@ -42,6 +45,7 @@ export function historyTab({ state }) {
       if (turn === mine) said.textContent = problem.message;
     }
     more.disabled = false;
+    if (loading === turn) loading = 0;
   }
 
   return {
@@ -59,6 +63,8 @@ export function historyTab({ state }) {
       clear(list);
       return load(mine);
     },
+    // An answer is recorded a moment after it was given.
+    refresh: () => (list.children.length === 0 ? load(mine) : undefined),
   };
 }
 

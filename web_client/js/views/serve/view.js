@@ -46,6 +46,7 @@ export function create(section, { state, say }) {
     asking.learn(networks);
     draw();
     if (tab() === "trials") await trials.refresh();
+    if (tab() === "answers") await history.refresh();
     if (tab() === "") await examine();
   }
 
