@@ -350,7 +350,7 @@ def test_a_broker_that_restarts_ends_no_training_and_no_prefetch_grows(
         processes = [fleet.process_of(job) for job in (short, long)]
         own_rabbit.kill()
         killed = time.time()
-        eventually(lambda: alive.stat().st_mtime > killed + 1.0)
+        eventually(lambda: alive.exists() and alive.stat().st_mtime > killed + 1.0)
         began = time.monotonic()
         own_rabbit.start()
         eventually(lambda: link.away_s() == 0.0)

@@ -351,5 +351,6 @@ def test_the_interface_describes_itself(http):
     assert {parameter["name"] for parameter in classify["parameters"]} == {
         "dataset",
         "network",
+        "record",
         "top",
     }

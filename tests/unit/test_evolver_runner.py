@@ -494,9 +494,9 @@ def test_a_full_disk_ends_the_run_and_the_runner_goes_on_when_there_is_room_agai
             self.check_room()
             return super().claim(runner)
 
-        def interrupt_abandoned(self, reason: str, is_dead) -> list[str]:
+        def interrupt_abandoned(self, *arguments) -> list[str]:
             self.check_room()
-            return super().interrupt_abandoned(reason, is_dead)
+            return super().interrupt_abandoned(*arguments)
 
     def end(now: float) -> None:
         if now > 1200:
