@@ -6,6 +6,7 @@ import sys
 from granian import Granian
 from granian.constants import Interfaces
 
+from commons.adapters.forked_workers import end_while_starting
 from commons.adapters.shared_counts import share_counts
 from commons.errors import DiceboxError
 from commons.listening import listening_address
@@ -28,6 +29,7 @@ def main() -> None:
         share_counts(settings.data / "metrics" / "evolver")
     except DiceboxError as error:
         sys.exit(f"evolver: {error}")
+    end_while_starting()
     Granian(
         "evolver.wsgi:create",
         address=address,

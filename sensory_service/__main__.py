@@ -7,6 +7,7 @@ from granian import Granian
 from granian.constants import Interfaces
 
 from commons.adapters.clock import SystemClock
+from commons.adapters.forked_workers import end_while_starting
 from commons.adapters.patience import opened
 from commons.adapters.request_log import configure_logs
 from commons.adapters.shared_counts import share_counts
@@ -34,6 +35,7 @@ def main() -> None:
         share_counts(settings.data / "metrics" / "sensory")
     except DiceboxError as error:
         sys.exit(f"sensory_service: {error}")
+    end_while_starting()
     Granian(
         "sensory_service.wsgi:app",
         address=address,

@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 from playwright.sync_api import Browser, Page
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import FileWrapper
 
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
@@ -39,6 +40,23 @@ class Front:
         return int(self.url.rsplit(":", 1)[1])
 
 
+class Closing(WSGIRequestHandler):
+    """Closes a file that is being sent when its reader leaves, as the product's servers do."""
+
+    def make_environ(self) -> Any:
+        self.sent: list[FileWrapper] = []
+        return {**super().make_environ(), "wsgi.file_wrapper": self._opened}
+
+    def _opened(self, *what: Any) -> FileWrapper:
+        self.sent.append(FileWrapper(*what))
+        return self.sent[-1]
+
+    def connection_dropped(self, error: BaseException, environ: Any = None) -> None:
+        super().connection_dropped(error, environ)
+        for file in self.sent:
+            file.close()
+
+
 @contextmanager
 def served_front(
     data: Path, *, port: int = 0, settings: Settings | None = None, wsgi: Any = None
@@ -52,7 +70,8 @@ def served_front(
         wsgi: Wraps the application, where a test has to be in between.
     """
     app = create_front(data, watch=False, settings=settings)
-    server = make_server("127.0.0.1", port, wsgi(app) if wsgi else app, threaded=True)
+    application = wsgi(app) if wsgi else app
+    server = make_server("127.0.0.1", port, application, threaded=True, request_handler=Closing)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     url = f"http://127.0.0.1:{server.port}"
