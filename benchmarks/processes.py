@@ -2,6 +2,7 @@
 
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,8 +52,36 @@ def holds_tensorflow(pid: int) -> bool:
         return False
 
 
-class Observer:
-    """Samples a process tree from a thread, as a context manager.
+class Sampler(ABC):
+    """Looks at something again and again from a thread, as a context manager."""
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start to sample."""
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take no more samples."""
+        self._ended.set()
+        self._thread.join()
+
+    @abstractmethod
+    def _sample(self, seconds: float) -> None:
+        """Look once; `seconds` have passed since the first moment."""
+
+    def _watch(self) -> None:
+        started = time.monotonic()
+        while not self._ended.wait(self._every_s):
+            self._sample(time.monotonic() - started)
+
+
+class Observer(Sampler):
+    """Samples a process tree.
 
     Args:
         root: The process at its top.
@@ -66,38 +95,24 @@ class Observer:
         every_s: float = EVERY_S,
         size: Callable[[psutil.Process], int] = resident_bytes,
     ) -> None:
+        super().__init__(every_s)
         self.samples: list[Sample] = []
         self.trainers: set[int] = set()
         self.mark = 0
         self._root = root
-        self._every_s = every_s
         self._size = size
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="observer", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start to sample."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take no more samples."""
-        self._ended.set()
-        self._thread.join()
 
     def peak_bytes(self, chosen: Callable[[Sample], bool] = lambda _: True) -> int | None:
         """Return the largest size among some samples, None if there are none."""
         return max((sample.bytes for sample in self.samples if chosen(sample)), default=None)
 
-    def _watch(self) -> None:
-        started = time.monotonic()
-        while not self._ended.wait(self._every_s):
-            now, mark = time.monotonic() - started, self.mark
-            processes = tree(self._root)
-            size = sum(self._size(process) for process in processes)
-            self.samples.append(Sample(now, size, len(processes), mark))
-            self.trainers |= {
-                process.pid
-                for process in processes
-                if process.pid not in self.trainers and holds_tensorflow(process.pid)
-            }
+    def _sample(self, seconds: float) -> None:
+        mark = self.mark
+        processes = tree(self._root)
+        size = sum(self._size(process) for process in processes)
+        self.samples.append(Sample(seconds, size, len(processes), mark))
+        self.trainers |= {
+            process.pid
+            for process in processes
+            if process.pid not in self.trainers and holds_tensorflow(process.pid)
+        }

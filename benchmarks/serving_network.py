@@ -5,6 +5,7 @@ import io
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,12 +100,14 @@ def publish(task: Task, files: Path, data: Path, networks: int = 1) -> list[str]
 
     The first becomes the champion of `DATASET`.
     """
+    blobs = open_blobs(str(data / "blobs"))
+    cards = [untrained_card(task, files, blobs.put, created=float(n)) for n in range(networks)]
     service = create_service(Settings(data=data))
     with httpx.Client(
         transport=httpx.WSGITransport(service.app), base_url="http://localhost"
     ) as http:
         gallery = GalleryClient(Caller(http))
-        found = [gallery.register(_card(task, files, data, n)) for n in range(networks)]
+        found = [gallery.register(card) for card in cards]
         gallery.promote(DATASET, found[0])
     return found
 
@@ -123,21 +126,36 @@ def inference_s(task: Task, files: Path) -> float:
     return sorted(took)[_RUNS // 2]
 
 
-def _card(task: Task, files: Path, data: Path, number: int) -> NetworkCard:
-    blobs = open_blobs(str(data / "blobs"))
+def untrained_card(
+    task: Task,
+    files: Path,
+    store: Callable[[str, bytes], object],
+    *,
+    dataset: str = DATASET,
+    created: float = 0.0,
+) -> NetworkCard:
+    """Return the card of a task's network for ten digits.
+
+    Args:
+        task: Says what the network reads.
+        files: The folder of `files_of`.
+        store: Is given each file of the network with the name of its blob.
+        dataset: What the network is said to be bred for.
+        created: Seconds since 1970.
+    """
 
     def stored(ending: str) -> NetworkFile:
         content = (files / f"network.{ending}").read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         name = network_blob(f"{sha256}.{ending}")
-        blobs.put(name, content)
+        store(name, content)
         return NetworkFile(blob=name, sha256=sha256, bytes=len(content))
 
     genome = Genome()
     return NetworkCard(
-        dataset=DATASET,
+        dataset=dataset,
         snapshot="0" * 64,
-        categories=[Category(id=f"c{n}", name=f"category {n}") for n in range(10)],
+        categories=[Category(id=f"c{n}", name=str(n)) for n in range(10)],
         genome=genome,
         genome_hash=genome_hash(genome),
         preprocessing=Preprocessing(shape=task.shape, resize="fit", decoder=DECODER),
@@ -152,7 +170,7 @@ def _card(task: Task, files: Path, data: Path, number: int) -> NetworkCard:
         weights=stored("npz"),
         keras=stored("keras"),
         onnx=stored("onnx"),
-        created=float(number),
+        created=created,
         versions={},
     )
 

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.serving_network import files_of, tasks
+from benchmarks.serving_network import files_of, tasks, untrained_card
 from benchmarks.swarm_ledger import Ledger
 from benchmarks.swarm_load import new_image
-from commons.adapters.decode import DECODER
 from commons.errors import UnavailableError
-from commons.genome import Genome, genome_hash
-from commons.messages import Category, OrderRequest, RunRequest
-from commons.network_card import Metrics, NetworkCard, NetworkFile, Preprocessing, network_blob
+from commons.messages import OrderRequest, RunRequest
 from dicebox.client import Client
 from dicebox.digits import digit_files
 
@@ -110,40 +107,9 @@ def publish(client: Client, ledger: Ledger, work: Path) -> str:
     For where nobody trains: what answers, and not how well, is looked at.
     """
     task = tasks()["png"]
-    folder = files_of(task, work)
-    data = {ending: (folder / f"network.{ending}").read_bytes() for ending in _ENDINGS}
-    files = {ending: _file(content, ending) for ending, content in data.items()}
-    genome = Genome()
-    card = NetworkCard(
-        dataset=DATASET,
-        snapshot="0" * 64,
-        categories=[Category(id=f"c{n}", name=str(n)) for n in range(10)],
-        genome=genome,
-        genome_hash=genome_hash(genome),
-        preprocessing=Preprocessing(shape=task.shape, resize="fit", decoder=DECODER),
-        metrics=Metrics(
-            validation_accuracy=0.1,
-            validation_loss=2.3,
-            validation_images=1,
-            train_images=1,
-            parameters=1,
-            onnx_difference=0.0,
-        ),
-        weights=files["npz"],
-        keras=files["keras"],
-        onnx=files["onnx"],
-        created=0.0,
-        versions={},
-    )
-    network = client.gallery.publish(card, lambda blob: data[blob.rpartition(".")[2]])
+    data: dict[str, bytes] = {}
+    card = untrained_card(task, files_of(task, work), data.__setitem__, dataset=DATASET)
+    network = client.gallery.publish(card, data.__getitem__)
     client.gallery.promote(DATASET, network)
     ledger.networks.append(network)
     return network
-
-
-_ENDINGS = ("npz", "keras", "onnx")
-
-
-def _file(content: bytes, ending: str) -> NetworkFile:
-    sha256 = hashlib.sha256(content).hexdigest()
-    return NetworkFile(blob=network_blob(f"{sha256}.{ending}"), sha256=sha256, bytes=len(content))

@@ -1,18 +1,18 @@
 """Chromium as a person's browser, and what is looked at inside of the page while it works."""
 
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.processes import Sampler
 from commons.errors import NotFoundError, UnavailableError
 
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _EVERY_S = 0.2
 _POLL_MS = 20
 # Keys that were pressed, labels that were answered, frames, and pieces of work without a pause.
@@ -45,8 +45,8 @@ _MONITOR = """
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Give Chromium as the system has it, without a window.
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Give Chromium as the system has it, without a window, with further command-line flags.
 
     Raises:
         NotFoundError: It is not installed.
@@ -55,7 +55,7 @@ def chromium() -> Iterator[Browser]:
     if found is None:
         raise NotFoundError("chromium is not installed")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        browser = playwright.chromium.launch(executable_path=found, args=[*_FLAGS, *flags])
         yield browser
         browser.close()
 
@@ -85,31 +85,19 @@ def smoothness(page: Page) -> dict[str, float]:
     }
 
 
-class RendererSize:
-    """Samples the largest of the browser's renderers from a thread, as a context manager.
+class RendererSize(Sampler):
+    """Samples the largest of the browser's renderers.
 
     Its size is what it alone holds (USS): pages of the browser's libraries are shared.
     """
 
     def __init__(self) -> None:
+        super().__init__(_EVERY_S)
         self.peak_bytes = 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="renderers", daemon=True)
 
-    def __enter__(self) -> Self:
-        """Start to sample."""
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Take no more samples."""
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(_EVERY_S):
-            sizes = map(_own_bytes, psutil.Process().children(recursive=True))
-            self.peak_bytes = max(self.peak_bytes, max(sizes, default=0))
+    def _sample(self, _seconds: float) -> None:
+        sizes = map(_own_bytes, psutil.Process().children(recursive=True))
+        self.peak_bytes = max(self.peak_bytes, max(sizes, default=0))
 
 
 def _own_bytes(process: psutil.Process) -> int:

@@ -1,6 +1,7 @@
 """The page over the real services of one data folder: how tests start, open and look at it."""
 
 import json
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,13 @@ from playwright.sync_api import Browser, Page
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import FileWrapper
 
+from benchmarks import web_browser
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import Caller, GalleryClient, SensoryClient
 from dicebox.front import create_front
 from sensory_service.app import Settings
 from tests.nginx_site import SERVICES, started_nginx
+from tests.servers import missing_program
 
 # What the browser saw is left here to be looked at.
 ARTIFACTS = Path(__file__).parent / "artifacts"
@@ -38,6 +41,15 @@ class Front:
     @property
     def port(self) -> int:
         return int(self.url.rsplit(":", 1)[1])
+
+
+@contextmanager
+def chromium(*flags: str) -> Iterator[Browser]:
+    """Give Chromium with further command-line flags; without one the test is skipped or fails."""
+    if shutil.which("chromium") is None:
+        missing_program("chromium")
+    with web_browser.chromium(*flags) as browser:
+        yield browser
 
 
 class Closing(WSGIRequestHandler):

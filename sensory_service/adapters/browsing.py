@@ -8,11 +8,10 @@ from sqlalchemy import Connection, Row, Select, and_, select, tuple_
 
 from commons.errors import InvalidInputError, NotFoundError
 from commons.messages import Category, DatasetImage, DatasetImages
-from sensory_service.adapters.dataset_tables import find_dataset
+from sensory_service.adapters.dataset_tables import categories_by, find_dataset
 from sensory_service.adapters.opinion_tables import (
     AGREES,
     UNLABELED,
-    categories_now,
     is_disagreement,
     opinion_of,
 )
@@ -100,7 +99,7 @@ def images_of(dataset: int, *, by_opinion: bool = False) -> Select[Any]:
 def shown(connection: Connection, dataset: int, rows: Sequence[Row[Any]]) -> list[DatasetImage]:
     """Return the images of some rows."""
     has_opinions = any(row.network is not None for row in rows)
-    names = categories_now(connection, dataset) if has_opinions else {}
+    names = categories_by("id", connection, dataset, None) if has_opinions else {}
     return [_dataset_image(row, names) for row in rows]
 
 

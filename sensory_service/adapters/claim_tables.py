@@ -16,7 +16,7 @@ from commons.label_messages import LabelQueue, QueuedImage, QueueOrder
 from sensory_service.adapters.browsing import images_of, shown
 from sensory_service.adapters.dataset_tables import find_dataset, insert_unless_there
 from sensory_service.adapters.tables import APPEARANCE, CATEGORY, LABEL_CLAIM, MEMBERSHIP, OPINION
-from sensory_service.adapters.unlabeled import COLUMNS, find_free
+from sensory_service.adapters.unlabeled import find_free, unlabeled
 from sensory_service.ports import Lease, Skip
 
 # In which order those come that a client holds already.
@@ -112,19 +112,10 @@ def _category(connection: Connection, dataset: int, lease: Lease) -> str:
 def _held(connection: Connection, dataset: int, lease: Lease, said: str | None) -> list[Row[Any]]:
     """Return what a client holds and nobody labeled since."""
     claimed = LABEL_CLAIM.join(MEMBERSHIP, LABEL_CLAIM.c.membership == MEMBERSHIP.c.id)
-    query = (
-        select(*COLUMNS)
-        .select_from(
-            claimed.outerjoin(OPINION, OPINION.c.membership == MEMBERSHIP.c.id).outerjoin(
-                APPEARANCE, APPEARANCE.c.image == MEMBERSHIP.c.image
-            )
-        )
-        .where(
-            LABEL_CLAIM.c.dataset == dataset,
-            LABEL_CLAIM.c.client == lease.request.client,
-            LABEL_CLAIM.c.skipped.is_(False),
-            MEMBERSHIP.c.category.is_(None),
-        )
+    query = unlabeled(claimed).where(
+        LABEL_CLAIM.c.dataset == dataset,
+        LABEL_CLAIM.c.client == lease.request.client,
+        LABEL_CLAIM.c.skipped.is_(False),
     )
     if said is not None:
         query = query.where(OPINION.c.category == said)

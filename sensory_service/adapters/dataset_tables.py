@@ -1,6 +1,7 @@
 """Datasets and their categories in tables, with their counts."""
 
-from typing import Any
+from collections.abc import Collection
+from typing import Any, Literal
 
 import sqlalchemy
 from sqlalchemy import Connection, Row, func, select
@@ -103,6 +104,32 @@ def find_category(connection: Connection, name: str, dataset: int, category: str
             f"{name} has no category with the id {category}", kind="unknown-category"
         )
     return row
+
+
+def categories_by(
+    key: Literal["id", "name"], connection: Connection, dataset: int, keys: Collection[str] | None
+) -> dict[str, Category]:
+    """Return categories of a dataset by their ids or names; one that was merged is the new one.
+
+    Args:
+        key: What they are looked up by.
+        connection: Reads.
+        dataset: The dataset's number.
+        keys: Only these; None gives all.
+    """
+    into = CATEGORY.alias()
+    query = (
+        select(
+            CATEGORY.c[key].label("said"),
+            func.coalesce(into.c.id, CATEGORY.c.id).label("id"),
+            func.coalesce(into.c.name, CATEGORY.c.name).label("name"),
+        )
+        .select_from(CATEGORY.outerjoin(into, CATEGORY.c.merged_into == into.c.id))
+        .where(CATEGORY.c.dataset == dataset)
+    )
+    if keys is not None:
+        query = query.where(CATEGORY.c[key].in_(keys))
+    return {row.said: Category(id=row.id, name=row.name) for row in connection.execute(query)}
 
 
 def insert_unless_there(

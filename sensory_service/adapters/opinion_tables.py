@@ -13,8 +13,8 @@ from sqlalchemy import Connection, and_, case, func, select
 from commons.adapters.database import reading, writing
 from commons.label_messages import GivenOpinion
 from commons.messages import Answer, Category, Opinion
-from sensory_service.adapters.dataset_tables import find_dataset
-from sensory_service.adapters.tables import CATEGORY, DATASET, MEMBERSHIP, OPINION
+from sensory_service.adapters.dataset_tables import categories_by, find_dataset
+from sensory_service.adapters.tables import DATASET, MEMBERSHIP, OPINION
 from sensory_service.ports import Opinions
 
 UNLABELED, AGREES, DISAGREES = 0, 1, 2
@@ -32,7 +32,7 @@ class OpinionTables:
         with writing(self._database) as connection:
             dataset = find_dataset(connection, opinions.dataset).id
             members = _members(connection, dataset, [one.image for one in opinions.opinions])
-            now = categories_now(connection, dataset)
+            now = categories_by("id", connection, dataset, None)
             rows = {}
             for one in opinions.opinions:
                 top = [(now[g.category].id, g.probability) for g in one.top if g.category in now]
@@ -111,21 +111,6 @@ def forget_opinion(connection: Connection, dataset: int, image: str) -> None:
 def is_disagreement() -> sqlalchemy.ColumnElement[bool]:
     """Return what holds where label and opinion differ; the code of 0006 changes only labels."""
     return and_(OPINION.c.state == DISAGREES, MEMBERSHIP.c.category != OPINION.c.category)
-
-
-def categories_now(connection: Connection, dataset: int) -> dict[str, Category]:
-    """Return the categories of a dataset by their ids; those that were merged are the new ones."""
-    into = CATEGORY.alias()
-    query = (
-        select(
-            CATEGORY.c.id.label("said"),
-            func.coalesce(into.c.id, CATEGORY.c.id).label("id"),
-            func.coalesce(into.c.name, CATEGORY.c.name).label("name"),
-        )
-        .select_from(CATEGORY.outerjoin(into, CATEGORY.c.merged_into == into.c.id))
-        .where(CATEGORY.c.dataset == dataset)
-    )
-    return {row.said: Category(id=row.id, name=row.name) for row in connection.execute(query)}
 
 
 def opinion_of(row: Any, names: Mapping[str, Category]) -> Opinion | None:

@@ -7,7 +7,11 @@ from sqlalchemy import Connection, func, select
 from commons.label_messages import Labeled, LabelsReply
 from commons.messages import Category
 from sensory_service.adapters.browsing import lookup
-from sensory_service.adapters.dataset_tables import find_dataset, find_or_make_category
+from sensory_service.adapters.dataset_tables import (
+    categories_by,
+    find_dataset,
+    find_or_make_category,
+)
 from sensory_service.adapters.memberships import (
     Change,
     Said,
@@ -15,7 +19,7 @@ from sensory_service.adapters.memberships import (
     names_after,
     write,
 )
-from sensory_service.adapters.tables import CATEGORY, MEMBERSHIP
+from sensory_service.adapters.tables import MEMBERSHIP
 from sensory_service.labeling import Standing, after_decision
 from sensory_service.ports import Choice, Relabels
 
@@ -128,16 +132,4 @@ def _latest_events(connection: Connection, dataset: int, images: Sequence[str]) 
 def _known(connection: Connection, dataset: int, choices: Sequence[Choice]) -> dict[str, Category]:
     """Return the categories of these names that are there; one that was merged by its new id."""
     names = {choice.category.name for choice in choices if choice.category is not None}
-    if not names:
-        return {}
-    into = CATEGORY.alias()
-    query = (
-        select(
-            CATEGORY.c.name.label("said"),
-            func.coalesce(into.c.id, CATEGORY.c.id).label("id"),
-            func.coalesce(into.c.name, CATEGORY.c.name).label("name"),
-        )
-        .select_from(CATEGORY.outerjoin(into, CATEGORY.c.merged_into == into.c.id))
-        .where(CATEGORY.c.dataset == dataset, CATEGORY.c.name.in_(names))
-    )
-    return {row.said: Category(id=row.id, name=row.name) for row in connection.execute(query)}
+    return categories_by("name", connection, dataset, names) if names else {}

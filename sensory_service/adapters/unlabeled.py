@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import Connection, FromClause, Row, Select, and_, or_, select
 
 from commons.label_messages import QueueOrder
 from sensory_service.adapters.opinion_tables import UNLABELED
@@ -13,7 +13,7 @@ from sensory_service.appearance import shape_of
 from sensory_service.ports import Lease
 from sensory_service.queueing import Floats, diverse
 
-COLUMNS = (
+_COLUMNS = (
     MEMBERSHIP.c.id,
     MEMBERSHIP.c.image,
     OPINION.c.margin,
@@ -123,7 +123,7 @@ def _said(dataset: int, said: str, order: QueueOrder) -> Select[Any]:
 
 def _with_opinion(dataset: int) -> Select[Any]:
     return (
-        select(*COLUMNS)
+        select(*_COLUMNS)
         .select_from(
             OPINION.join(MEMBERSHIP, OPINION.c.membership == MEMBERSHIP.c.id).outerjoin(
                 APPEARANCE, APPEARANCE.c.image == MEMBERSHIP.c.image
@@ -137,16 +137,21 @@ def _with_opinion(dataset: int) -> Select[Any]:
     )
 
 
-def _unlabeled(dataset: int) -> Select[Any]:
+def unlabeled(memberships: FromClause) -> Select[Any]:
+    """Return the query for all of some memberships that have no label."""
     return (
-        select(*COLUMNS)
+        select(*_COLUMNS)
         .select_from(
-            MEMBERSHIP.outerjoin(OPINION, OPINION.c.membership == MEMBERSHIP.c.id).outerjoin(
+            memberships.outerjoin(OPINION, OPINION.c.membership == MEMBERSHIP.c.id).outerjoin(
                 APPEARANCE, APPEARANCE.c.image == MEMBERSHIP.c.image
             )
         )
-        .where(MEMBERSHIP.c.dataset == dataset, MEMBERSHIP.c.category.is_(None))
+        .where(MEMBERSHIP.c.category.is_(None))
     )
+
+
+def _unlabeled(dataset: int) -> Select[Any]:
+    return unlabeled(MEMBERSHIP).where(MEMBERSHIP.c.dataset == dataset)
 
 
 def _is_free(lease: Lease) -> sqlalchemy.ColumnElement[bool]:

@@ -1,21 +1,18 @@
 """What the tests of the command share: a Dicebox of their own, and one demo for all."""
 
-import os
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from tests.builders import png_bytes
 from tests.dicebox_processes import Dicebox, Ended
-from tests.web_house import Front, clients, opened, served_front
+from tests.web_house import Front, chromium, clients, opened, served_front
 
 # Two workers must import TensorFlow and train one candidate each, also where others work too.
 DEMO_SECONDS = 30
-_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,15 +42,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dicebox, En
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give Chromium, as the system has it."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=_FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture

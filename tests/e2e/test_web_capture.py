@@ -1,38 +1,24 @@
 """The webcam of Collect, which Chromium plays itself."""
 
-import os
-import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from tests.builders import png_files
 from tests.onnx_builders import always, network_card
-from tests.web_house import opened, photograph
+from tests.web_house import chromium, opened, photograph
 
 pytestmark = pytest.mark.e2e
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Give a Chromium whose camera shows a test picture that moves."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("chromium is not installed")
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+    with chromium(*CAMERA) as browser:
         yield browser
-        browser.close()
 
 
 def test_one_picture_by_key_and_a_burst_are_stored_with_their_category(browser, front):

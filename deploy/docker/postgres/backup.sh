@@ -12,34 +12,13 @@
 #
 # The tables come first: blobs are stored before a table names them, so all that they name is there.
 set -euo pipefail
-export LC_ALL=C
-
-fail() { echo "backup: $*" >&2; exit 1; }
-
-# Sets `database` to the address without its password, which goes where other users do not see it.
-read_address() {
-  local file=${DATABASE_URL_FILE:?backup: DATABASE_URL_FILE is not set} url
-  [ -s "$file" ] && [ -r "$file" ] || fail "DATABASE_URL_FILE: cannot read $file, or it is empty"
-  IFS= read -r url < "$file" || true
-  [[ $url =~ ^postgresql(\+psycopg)?://([^:@/]*)(:([^@/]*))?@(.+)$ ]] \
-    || fail "DATABASE_URL_FILE: expected postgresql://user:password@host:5432/name"
-  printf -v PGPASSWORD '%b' "${BASH_REMATCH[4]//%/\\x}"
-  export PGPASSWORD PGCONNECT_TIMEOUT=10
-  database=postgresql://${BASH_REMATCH[2]}@${BASH_REMATCH[5]}
-}
-
-# Names of blobs in a folder; what begins with a dot is none: temporary files and the sentinel.
-names() { (cd "$1" && find . -type f -not -path '*/.*' -printf '%P\n' | sort); }
+me=backup
+. "$(dirname "$(readlink -f "$0")")/common.sh"
 
 folder=${1:?expected: dicebox-backup FOLDER}
-blobs=${BLOBS-}
 read_address
 [ -d "$folder" ] && [ -w "$folder" ] || fail "$folder is no folder that can be written to"
-if [ -n "$blobs" ]; then
-  [ -d "$blobs" ] || fail "$blobs: there is no such folder"
-  [ -z "${SENTINEL-}" ] || [ -e "$blobs/$SENTINEL" ] \
-    || fail "$blobs has no $SENTINEL: the shared folder is not mounted"
-fi
+find_blobs "the shared folder is not mounted"
 exec 9> "$folder/.lock"
 flock -n 9 || fail "another backup into $folder is under way"
 

@@ -8,25 +8,10 @@
 # The blobs come first, and all tables in one transaction: cut off anywhere, the old state is still
 # there, with some blobs more.
 set -euo pipefail
-export LC_ALL=C
-
-fail() { echo "restore: $*" >&2; exit 1; }
-
-# Sets `database` to the address without its password, which goes where other users do not see it.
-read_address() {
-  local file=${DATABASE_URL_FILE:?restore: DATABASE_URL_FILE is not set} url
-  [ -s "$file" ] && [ -r "$file" ] || fail "DATABASE_URL_FILE: cannot read $file, or it is empty"
-  IFS= read -r url < "$file" || true
-  [[ $url =~ ^postgresql(\+psycopg)?://([^:@/]*)(:([^@/]*))?@(.+)$ ]] \
-    || fail "DATABASE_URL_FILE: expected postgresql://user:password@host:5432/name"
-  printf -v PGPASSWORD '%b' "${BASH_REMATCH[4]//%/\\x}"
-  export PGPASSWORD PGCONNECT_TIMEOUT=10
-  database=postgresql://${BASH_REMATCH[2]}@${BASH_REMATCH[5]}
-}
+me=restore
+. "$(dirname "$(readlink -f "$0")")/common.sh"
 
 ask() { psql --no-psqlrc --quiet --tuples-only --no-align --dbname="$database" --command="$1"; }
-
-names() { (cd "$1" && find . -type f -not -path '*/.*' -printf '%P\n' | sort); }
 
 folder=${1:?expected: dicebox-restore FOLDER [TIME]}
 [ -d "$folder" ] || fail "$folder: there is no such folder"
@@ -44,12 +29,8 @@ mkdir -p "$folder/blobs"
 missing=$(names "$folder/blobs" | comm -13 - "$backup/blobs.txt" | wc -l)
 [ "$missing" -eq 0 ] || fail "backup $time is damaged: $missing of its blobs are not in $folder/blobs"
 
-blobs=${BLOBS-}
-if [ -n "$blobs" ]; then
-  [ -d "$blobs" ] || fail "$blobs: there is no such folder"
-  [ -z "${SENTINEL-}" ] || [ -e "$blobs/$SENTINEL" ] \
-    || fail "$blobs has no $SENTINEL: mount the shared folder, and prepare it if it is new"
-elif [ -s "$backup/blobs.txt" ]; then
+find_blobs "mount the shared folder, and prepare it if it is new"
+if [ -z "$blobs" ] && [ -s "$backup/blobs.txt" ]; then
   fail "backup $time holds blobs, and BLOBS does not say where they go"
 fi
 
