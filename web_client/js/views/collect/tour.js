@@ -1,6 +1,7 @@
 // From nothing to a served network, step by step, as long as a person wants to see it.
 
-import { CLASSIFICATION, EVOLUTION, address, call } from "../../api/http.js";
+import { classifications, networks } from "../../api/classification.js";
+import { EVOLUTION, address, call } from "../../api/http.js";
 import * as images from "../../api/images.js";
 import { el, show } from "../../lib/dom.js";
 import { number } from "../../lib/text.js";
@@ -15,17 +16,19 @@ const SAMPLE_FILES = 1797;
 // Returns {node, enter, leave}.
 export function tour(context) {
   const node = el("div", { id: "tour" });
-  const known = { hasRuns: false, hasChampion: false, taking: null, fault: null };
+  const known = { hasRuns: false, hasChampion: false, hasCorrected: false, taking: null, fault: null };
   // It begins where nothing is, and stays until it is hidden.
   const isSeen = () => remembered(KEY) === "begun";
   const refresh = poll("Steps", 5000, async () => {
     if (!isSeen()) return;
-    const [{ runs }, { networks }] = await Promise.all([
+    const [{ runs }, bred, corrected] = await Promise.all([
       may("evolve") ? call("GET", `${EVOLUTION}/runs`) : { runs: [] },
-      call("GET", `${CLASSIFICATION}/networks`),
+      networks(),
+      classifications({ corrected: true, limit: 1 }),
     ]);
     known.hasRuns = runs.length > 0;
-    known.hasChampion = networks.some((one) => one.champion);
+    known.hasChampion = bred.some((one) => one.champion);
+    known.hasCorrected = corrected.classifications.length > 0;
     draw();
   });
 
@@ -73,8 +76,8 @@ export function tour(context) {
   return { node, enter: () => { if (isSeen()) refresh.now(); }, leave: refresh.pause };
 }
 
-function steps({ hasImages, hasRuns, hasChampion, taking, fault }, takeSample, end) {
-  const done = [hasImages, hasRuns, hasChampion, false];
+function steps({ hasImages, hasRuns, hasChampion, hasCorrected, taking, fault }, takeSample, end) {
+  const done = [hasImages, hasRuns, hasChampion, hasCorrected];
   const now = done.indexOf(false);
   const step = (index, title, ...text) => el("li", { class: done[index] ? "done" : index === now ? "now" : false, "aria-current": index === now && "step" },
     el("strong", {}, title), el("p", {}, text));
@@ -90,5 +93,6 @@ function steps({ hasImages, hasRuns, hasChampion, taking, fault }, takeSample, e
         fault && el("span", { class: "fault" }, ` ${fault}`)),
       step(1, "Evolve", "Networks are bred and trained on them; a minute is enough for small pictures. ", el("a", { href: "#evolve" }, "Start a run"), "."),
       step(2, "Serve", "The best one answers. ", el("a", { href: "#serve" }, "Show it a picture"), "."),
-      step(3, "Correct", "Where it is wrong, say so: the next run learns from it.")));
+      step(3, "Correct", "Where it is wrong, say so: the next run learns from it.")),
+    now < 0 && el("p", {}, "That is the whole way round. Correct some more, and breed again: a new network answers only where it is the better one."));
 }
