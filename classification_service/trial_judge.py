@@ -56,9 +56,9 @@ class TrialJudge:
     """Judges what is on trial.
 
     Args:
-        tables: Says who is champion, and promotes.
+        tables: Says who is champion.
         trials: Who is on trial.
-        pairs: What both said of an image; so nothing is asked twice.
+        pairs: What both said of an image, so that nothing is asked twice; and who is promoted.
         gallery: Loads the networks.
         images: The labeled images.
         clock: Says when.
@@ -146,7 +146,7 @@ class TrialJudge:
             found = self._answers(known, challenger, champion)
             state.unusable |= set(part) - {pair.image for pair in found}
             trial = self._pairs.add_pairs(trial.id, found)
-            if trial.mode != "check" and self._is_decided(trial):
+            if trial.state != "running" or (trial.mode != "check" and self._is_decided(trial)):
                 return trial
         if len(left) <= _A_STEP:
             state.snapshot = snapshot.id
@@ -192,9 +192,9 @@ class TrialJudge:
             self._promote(trial, f"it is not found worse: {_numbers(trial)}, p = {chance:.2g}")
 
     def _promote(self, trial: Trial, reason: str) -> None:
-        # Promoted first: if this process dies between the two, the next step ends the trial.
-        self._tables.promote(trial.dataset, trial.network, self._clock.now())
-        self._end(trial, "promoted", reason)
+        # Seconds have gone by since the trial was read: what was decided meanwhile holds.
+        if self._pairs.promote(trial, reason, self._clock.now()):
+            _LOG.info("network %s is promoted after its trial: %s", trial.network, reason)
 
     def _end(self, trial: Trial, state: TrialState, reason: str) -> None:
         if self._trials.end(trial.id, state, reason, self._clock.now()):

@@ -103,7 +103,7 @@ class TrialTables(Protocol):
 
 
 class PairTables(Protocol):
-    """What both networks of a trial said of images; errors as in `ports.GalleryTables`."""
+    """What a judge finds out about trials and decides; errors as in `ports.GalleryTables`."""
 
     def add_pairs(self, trial: int, pairs: Sequence[Pair]) -> Trial:
         """Store pairs durably, each image once, and return the trial with their numbers.
@@ -116,6 +116,17 @@ class PairTables(Protocol):
 
     def judged(self, trial: int) -> set[str]:
         """Return the images that are stored already."""
+        ...
+
+    def promote(self, trial: Trial, reason: str, when: float) -> bool:
+        """Promote the network of a trial and end the trial, durably, both or neither.
+
+        Nothing is changed, and False returned, if the trial has ended meanwhile or another
+        network than its champion answers.
+
+        Raises:
+            StorageFullError: No space is left; nothing was changed.
+        """
         ...
 
 

@@ -66,7 +66,7 @@ ROLLBACKS = Table(
     Column("rolled_back", Float, nullable=False),
     sqlite_autoincrement=True,
 )
-_PROMOTION_LOCK = 0x70726F6D  # any number: all who promote ask for this one
+PROMOTION_LOCK = 0x70726F6D  # any number: all who change a champion ask for this one
 _NAME_LOCK = 0x6E616D65  # the same of all who give names
 
 
@@ -115,8 +115,8 @@ class SqlGalleryTables:
         """Append a promotion durably."""
         event = {"dataset": dataset, "network": network, "promoted": when}
         try:
-            with one_at_a_time(self._database, _PROMOTION_LOCK) as connection:
-                present = connection.execute(_standing(dataset)).first()
+            with one_at_a_time(self._database, PROMOTION_LOCK) as connection:
+                present = connection.execute(standing(dataset)).first()
                 if present is None or present.network != network:
                     connection.execute(PROMOTIONS.insert().values(event))
         except IntegrityError as error:
@@ -127,13 +127,13 @@ class SqlGalleryTables:
         place = func.row_number().over(
             partition_by=PROMOTIONS.c.dataset, order_by=PROMOTIONS.c.sequence.desc()
         )
-        standing = (
+        placed = (
             sqlalchemy.select(PROMOTIONS, place.label("place")).where(_is_standing()).subquery()
         )
         query = (
-            sqlalchemy.select(standing)
-            .where(standing.c.place <= 2)  # noqa: PLR2004 - the champion, and who was it before
-            .order_by(standing.c.dataset, standing.c.place)
+            sqlalchemy.select(placed)
+            .where(placed.c.place <= 2)  # noqa: PLR2004 - the champion, and who was it before
+            .order_by(placed.c.dataset, placed.c.place)
         )
         reigns: list[Reign] = []
         with reading(self._database) as connection:
@@ -186,7 +186,7 @@ def _is_standing() -> ColumnElement[bool]:
     return PROMOTIONS.c.sequence.not_in(sqlalchemy.select(ROLLBACKS.c.promotion))
 
 
-def _standing(dataset: str) -> Select[tuple[object, ...]]:
+def standing(dataset: str) -> Select[tuple[object, ...]]:
     """Return the question for the promotions of a dataset that were not undone, latest first."""
     mine = sqlalchemy.select(PROMOTIONS).where(PROMOTIONS.c.dataset == dataset, _is_standing())
     return mine.order_by(PROMOTIONS.c.sequence.desc())

@@ -24,9 +24,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from classification_service.adapters.tables import METADATA, PROMOTIONS, ROLLBACKS
+from classification_service.adapters.tables import (
+    METADATA,
+    PROMOTION_LOCK,
+    PROMOTIONS,
+    ROLLBACKS,
+    standing,
+)
 from classification_service.trial_ports import Pair, Traffic
-from commons.adapters.database import reading, writing
+from commons.adapters.database import one_at_a_time, reading, writing
 from commons.errors import ConflictError, NotFoundError
 from commons.trial_messages import ReignEvent, Trial, TrialState
 
@@ -96,7 +102,7 @@ class SqlReignTables:
         is_known = sqlalchemy.select(PROMOTIONS.c.sequence).where(
             PROMOTIONS.c.sequence == promotion
         )
-        with writing(self._database) as connection:
+        with one_at_a_time(self._database, PROMOTION_LOCK) as connection:
             if connection.execute(is_known).first() is None:
                 raise NotFoundError(f"there is no promotion {promotion}")
             try:
@@ -160,13 +166,20 @@ class SqlTrialTables:
 
     def end(self, trial: int, state: TrialState, reason: str, when: float) -> bool:
         """End a trial durably and say whether it was still running."""
-        ending = (
-            _TRIALS.update()
-            .where(_TRIALS.c.sequence == trial, _TRIALS.c.runs_for.is_not(None))
-            .values(runs_for=None, state=state, reason=reason, ended=when)
-        )
         with writing(self._database) as connection:
-            return connection.execute(ending).rowcount == 1
+            return _ended(connection, trial, state, reason, when)
+
+    def promote(self, trial: Trial, reason: str, when: float) -> bool:
+        """Promote the network of a trial that runs beside its champion, and end the trial."""
+        event = {"dataset": trial.dataset, "network": trial.network, "promoted": when}
+        with one_at_a_time(self._database, PROMOTION_LOCK) as connection:
+            present = connection.execute(standing(trial.dataset)).first()
+            if present is None or present.network != trial.champion:
+                return False
+            if not _ended(connection, trial.id, "promoted", reason, when):
+                return False
+            connection.execute(PROMOTIONS.insert().values(event))
+            return True
 
     def count(self, trial: int, traffic: Traffic) -> None:
         """Add requests to those that a trial has seen."""
@@ -282,6 +295,16 @@ def _trials() -> Select[tuple[object, ...]]:
 def _trial(row: Row[tuple[object, ...]]) -> Trial:
     values = {k: v for k, v in row._mapping.items() if k not in ("sequence", "runs_for")}
     return Trial.model_validate({"id": row.sequence, **values})
+
+
+def _ended(connection: Connection, trial: int, state: TrialState, reason: str, when: float) -> bool:
+    """End a trial if it still runs, and say whether it did."""
+    ending = (
+        _TRIALS.update()
+        .where(_TRIALS.c.sequence == trial, _TRIALS.c.runs_for.is_not(None))
+        .values(runs_for=None, state=state, reason=reason, ended=when)
+    )
+    return connection.execute(ending).rowcount == 1
 
 
 def _counted(row: Row[tuple[object, ...]]) -> Traffic:

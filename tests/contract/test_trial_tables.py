@@ -195,6 +195,29 @@ def test_a_trial_ends_once(trials, networks):
     assert trials.running() == []
 
 
+def test_a_trial_is_won_while_it_runs_beside_its_champion(trials, gallery, networks):
+    gallery.promote("digits", networks[0], 1.0)
+    begun = trials.begin(trial(networks))
+    assert trials.promote(begun, "better", 8.0)
+    assert not trials.promote(begun, "better", 9.0)
+    assert champion(gallery) == (networks[1], networks[0])
+    ended = trials.trials("digits")[0]
+    assert (ended.state, ended.reason, ended.ended) == ("promoted", "better", 8.0)
+
+
+def test_a_trial_that_has_ended_or_lost_its_champion_is_not_won(trials, gallery, reigns, networks):
+    gallery.promote("digits", networks[3], 1.0)
+    gallery.promote("digits", networks[0], 1.0)
+    stopped = trials.begin(trial(networks))
+    trials.end(stopped.id, "stopped", "asked for", 7.0)
+    assert not trials.promote(stopped, "better", 8.0)
+    running = trials.begin(trial(networks))
+    undo(gallery, reigns)
+    assert not trials.promote(running, "better", 8.0)
+    assert champion(gallery) == (networks[3], None)
+    assert trials.running() == [running]
+
+
 def test_the_requests_of_a_trial_add_up(trials, networks):
     begun = trials.begin(trial(networks))
     trials.count(begun.id, Traffic(10, 1, 8, 2))

@@ -186,6 +186,37 @@ def test_a_judge_that_died_between_promoting_and_writing_it_down_is_followed_by_
     assert (latest(house).state, house.champion()) == ("promoted", canary)
 
 
+@pytest.mark.parametrize("mode", ["canary", "check"])
+@pytest.mark.parametrize(
+    ("meanwhile", "ended"),
+    [
+        (lambda house, other: house.trials.stop("digits"), "stopped"),
+        (lambda house, other: house.promote(other), "superseded"),
+        (
+            lambda house, other: house.trial_tables.end(latest(house).id, "failed", "slow", 1.0),
+            "failed",
+        ),
+    ],
+    ids=["stopped", "promoted-by-hand", "failed"],
+)
+def test_what_is_decided_while_the_judge_asks_holds(house, mode, meanwhile, ended):
+    champion, network, other = house.network(*range(1, 21)), house.network(), house.network(40)
+    begun(house, champion, network, mode)
+    house.shelf.freeze(IMAGES)
+    image = house.shelf.image
+
+    def image_at_last(sha256: str) -> bytes:
+        if len(house.shelf.asked) == len(house.shelf.data) - 1:
+            meanwhile(house, other)
+        return image(sha256)
+
+    house.shelf.image = image_at_last
+    house.judge.step()
+    assert house.champion() == (other if ended == "superseded" else champion)
+    house.judge.step()
+    assert (latest(house).state, house.champion() == network) == (ended, False)
+
+
 def test_two_judges_promote_once(house):
     champion, canary = house.network(*range(1, 21)), house.network()
     begun(house, champion, canary)
