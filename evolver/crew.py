@@ -189,10 +189,19 @@ class Crew:
         )
 
     def collect(self) -> list[tuple[Training, Evaluation]]:
-        """Return the trainings that ended since the last call, each written down."""
-        ended = [training for training in self.under_way if training.future.done()]
+        """Return the trainings that ended since the last call, each written down.
+
+        Raises:
+            UnavailableError: The platform failed one of them: that one stays under way, and the
+                others are written down all the same.
+        """
+        ended = [training for training in self.under_way if self._has_ended(training)]
         self.under_way = [training for training in self.under_way if training not in ended]
-        return [(training, self._write_down(training)) for training in ended]
+        collected = [(training, self._write_down(training)) for training in ended]
+        for training in self.under_way:
+            if training.future.done():
+                checked(training.future.result())
+        return collected
 
     def adopt(self, number: int, evaluation: Evaluation) -> Evaluation | None:
         """Return the end of a training whose runner died, if its worker had stored a result."""
@@ -218,6 +227,20 @@ class Crew:
                 _LOG.warning("run %s: %s was not killed: %s", self.run, training.job, error)
                 continue
             self.cancelled.add(training.job)
+
+    def leave(self) -> None:
+        """Leave what is under way to whoever takes the run up; for the end of one that failed.
+
+        It is written down as submitted still, and as if that attempt had not been.
+        """
+        left = [training for training in self.under_way if not self._has_ended(training)]
+        for training in self.under_way:
+            if training not in left:
+                self._write_down(training)
+        self.under_way = []
+        for training in left:
+            update = {"attempt": training.evaluation.attempt - 1}
+            self.put(training.number, training.evaluation.model_copy(update=update))
 
     def give_up(self) -> None:
         """Write down as cancelled what is still under way; for the very end of a run."""
@@ -265,6 +288,12 @@ class Crew:
         except DiceboxError as error:
             _LOG.warning("run %s: a checkpoint of %s stays: %s", self.run, job, error)
 
+    def _has_ended(self, training: Training) -> bool:
+        """Say whether there is an end to write down: a fault of the platform is none."""
+        if not training.future.done():
+            return False
+        return training.job in self.cancelled or not training.future.result().platform
+
     def _write_down(self, training: Training) -> Evaluation:
         result = training.future.result()
         evaluation = finished(training.evaluation, result)
@@ -294,6 +323,20 @@ class Crew:
         if loop >= training.seconds:
             build = float((result.value or {}).get("build_seconds", 0.0))
             self.tails.append(max(0.0, took - build - training.seconds))
+
+
+def checked(result: JobResult) -> JobResult:
+    """Return a result that is the job's own.
+
+    Raises:
+        UnavailableError: The platform failed, and the same job can be run again.
+    """
+    if result.platform:
+        raise UnavailableError(
+            f"the platform failed at {result.id}: {result.reason}; "
+            "once that is mended the run can be resumed"
+        )
+    return result
 
 
 def job_id(run: str, number: int, rung: str) -> str:

@@ -159,16 +159,21 @@ class Drive:
         return self.end("stopped" if self._stopping else "complete")
 
     def end(self, state: str, reason: str | None = None) -> Run:
-        """Kill what still runs, write all down as ended, and return the run in its last state.
+        """Return the run in its last state; what still runs is killed and written down as ended.
+
+        Of a run that failed it stays written down as submitted, for whoever resumes it.
 
         Raises:
             DiceboxError: The tables failed, or the run is in other hands.
         """
-        self._crew.cancel()
-        self._crew.give_up()
+        if state == "failed":
+            # It may be taken up again, and needs what it has; its engine closes next.
+            self._crew.leave()
+        else:
+            self._crew.cancel()
+            self._crew.give_up()
         self._crew.tidy()
         if state != "failed":
-            # One that failed may be taken up again, and needs what it has.
             self._keeper.clear_all(self._breeding.search)
         progress = self._standing.progress("done").model_copy(
             update={"seconds_left": 0.0, "workers": []}

@@ -9,7 +9,7 @@ from commons.genome import Genome
 from commons.jobs import JobResult, JobSpec
 from commons.messages import Individual, RunRequest
 from commons.training import MEASURE_FUNCTION, LatencyJob, LatencyResult
-from evolver.crew import Crew, job_id
+from evolver.crew import Crew, checked, job_id
 from evolver.journal import FIRST_RUNG, evaluation_of, fitness_of, measured_on
 from evolver.preparation import Prepared
 from evolver.search import Search, timed
@@ -71,10 +71,11 @@ class Latencies:
 
         Raises:
             DiceboxError: The tables failed.
+            UnavailableError: The platform failed a measurement.
         """
         for number in [each for each, future in self._under_way.items() if future.done()]:
-            result = self._under_way.pop(number).result()
             self._crew.others -= 1
+            result = checked(self._under_way.pop(number).result())
             try:
                 found = LatencyResult.model_validate(result.value or {})
             except ValidationError:

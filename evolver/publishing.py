@@ -8,7 +8,7 @@ from commons.genome import Genome
 from commons.jobs import JobResult, JobSpec
 from commons.network_card import NetworkCard
 from commons.training import EXPORT_FUNCTION, ExportJob, ExportResult
-from evolver.crew import Crew, job_id
+from evolver.crew import Crew, checked, job_id
 from evolver.journal import Trained
 from evolver.preparation import Prepared
 
@@ -30,7 +30,7 @@ def export_best(
 
     Raises:
         DiceboxError: None of the first three could be exported.
-        UnavailableError: The engine is gone.
+        UnavailableError: The engine is gone, or the platform failed an export.
     """
     reason = ""
     best_of_each = {candidate.number: candidate for candidate in reversed(found)}
@@ -65,4 +65,4 @@ def _export(
     future = crew.engine.submit(spec)
     while not future.done():
         wait()
-    return future.result()
+    return checked(future.result())

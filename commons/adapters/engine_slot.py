@@ -68,7 +68,8 @@ class Slot:
                 _LOG.warning("%s: worker lost while idle: %s", self.place.name, error)
                 self._end_pool()
         seconds = self._clock.monotonic() - started
-        return failed(spec, "lost", "no worker could be started", seconds, self.place.name)
+        lost = failed(spec, "lost", "no worker could be started", seconds, self.place.name)
+        return lost.model_copy(update={"platform": True})
 
     def _run_once(self, spec: JobSpec, killed: Callable[[], bool]) -> JobResult:
         started = self._clock.monotonic()

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from commons.jobs import JobSpec
+from commons.jobs import JobResult, JobSpec
 from commons.messages import Evaluation, Individual, Run
-from commons.training import TRAIN_FUNCTION
+from commons.training import EXPORT_FUNCTION, MEASURE_FUNCTION, TRAIN_FUNCTION
 from evolver.journal import rung_order
 from tests.evolver_builders import MemoryRuns, Stage, queued_run
 
@@ -240,6 +240,66 @@ def test_a_run_that_failed_for_its_surroundings_can_be_taken_up() -> None:
     run = stage.go_on()
     assert (run.state, run.reason, run.promoted) == ("complete", None, True)
     assert {name: stage.ended()[name] for name in trained} == trained
+
+
+def broken_from(number: int, stage: Stage) -> None:
+    """Have the platform fail at every training of a candidate from a number on."""
+
+    def fate(spec: JobSpec) -> JobResult | None:
+        if spec.function != TRAIN_FUNCTION or int(spec.id.split("/")[1]) < number:
+            return None
+        return JobResult(id=spec.id, outcome="error", reason="no sensory service", platform=True)
+
+    stage.fate = fate
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_platform_that_breaks_stops_the_run_and_no_candidate_has_failed(workers: int) -> None:
+    stage = Killing()
+    broken_from(4, stage)
+    run = stage.evolve(seconds=600, evaluations=8, workers=workers)
+    assert run.state == "failed"
+    assert "no sensory service" in str(run.reason)
+    assert (run.progress.evaluated, run.progress.failed) == (3, 0)
+    trained = stage.ended()
+    assert {known.outcome for known in trained.values()} == {"ok"}
+    assert any(known.state == "submitted" for known in stage.tables.rows["r1"][4].evaluations)
+    for _ in range(6):  # so often that its attempts would be over
+        assert stage.go_on().state == "failed"
+    stage.fate = lambda _: None
+    run = stage.go_on()
+    assert (run.state, run.progress.failed, run.progress.births) == ("complete", 0, 8)
+    assert {name: stage.ended()[name] for name in trained} == trained
+    assert_nothing_ended_twice(stage)
+
+
+def test_a_deterministic_run_is_the_same_though_its_platform_broke(undisturbed: Stage) -> None:
+    stage = Killing()
+    broken_from(6, stage)
+    assert stage.evolve(**SAME).state == "failed"
+    stage.fate = lambda _: None
+    assert stage.go_on().state == "complete"
+    assert comparable(stage.tables.individuals("r1", histories=True)) == comparable(
+        undisturbed.tables.individuals("r1", histories=True)
+    )
+
+
+@pytest.mark.parametrize("function", [MEASURE_FUNCTION, EXPORT_FUNCTION])
+def test_a_platform_that_breaks_at_another_job_stops_the_run_too(function: str) -> None:
+    stage = Killing()
+
+    def fate(spec: JobSpec) -> JobResult | None:
+        if spec.function != function:
+            return None
+        return JobResult(id=spec.id, outcome="error", reason="no room", platform=True)
+
+    stage.fate = fate
+    wanted = {"seconds": 60, "objectives": ["accuracy", "latency"]}
+    run = stage.evolve(**wanted)
+    assert (run.state, run.network) == ("failed", None)
+    assert "no room" in str(run.reason)
+    stage.fate = lambda _: None
+    assert stage.go_on().state == "complete"
 
 
 def test_who_was_killed_after_the_final_training_starts_no_worker_for_it_again() -> None:

@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pebble import ProcessPool
 
 from commons.adapters.cards import check_card
+from commons.adapters.clock import SystemClock
+from commons.adapters.engine_slot import Lifetime, Slot
 from commons.adapters.file_blobs import FileBlobs
+from commons.adapters.job_process import WorkerPlace
 from commons.adapters.local_engine import LocalEngine
 from commons.errors import UnavailableError
 from commons.jobs import JobResult, JobSpec, stored_result
@@ -94,3 +98,17 @@ def test_the_engine_knows_on_which_card_a_job_runs(opened: Opened) -> None:
     assert [info.name for info in engine.workers()] == ["host-7/1"]
     engine.kill("j")
     assert future.result(WAIT_S).worker == "host-7/1"
+
+
+def test_that_no_worker_can_be_started_is_a_fault_of_the_platform() -> None:
+    class Barren(Slot):
+        def _open_pool(self) -> ProcessPool:
+            raise RuntimeError("no process can be made")
+
+    places = dict.fromkeys(("blobs_url", "cache", "progress", "process", "temporary", "log"), "")
+    slot = Barren(
+        WorkerPlace(name="w", threads=1, **places), Lifetime(None, None, False), SystemClock()
+    )
+    spec = JobSpec(id="run/1/1", function="tests.engine_jobs:double", arguments={})
+    result = slot.run(spec, lambda: False)
+    assert (result.outcome, result.platform) == ("lost", True)
