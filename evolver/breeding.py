@@ -23,7 +23,8 @@ from evolver.preparation import Prepared
 from evolver.search import Birth, Climb, Search, ask, born, climbs, told, waiting, within
 from evolver.selection import Member
 
-# A training that was under way at so many deaths of a runner may be what kills them.
+# A training that was under way at so many deaths of a runner may be what kills them. In a fleet it
+# is elsewhere, and whoever hands it out counts its starts.
 _MOST_ATTEMPTS = 5
 
 
@@ -179,9 +180,10 @@ class Breeding:
         rung, attempt = int(evaluation.rung), evaluation.attempt + 1
         before = evaluation_of(individual, str(rung - 1)) if rung > 1 else None
         assignment = self._assignment(individual, rung, before, evaluation.inherited)
-        if attempt > _MOST_ATTEMPTS or assignment is None:
+        deadly = attempt > _MOST_ATTEMPTS and not self._crew.fleet
+        if deadly or assignment is None:
             ended = self._crew.cut_short(evaluation, 0.0)
-            if attempt > _MOST_ATTEMPTS:
+            if deadly:
                 reason = f"its runner died {evaluation.attempt} times while it was trained"
                 ended = ended.model_copy(update={"outcome": "lost", "reason": reason})
             self._crew.put(number, ended)

@@ -10,8 +10,8 @@ from commons.errors import UnavailableError
 from commons.jobs import JobResult, JobSpec, WorkerInfo
 from commons.messages import Individual
 from commons.training import MEASURE_FUNCTION, TRAIN_FUNCTION, LatencyResult, TrainJob
-from tests.evolver_builders import FakeEngine, Stage, nobody_is_dead
-from tests.unit.test_evolver_resume import SAME, comparable
+from tests.evolver_builders import FakeEngine, Stage, nobody_is_dead, queued_run
+from tests.unit.test_evolver_resume import SAME, Killing, comparable
 
 START = 1000.0
 
@@ -222,6 +222,21 @@ def test_a_fleets_training_of_which_nothing_was_told_keeps_its_checkpoint_for_th
     stage.resume()
     assert stage.tables.get("r1").state == "complete"
     assert list(stage.blobs.names("checkpoints/")) == []
+
+
+class KillingFleet(Killing, FleetStage):
+    """A fleet whose evolver can be killed."""
+
+
+def test_a_training_that_outlives_many_evolvers_is_not_their_end() -> None:
+    stage = KillingFleet()
+    stage.tables.add(queued_run("r1", seconds=600, evaluations=4))
+    for _ in range(8):
+        stage.kill_at(stage.clock.time + 3.0)
+        assert stage.go_on_until_killed()
+    assert stage.go_on().state == "complete"
+    assert {each.outcome for each in journal(stage)} == {"ok"}
+    assert max(known.attempt for each in journal(stage) for known in each.evaluations) == 9
 
 
 def interrupt() -> None:
