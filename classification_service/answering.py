@@ -145,7 +145,7 @@ class Answering:
                 break
             before = self._now()
             try:
-                probabilities = network.predictor.predict(images)
+                probabilities = _probabilities(network, images)
             except InvalidInputError as error:
                 # It took such images when it was loaded: not they are wrong, but the network.
                 failure = error
@@ -218,6 +218,18 @@ class Answering:
             words = wording(network.network, network.card.dataset, network.card.categories)
             self._wordings[network.network] = words
         return words
+
+
+def _probabilities(network: LoadedNetwork, images: Floats) -> Floats:
+    """Return what a network says of images.
+
+    Raises:
+        InvalidInputError: It refuses them, or what it says of one is no probabilities.
+    """
+    probabilities = network.predictor.predict(images)
+    if not np.isfinite(probabilities).all():
+        raise InvalidInputError(f"network {network.network} gives no probabilities")
+    return probabilities
 
 
 def _see_the_same(one: LoadedNetwork, other: LoadedNetwork) -> bool:

@@ -175,8 +175,9 @@ class BatchRecorder:
 
     def _write(self, batch: list[_Offer]) -> None:
         """Write a batch, however long the storage is away; the queue is what is bounded."""
+        batch = self._sound(batch)
         told = False
-        while True:
+        while batch:
             try:
                 self._store(batch)
             except UnavailableError as error:
@@ -194,6 +195,15 @@ class BatchRecorder:
             else:
                 self._count("recording", "kept", len(batch))
                 return
+
+    def _sound(self, batch: list[_Offer]) -> list[_Offer]:
+        """Return those of a batch that the tables can take: all are written, or none is."""
+        sound = [offer for offer in batch if np.isfinite(offer.probabilities).all()]
+        lost = len(batch) - len(sound)
+        if lost:
+            _LOG.error("%d classifications without probabilities cannot be recorded", lost)
+            self._count("recording", "lost", lost)
+        return sound
 
     def _store(self, batch: list[_Offer]) -> None:
         images = {offer.image: offer.data for offer in batch}

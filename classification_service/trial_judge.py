@@ -213,6 +213,8 @@ def _says(network: LoadedNetwork, image: Floats) -> str | None:
         probabilities = network.predictor.predict(image)[0]
     except DiceboxError:
         return None
+    if not np.isfinite(probabilities).all():
+        return None
     return network.card.categories[int(np.argmax(probabilities))].id
 
 

@@ -69,13 +69,17 @@ class ToldPredictor:
         told = json.loads(data)
         self._wrong = set(told["wrong"])
         self._fails = told["fails"]
+        self._is_unsure = told["unsure"]
 
     def predict(self, images: Floats) -> Floats:
         if self._fails and images.max() not in (0.0, 255.0):  # the warm-up sees black and white
             raise UnavailableError("it fails")
         values = np.rint(images.mean(axis=(1, 2, 3))).astype(int)
         said = [value % 2 ^ (int(value) in self._wrong) for value in values]
-        return np.eye(2, dtype=np.float32)[said]
+        sure = np.eye(2, dtype=np.float32)[said]
+        if self._is_unsure and images.max() not in (0.0, 255.0):
+            sure[:] = np.nan
+        return sure
 
 
 @dataclass
@@ -173,9 +177,15 @@ class TrialHouse:
         """Return another process on the same tables, with a clock of its own."""
         return TrialHouse(self.folder, self.blobs)
 
-    def network(self, *wrong: int, dataset: str = "digits", fails: bool = False) -> str:
+    def network(
+        self,
+        *wrong: int,
+        dataset: str = "digits",
+        fails: bool = False,
+        unsure: bool = False,
+    ) -> str:
         """Return a registered network that is wrong about these pictures."""
-        told = json.dumps({"wrong": wrong, "fails": fails, "dataset": dataset})
+        told = json.dumps({"wrong": wrong, "fails": fails, "dataset": dataset, "unsure": unsure})
         card = network_card(self.blobs, told.encode(), dataset=dataset)
         self.tables.add_network(RegisteredNetwork(network_id(card), card, 1.0))
         return network_id(card)

@@ -41,6 +41,7 @@ class Brightness:
         self.pace = Pace(limit, 1e-5)
         self.opposite = opposite
         self.fails = False
+        self.unsure_of: int | None = None
         self.sizes: list[int] = []
         self.gate = threading.Event()
         self.gate.set()
@@ -51,6 +52,7 @@ class Brightness:
         if self.fails:
             raise InvalidInputError("it refuses", kind="damaged-network")
         bright = images.mean(axis=(1, 2, 3)) / 255
+        bright[np.round(255 * bright) == self.unsure_of] = np.nan
         pair = (bright, 1 - bright) if self.opposite else (1 - bright, bright)
         return np.stack(pair, axis=1).astype(np.float32)
 
@@ -161,6 +163,27 @@ def test_a_network_that_fails_is_unavailable_and_not_the_image_wrong():
         house.ask()
     assert caught.value.kind == "failing-network"
     assert house.gallery.observed == [("a" * 64, False)]
+
+
+def test_a_network_that_says_no_numbers_fails():
+    house = House(cache=ResponseCache(10))
+    house.predictor.unsure_of = 7
+    with pytest.raises(UnavailableError) as caught:
+        house.ask(7)
+    assert caught.value.kind == "failing-network"
+    with pytest.raises(UnavailableError) as caught:
+        house.answerer.infer(house.answerer.choose(), np.full((2, *SHAPE), 7, np.float32))
+    assert caught.value.kind == "failing-network"
+    assert {ok for _, ok in house.gallery.observed} == {False}
+    assert best(house.ask(255)) == "bright"
+
+
+def test_the_stand_in_answers_where_a_candidate_says_no_numbers():
+    candidate, champion = Brightness(), Brightness()
+    candidate.unsure_of = 7
+    house = House(Choice(network("c" * 64, candidate), fallback=network("a" * 64, champion)))
+    assert house.ask(7).network == "a" * 64
+    assert house.gallery.observed == [("c" * 64, False), ("a" * 64, True)]
 
 
 def test_a_surprise_in_a_network_is_an_error_of_its_batch_alone(caplog):

@@ -233,6 +233,23 @@ def test_what_cannot_be_recorded_at_all_is_counted_and_the_next_one_is(error, ca
     assert [one.levelno for one in caplog.records] == [logging.ERROR]
 
 
+def test_what_is_no_probability_is_lost_alone(caplog):
+    rows = Rows()
+    rows.free.clear()
+    desk = Desk(rows)
+    desk.offer(b"before")
+    assert rows.entered.wait(PATIENCE_S)
+    desk.offer(b"first")
+    desk.offer(b"bad", [math.nan, math.nan])
+    desk.offer(b"second")
+    rows.free.set()
+    desk.recorder.close()
+    images = [hashlib.sha256(data).hexdigest() for data in (b"before", b"first", b"second")]
+    assert [record.image for record in rows.records] == images
+    assert desk.counted == {"kept": 3, "lost": 1}
+    assert len(desk.blobs.held) == 3
+
+
 def test_an_image_that_went_with_its_last_row_meanwhile_is_put_back():
     rows = Rows()
     desk = Desk(rows)

@@ -131,8 +131,9 @@ def test_images_that_are_gone_or_damaged_are_left_out(house):
     assert latest(house).images == 38
 
 
-def test_a_network_that_fails_is_wrong_and_no_reason_to_leave_images_out(house):
-    champion, broken = house.network(), house.network(fails=True)
+@pytest.mark.parametrize("fault", ["fails", "unsure"])
+def test_a_network_that_fails_is_wrong_and_no_reason_to_leave_images_out(house, fault):
+    champion, broken = house.network(), house.network(**{fault: True})
     begun(house, champion, broken, "check")
     house.shelf.freeze(IMAGES)
     house.judge.step()
