@@ -4,7 +4,7 @@
 set -euo pipefail
 
 programs=(nginx:nginx chromium:chromium node:nodejs rabbitmq-server:rabbitmq-server initdb:postgresql
-  openssl:openssl rsync:rsync prometheus:prometheus)
+  firefox-esr:firefox-esr openssl:openssl rsync:rsync prometheus:prometheus)
 places=/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
 
 missing=()
