@@ -52,12 +52,15 @@ function create() {
         note(dataset, theirs.image, { category: theirs.category?.name ?? null, state: "conflict", changed: theirs.changed });
       }
       conflicts.set({ list: [...rest, ...found.map((one) => ({ dataset, ...one }))] });
+      undoOf(dataset).lose(images);
       tell(dataset, images);
     },
     onRefused(dataset, refused, problem) {
       const detail = problem?.message ?? "It is not in the dataset any more.";
-      for (const { image } of refused) note(dataset, image, { category: undefined, state: "refused", detail });
-      tell(dataset, refused.map((one) => one.image));
+      const images = refused.map((one) => one.image);
+      for (const image of images) note(dataset, image, { category: undefined, state: "refused", detail });
+      undoOf(dataset).lose(images);
+      tell(dataset, images);
     },
   });
 
@@ -71,10 +74,10 @@ function create() {
 
   function plan(dataset, items, category) {
     const wanted = typeof category === "function" ? category : () => category;
-    return items.map((item) => ({ item, before: desk.label(dataset, item), after: wanted(item) }));
+    return items.map((item) => ({ image: item.image, before: desk.label(dataset, item), after: wanted(item), changed: changedOf(dataset, item.image, item.changed) }));
   }
 
-  const decision = (dataset) => ({ item, after }) => ({ image: item.image, category: after, seen: changedOf(dataset, item.image, item.changed) });
+  const decision = ({ image, after, changed }) => ({ image, category: after, seen: changed });
 
   function settle(conflict, images = [conflict.theirs.image]) {
     conflicts.set({ list: conflicts.get().list.filter((one) => one !== conflict) });
@@ -97,15 +100,14 @@ function create() {
     // Returns the step that takes it back.
     decide(dataset, items, category, source = "person") {
       const made = plan(dataset, items, category);
-      const step = undoOf(dataset).did(made.map(({ item, before, after }) => ({ image: item.image, before, after })));
-      send(dataset, made.map(decision(dataset)), source);
+      const step = undoOf(dataset).did(made);
+      send(dataset, made.map(decision), source);
       return step;
     },
     // More images of the same step, unless it was taken back meanwhile.
     also(step, dataset, items, category, source = "person") {
       const made = plan(dataset, items, category);
-      const isThere = undoOf(dataset).also(step, made.map(({ item, before, after }) => ({ image: item.image, before, after })));
-      if (isThere) send(dataset, made.map(decision(dataset)), source);
+      if (undoOf(dataset).also(step, made)) send(dataset, made.map(decision), source);
     },
     // Return the images whose labels went back (or forth), or null where there is nothing.
     async undo(dataset) {
@@ -120,8 +122,11 @@ function create() {
     },
     keepTheirs: (conflict) => { note(conflict.dataset, conflict.theirs.image, { state: "saved" }); settle(conflict); },
     takeMine(conflict) {
+      const { dataset, theirs, mine } = conflict;
+      const made = { image: theirs.image, before: theirs.category?.name ?? null, after: mine.category, changed: theirs.changed };
       settle(conflict);
-      return send(conflict.dataset, [{ image: conflict.theirs.image, category: conflict.mine.category, seen: conflict.theirs.changed }], "person");
+      undoOf(dataset).did([made]);
+      return send(dataset, [decision(made)], "person");
     },
     // `fn(dataset, images)` whenever something about them is new; returns what ends it.
     onChange(fn) {
