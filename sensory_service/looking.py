@@ -6,10 +6,15 @@ in one. Two processes that look at alike images at the same moment may begin two
 """
 
 import logging
-from collections.abc import Sequence
 
 from commons.adapters.decode import decode_image
-from commons.errors import GoneError, InvalidInputError, NotFoundError, TooLargeError
+from commons.errors import (
+    GoneError,
+    InvalidInputError,
+    NotFoundError,
+    TooLargeError,
+    UnavailableError,
+)
 from commons.ports import Blobs, Clock
 from sensory_service.appearance import SIDE, Appearance, describe
 from sensory_service.blob_names import image_blob
@@ -44,7 +49,8 @@ class Looker:
         """Look at some images for less than half a second, and say whether there were any.
 
         Raises:
-            UnavailableError: The tables or the blobs cannot be reached.
+            UnavailableError: The tables or the blobs cannot be reached; an image that could not be
+                read comes again in the next hour.
             StorageFullError: No space is left.
         """
         until = self._clock.monotonic() + _A_TURN_S
@@ -54,10 +60,9 @@ class Looker:
         while self._clock.monotonic() < until:
             if not self._waiting and not self._more():
                 break
-            some, self._waiting = self._waiting[:_AT_ONCE], self._waiting[_AT_ONCE:]
-            if some:
+            if self._waiting:
                 found = True
-                self._describe(some)
+                self._describe(until)
         return found
 
     def _more(self) -> bool:
@@ -67,9 +72,14 @@ class Looker:
         self._last = last
         return not is_over
 
-    def _describe(self, images: Sequence[str]) -> None:
+    def _describe(self, until: float) -> None:
+        """Describe the next images, one at least, as long as there is time."""
         seen: dict[str, Appearance] = {}
-        for image in images:
+        tried, faults = 0, list[UnavailableError]()
+        while self._waiting and tried < _AT_ONCE:
+            if tried and self._clock.monotonic() >= until:
+                break
+            tried, image = tried + 1, self._waiting.pop(0)
             try:
                 data = self._blobs.get(image_blob(image))
                 seen[image] = describe(decode_image(data, (SIDE, SIDE, 1), "fit"))
@@ -77,5 +87,10 @@ class Looker:
                 continue  # erased since
             except (InvalidInputError, TooLargeError) as error:
                 _LOG.warning("image %s cannot be looked at: %s", image, error)
+            except UnavailableError as error:
+                _LOG.warning("image %s cannot be read at the moment: %s", image, error)
+                faults.append(error)
         if seen:
             self._catalog.add(seen)
+        if len(faults) == tried:
+            raise faults[0]

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 
-from commons.errors import NotFoundError, StorageFullError
+from commons.errors import NotFoundError, StorageFullError, UnavailableError
 
 
 class MemoryBlobs:
@@ -44,3 +44,17 @@ class MemoryBlobs:
     def stored_at(self, name: str) -> float:
         self.get(name)
         return self.stored[name]
+
+
+class UnreadableBlobs(MemoryBlobs):
+    """Holds what it cannot read: the blobs named in `bad`, or all while `is_away`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bad: set[str] = set()
+        self.is_away = False
+
+    def get(self, name: str) -> bytes:
+        if self.is_away or name in self.bad:
+            raise UnavailableError(f"{name}: Input/output error")
+        return super().get(name)

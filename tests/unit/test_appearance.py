@@ -10,10 +10,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from commons.adapters.decode import decode_image
+from commons.errors import UnavailableError
 from sensory_service.adapters.appearance_tables import AppearanceTables
 from sensory_service.appearance import Appearance, alike, describe
+from sensory_service.blob_names import image_blob
 from sensory_service.looking import Looker
 from tests.builders import encoded
+from tests.memory_blobs import MemoryBlobs, UnreadableBlobs
 from tests.sensory_house import House, ManualClock, open_house
 
 
@@ -120,6 +123,47 @@ def test_a_turn_is_short(house: House) -> None:
     assert 0 < sum(group is not None for group in groups(house, images)) < 40
     while look.look():
         pass
+    assert None not in groups(house, images)
+
+
+def test_an_image_that_cannot_be_read_hides_none_of_its_neighbours(house: House) -> None:
+    blobs = UnreadableBlobs()
+    house = house.with_parts(blobs)
+    images = upload(house, *(encoded(scene(seed)) for seed in range(18)))
+    blobs.bad = {image_blob(images[3])}
+    look = looker(house)
+    assert look.look()
+    assert [one for one in images if groups(house, [one]) == [None]] == [images[3]]
+
+
+def test_where_nothing_can_be_read_it_says_so_and_goes_on(house: House) -> None:
+    blobs = UnreadableBlobs()
+    house = house.with_parts(blobs)
+    (image,) = upload(house, encoded(scene(1)))
+    blobs.is_away, clock = True, ManualClock()
+    look = Looker(AppearanceTables(house.platform.database), blobs, clock)
+    with pytest.raises(UnavailableError):
+        look.look()
+    blobs.is_away = False
+    assert not look.look()
+    clock.sleep(3600.0)
+    assert look.look()
+    assert groups(house, [image]) == [image]
+
+
+def test_slow_images_do_not_make_a_turn_longer(house: House) -> None:
+    images = upload(house, *(encoded(scene(seed)) for seed in range(4)))
+    clock = ManualClock()
+
+    class SlowBlobs(MemoryBlobs):
+        def get(self, name: str) -> bytes:
+            clock.sleep(0.3)
+            return house.platform.blobs.get(name)
+
+    look = Looker(AppearanceTables(house.platform.database), SlowBlobs(), clock)
+    look.look()
+    assert sum(group is not None for group in groups(house, images)) == 2
+    look.look()
     assert None not in groups(house, images)
 
 
