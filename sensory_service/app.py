@@ -337,7 +337,7 @@ def create_batch_processor(settings: Settings, platform: Platform | None = None)
         on.queue,
         maker,
         on.clock,
-        idle=lambda: packer.pack_next() or looker.look(),
+        chores=(packer.pack_next, looker.look),
     )
 
 

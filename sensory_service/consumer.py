@@ -1,7 +1,7 @@
 """Takes shard tasks from the queue until it is asked to end."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from commons.errors import DiceboxError
 from commons.ports import Clock, Delivery, Queue
@@ -16,6 +16,7 @@ from sensory_service.shards import ShardMaker, StoppedError
 
 _RECEIVE_S = 0.5
 _PAUSE_S = 2.0  # while something cannot be reached, or is full
+_REST_S = 60.0  # of a chore, which is less urgent
 _LOG = logging.getLogger(__name__)
 
 
@@ -26,7 +27,8 @@ class BatchProcessor:
         queue: Where the tasks come from, and where their outcomes go.
         maker: Makes one shard.
         clock: Waits while something cannot be reached.
-        idle: Called when no task came; says whether there was something to do.
+        chores: Called when no task came, until one says that there was something to do. One that
+            fails rests for a minute; the others do not.
         attempts: A shard that failed this often for no known reason fails its orders.
     """
 
@@ -36,13 +38,14 @@ class BatchProcessor:
         maker: ShardMaker,
         clock: Clock,
         *,
-        idle: Callable[[], bool] = lambda: False,
+        chores: Sequence[Callable[[], bool]] = (),
         attempts: int = 5,
     ) -> None:
         self._queue = queue
         self._maker = maker
         self._clock = clock
-        self._idle = idle
+        self._chores = chores
+        self._rested = [-float("inf")] * len(chores)
         self._attempts = attempts
 
     def run(self, stopped: Callable[[], bool]) -> None:
@@ -62,8 +65,24 @@ class BatchProcessor:
         if delivery is not None:
             self._handle(delivery, stopped)
         else:
-            self._idle()
+            self._do_a_chore()
         return delivery is not None
+
+    def _do_a_chore(self) -> None:
+        for number, chore in enumerate(self._chores):
+            if self._clock.monotonic() >= self._rested[number] and self._is_done(number, chore):
+                return
+
+    def _is_done(self, number: int, chore: Callable[[], bool]) -> bool:
+        try:
+            return chore()
+        except DiceboxError as error:
+            _LOG.warning("what is done when idle rests for %g s: %s", _REST_S, error)
+        except Exception:
+            # An outermost loop too: shards, and the other chores, do not wait for this one.
+            _LOG.exception("what is done when idle failed; it rests for %g s", _REST_S)
+        self._rested[number] = self._clock.monotonic() + _REST_S
+        return False
 
     def _handle(self, delivery: Delivery, stopped: Callable[[], bool]) -> None:
         task = read_message(MakeShard, delivery.body)

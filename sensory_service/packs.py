@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from commons.errors import DiceboxError, NotFoundError
+from commons.errors import DiceboxError, NotFoundError, UnavailableError
 from commons.ports import Blobs, Clock
 from sensory_service.blob_names import image_blob, pack_blob
 from sensory_service.ports import ErasedMeanwhileError, PackCatalog, PackPlace, SnapshotCatalog
@@ -21,6 +21,8 @@ PACK_BYTES = 64 * 1024 * 1024
 _ROWS = 4096
 # From fewer images of one pack, reading all of it would take longer than the small files.
 _WORTH_A_PACK = 32
+# A snapshot that could not be packed is no hurry, and the others are not to wait for it.
+_AGAIN_S = 3600.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,6 +57,7 @@ class PackMaker:
         self._threads = threads
         self._at_once = at_once
         self._pack_bytes = pack_bytes
+        self._put_off: dict[str, float] = {}  # snapshot to when it is tried again
 
     def pack_new(self, snapshot: str) -> None:
         """Pack a snapshot that was just frozen, unless it is so large that others do it later.
@@ -69,14 +72,30 @@ class PackMaker:
             _LOG.warning("snapshot %s is not packed yet", snapshot, exc_info=True)
 
     def pack_next(self) -> bool:
-        """Pack one snapshot that is not packed yet, and say whether there was one."""
-        snapshot = self._catalog.unpacked()
-        if snapshot is not None:
-            self.pack(snapshot)
-        return snapshot is not None
+        """Pack one snapshot that is not packed yet, and say whether there was one.
+
+        Raises:
+            UnavailableError: It could not be packed; the others come before it is tried again.
+            StorageFullError: No space is left for it; likewise.
+        """
+        now = self._clock.monotonic()
+        self._put_off = {one: again for one, again in self._put_off.items() if again > now}
+        snapshot = self._catalog.unpacked(besides=self._put_off)
+        if snapshot is None:
+            return False
+        self._put_off[snapshot] = now + _AGAIN_S
+        self.pack(snapshot)
+        del self._put_off[snapshot]
+        return True
 
     def pack(self, snapshot: str) -> None:
-        """Write the images of a snapshot that are in no pack to new packs."""
+        """Write the images of a snapshot that are in no pack to new packs; what is gone stays out.
+
+        Raises:
+            UnavailableError: The tables or the blobs cannot be reached: of many images that were
+                read at once, none could be. Where others could, such an image stays out too.
+            StorageFullError: No space is left.
+        """
         images, sizes = bytearray(), list[tuple[str, int]]()
         for sha256, data in self._loose(snapshot):
             images += data
@@ -98,15 +117,17 @@ class PackMaker:
                 loose = [image for image in rows if image not in packed]
                 for start in range(0, len(loose), _ROWS // 16):
                     some = loose[start : start + _ROWS // 16]
-                    for image, data in zip(some, pool.map(self._read, some), strict=True):
-                        if data is not None:
+                    read = list(pool.map(self._read, some))
+                    _check_some_read(read)
+                    for image, data in zip(some, read, strict=True):
+                        if isinstance(data, bytes):
                             yield image, data
 
-    def _read(self, image: str) -> bytes | None:
+    def _read(self, image: str) -> bytes | NotFoundError | UnavailableError:
         try:
             return self._blobs.get(image_blob(image))
-        except NotFoundError:
-            return None  # whoever needs it says so
+        except (NotFoundError, UnavailableError) as error:
+            return error  # whoever needs it says so
 
     def _write(self, data: bytes, sizes: Sequence[tuple[str, int]]) -> None:
         while sizes:
@@ -125,6 +146,15 @@ class PackMaker:
             if not self._blobs.exists(pack_blob(pack)):
                 self._blobs.put(pack_blob(pack), data)
             return
+
+
+def _check_some_read(read: Sequence[bytes | NotFoundError | UnavailableError]) -> None:
+    """Raise the first fault if there is nothing else: then it is not one of single images."""
+    faults = [one for one in read if isinstance(one, UnavailableError)]
+    if faults:
+        _LOG.warning("%d of %d images cannot be packed: %s", len(faults), len(read), faults[0])
+        if len(faults) == len(read):
+            raise faults[0]
 
 
 def places_in(pack: str, sizes: Sequence[tuple[str, int]]) -> list[PackPlace]:

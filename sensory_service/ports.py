@@ -5,7 +5,7 @@ writes raises `StorageFullError` when no space is left; nothing was changed then
 method has written when it returns survives a crash of the machine.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -524,8 +524,8 @@ class PackCatalog(Protocol):
         """
         ...
 
-    def unpacked(self) -> str | None:
-        """Return the oldest snapshot that is not packed yet."""
+    def unpacked(self, besides: Collection[str] = ()) -> str | None:
+        """Return the oldest snapshot that is not packed yet, of others than those named."""
         ...
 
     def finish(self, snapshot: str, at: float) -> None:

@@ -1,6 +1,6 @@
 """Which image is where in which pack, in tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy
 from sqlalchemy import select
@@ -38,11 +38,12 @@ class PackTables:
                 connection, PACKED, [place._asdict() for place in places], ["image"]
             )
 
-    def unpacked(self) -> str | None:
-        """Return the oldest snapshot that is not packed yet."""
+    def unpacked(self, besides: Collection[str] = ()) -> str | None:
+        """Return the oldest snapshot that is not packed yet, of others than those named."""
         query = select(SNAPSHOT.c.id).where(SNAPSHOT.c.packed.is_(None)).order_by(SNAPSHOT.c.number)
         with reading(self._database) as connection:
-            return connection.execute(query.limit(1)).scalar()
+            found = connection.execute(query.limit(len(besides) + 1)).scalars()
+            return next((snapshot for snapshot in found if snapshot not in besides), None)
 
     def finish(self, snapshot: str, at: float) -> None:
         """Say that a snapshot is packed."""

@@ -293,9 +293,8 @@ def test_a_shard_that_fails_time_and_again_fails_its_order(house: House) -> None
             broken.processor.step()
         assert house.client.order_state(order.id).state == "accepted"
         house.platform.clock.sleep(61.0)
-    # With nothing more to do it looks at images, which it cannot read either.
-    with pytest.raises(RuntimeError, match="nobody knows"):
-        broken.work()
+    # With nothing more to do it looks at images: what fails then is no fault of shards.
+    broken.work()
     state = house.client.order_state(order.id)
     assert (state.state, state.reason) == ("failed", "a shard could not be made in 5 attempts")
     assert house.work() == 0

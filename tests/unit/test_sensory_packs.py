@@ -16,6 +16,7 @@ from sensory_service.blob_names import image_blob
 from sensory_service.noise import add_noise
 from sensory_service.packs import ImageReader, PackMaker
 from tests.builders import pixels, png_bytes, png_files
+from tests.memory_blobs import UnreadableBlobs
 from tests.sensory_house import BASE, House, MemoryBlobs, open_house
 
 
@@ -116,6 +117,56 @@ def test_a_large_snapshot_is_packed_by_idle_processors(house: House) -> None:
     assert not house.processor.step()
     assert catalog.unpacked() is None
     assert len(catalog.places(images_of(house, snapshot))) == 20
+
+
+def left_unpacked(house: House, dataset: str) -> Snapshot:
+    """Return a snapshot that could not be packed when it was frozen."""
+    blobs = house.platform.blobs
+    assert isinstance(blobs, UnreadableBlobs)
+    blobs.is_away = True
+    snapshot = house.client.freeze(dataset, FreezeRequest())
+    blobs.is_away = False
+    return snapshot
+
+
+def test_one_image_that_cannot_be_read_stops_no_idle_work(house: House) -> None:
+    blobs = UnreadableBlobs()
+    house = house.with_parts(blobs)
+    house.fill("pets", {"cat": 10, "dog": 10})
+    images = images_of(house, left_unpacked(house, "pets"))
+    blobs.bad = {image_blob(images[3])}
+    house.processor.step()
+    catalog = PackTables(house.platform.database)
+    assert catalog.unpacked() is None
+    assert set(images) - set(catalog.places(images)) == {images[3]}
+    house.processor.step()
+    looked = house.client.lookup("pets", images)
+    assert [image for image in images if looked[image].group is None] == [images[3]]
+
+
+def test_a_snapshot_that_cannot_be_packed_waits_and_nothing_else_does(house: House) -> None:
+    blobs, clock = UnreadableBlobs(), house.platform.clock
+    house = house.with_parts(blobs)
+    house.fill("pets", {"cat": 4, "dog": 4})
+    house.fill("zoo", {"eel": 4, "owl": 4}, shape=(9, 9, 1))
+    first, second = left_unpacked(house, "pets"), left_unpacked(house, "zoo")
+    blobs.bad = {image_blob(image) for image in images_of(house, first)}
+    house.processor.step()
+    (image, *_) = images_of(house, second)
+    assert house.client.lookup("zoo", [image])[image].group, "it looks at images all the same"
+    catalog = PackTables(house.platform.database)
+    clock.sleep(60.0)
+    house.processor.step()
+    assert catalog.unpacked(besides=[first.id]) is None
+    clock.sleep(60.0)
+    house.processor.step()
+    assert catalog.unpacked() == first.id, "what nobody could read is not taken for packed"
+    blobs.bad = set()
+    house.processor.step()
+    assert catalog.unpacked() == first.id, "it is not tried again at every turn"
+    clock.sleep(3600.0)
+    house.processor.step()
+    assert catalog.unpacked() is None
 
 
 def test_a_freeze_that_cannot_be_packed_is_frozen_all_the_same(house: House) -> None:
