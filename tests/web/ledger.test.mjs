@@ -46,7 +46,7 @@ function page(db, { mayAnswer = () => true, most = 1e9 } = {}) {
     api: {
       lookup: async (_, hashes) => hashes.filter((hash) => received.includes(hash)).map((image) => ({ image, category: null })),
       async upload(_, files) {
-        if (!mayAnswer()) throw away;
+        if (!(await mayAnswer())) throw away;
         for (const { blob } of files) received.push(Buffer.from(await blob.arrayBuffer()).toString("hex"));
         return { stored: files.map(() => ({ duplicate: false, relabeled: false })), refused: [] };
       },
@@ -173,6 +173,21 @@ test("what is stopped leaves nothing behind, and what was on its way is let go o
   await only.all.files("d1", files(5, 20), null);
   assert.deepEqual([db.tables.drops.size, db.tables.bytes.size, only.all.state().length], [0, 0, 0]);
   assert.equal(only.taken(), 25);
+});
+
+test("what could not be kept is let go of when it is stopped, once", async () => {
+  let release;
+  const answer = new Promise((resolve) => { release = resolve; });
+  let isAsked = false;
+  const only = page(memory(), { most: 0, mayAnswer: () => { isAsked = true; return answer; } });
+  begin(only.all);
+  await only.all.files("d1", files(20), null);
+  await until(() => isAsked);
+  await only.all.forget("d1");
+  assert.equal(only.taken(), 20);
+  release(true);
+  await until(() => only.received.length === 20);
+  assert.equal(only.taken(), 20);
 });
 
 test("a fifth of what the browser offers is taken, and at most 512 MB", async () => {

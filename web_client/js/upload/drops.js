@@ -16,7 +16,7 @@ export function drops({ book, api, hash, wait, told }) {
 
   function make(record, base = EMPTY) {
     const drop = {
-      ...record, base, next: 0, refused: 0, isSaved: false, gone: [], mayKeep: true, before: 0, lost: 0,
+      ...record, base, next: 0, refused: 0, isSaved: false, gone: [], mayKeep: true, before: 0, lost: 0, live: 0,
     };
     drop.flow = pipeline({
       hash, wait,
@@ -29,12 +29,8 @@ export function drops({ book, api, hash, wait, told }) {
       told: {
         changed: () => told.changed(),
         done(items) {
-          let live = 0;
-          for (const item of items) {
-            if (item.isKept) drop.gone.push(item.index);
-            else live += 1;
-          }
-          if (live) told.taken(drop.id, live);
+          for (const item of items) if (item.isKept) drop.gone.push(item.index);
+          letGo(drop, items.filter((item) => !item.isKept).length);
         },
         refused(one) {
           drop.refused += 1;
@@ -44,6 +40,13 @@ export function drops({ book, api, hash, wait, told }) {
     });
     all.set(drop.id, drop);
     return drop;
+  }
+
+  // Never more than were taken: of a drop that was stopped all are let go of already.
+  function letGo(drop, files) {
+    const count = Math.min(files, drop.live);
+    drop.live -= count;
+    if (count) told.taken(drop.id, count);
   }
 
   // Reads small pieces ahead into the browser's own store, as long as there is room.
@@ -90,6 +93,7 @@ export function drops({ book, api, hash, wait, told }) {
     async files(id, files, category) {
       const drop = all.get(id);
       if (!drop) return told.taken(id, files.length);
+      drop.live += files.length;
       const items = files.map(({ path, file, problem }) => {
         const label = labelOf(path);
         return {
@@ -99,7 +103,7 @@ export function drops({ book, api, hash, wait, told }) {
       });
       const isKept = items.every((item) => item.size <= 8 * 1024 * 1024) && await kept(drop, items);
       drop.flow.add(items);
-      if (isKept) told.taken(id, items.filter((item) => item.isKept).length);
+      if (isKept) letGo(drop, items.filter((item) => item.isKept).length);
       return null;
     },
     end(id) {
@@ -111,8 +115,12 @@ export function drops({ book, api, hash, wait, told }) {
     go: () => { for (const drop of all.values()) drop.flow.go(); },
     wake: () => { for (const drop of all.values()) drop.flow.wake(); },
     async forget(id) {
-      all.get(id)?.flow.pause();
+      const drop = all.get(id);
       all.delete(id);
+      if (drop) {
+        drop.flow.pause();
+        letGo(drop, drop.live);
+      }
       await book.forget(id);
       told.changed();
     },
