@@ -6,7 +6,7 @@ an answer to anybody.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,8 +21,10 @@ from commons.errors import (
     InvalidInputError,
     NotFoundError,
     TooLargeError,
+    UnavailableError,
 )
 from commons.label_messages import GivenOpinion, Guess
+from commons.network_card import Preprocessing
 from commons.ports import Clock
 
 _WANTED = 500
@@ -44,7 +46,9 @@ class _State:
     Args:
         seen: The champion and the number of images when nothing more was wanted.
         wanted: Images still to be asked about.
-        unusable: Images that are gone, or none; the champion failed on them.
+        unusable: Images that are gone, or none; the champion failed on them, or what it says of
+            them is nothing that the dataset knows.
+        unreadable: Images that could not be had; they come after all others.
         pause_s: How long nothing is asked, where nothing changes.
         again: When to look again, on the clock's `monotonic`.
         waits_for: What was logged last.
@@ -54,6 +58,7 @@ class _State:
     seen: int | None = None
     wanted: list[str] = field(default_factory=list)
     unusable: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     pause_s: float = _FIRST_PAUSE_S
     again: float = 0.0
     waits_for: str | None = None
@@ -134,41 +139,68 @@ class OpinionChore:
     def _is_done(self, dataset: str, state: _State, until: float) -> bool:
         """Ask about what is wanted until the time is over; say whether nothing was left."""
         if not state.wanted:
-            limit = min(_WANTED + len(state.unusable), _MOST_WANTED)
+            limit = min(_WANTED + len(state.unusable | state.unreadable), _MOST_WANTED)
             wanted = self._images.opinions_wanted(dataset, state.network, limit)
-            state.wanted = [image for image in wanted if image not in state.unusable]
+            wanted = [image for image in wanted if image not in state.unusable]
+            state.wanted = sorted(wanted, key=state.unreadable.__contains__)
         if not state.wanted:
             return True
         network = self._gallery.network(state.network)
         while state.wanted and self._clock.monotonic() < until:
-            some, state.wanted = state.wanted[:_AT_ONCE], state.wanted[_AT_ONCE:]
-            opinions = self._opinions(network, some)
+            some = self._pictures(state, network.card.preprocessing, until)
+            opinions = _opinions(network, some)
+            kept = {opinion.image for opinion in opinions}
             if opinions:
-                self._images.give_opinions(dataset, state.network, opinions)
-            state.unusable |= set(some) - {opinion.image for opinion in opinions}
+                reply = self._images.give_opinions(dataset, state.network, opinions)
+                kept = kept if reply.stored else set()
+            state.unusable |= set(some) - kept
         return False
 
-    def _opinions(self, network: LoadedNetwork, images: Sequence[str]) -> list[GivenOpinion]:
-        """Return what a network says of images; those that are gone by now are left out."""
-        decoded: dict[str, Pixels] = {}
-        how = network.card.preprocessing
-        for image in images:
+    def _pictures(
+        self, state: _State, how: Preprocessing, until: float
+    ) -> dict[str, Pixels | None]:
+        """Take the next images off those that are wanted; None: it is gone by now, or is none.
+
+        Raises:
+            UnavailableError: None of them can be had at the moment.
+        """
+        pictures: dict[str, Pixels | None] = {}
+        fault: UnavailableError | None = None
+        while state.wanted and len(pictures) < _AT_ONCE:
+            # Each that cannot be had was waited for.
+            if fault and self._clock.monotonic() >= until:
+                break
+            image = state.wanted.pop(0)
             try:
                 data = self._images.image(image)
-                decoded[image] = decode_stored(data, how.shape, how.resize, how.decoder)
+                pictures[image] = decode_stored(data, how.shape, how.resize, how.decoder)
             except (NotFoundError, GoneError):
-                continue
+                pictures[image] = None
             except (InvalidInputError, TooLargeError) as error:
                 _LOG.warning("there is no opinion about image %s: %s", image, error)
-        if not decoded:
-            return []
-        said = network.predictor.predict(np.stack(list(decoded.values())).astype(np.float32))
-        categories = [category.id for category in network.card.categories]
-        return [
-            opinion_of(image, row, categories)
-            for image, row in zip(decoded, said, strict=True)
-            if np.isfinite(row).all()
-        ]
+                pictures[image] = None
+            except UnavailableError as error:
+                if image not in state.unreadable:
+                    _LOG.warning("the opinion about image %s waits: %s", image, error)
+                state.unreadable.add(image)
+                fault = error
+        if fault and not pictures:
+            raise fault
+        return pictures
+
+
+def _opinions(network: LoadedNetwork, pictures: Mapping[str, Pixels | None]) -> list[GivenOpinion]:
+    """Return what a network says of images."""
+    decoded = {image: picture for image, picture in pictures.items() if picture is not None}
+    if not decoded:
+        return []
+    said = network.predictor.predict(np.stack(list(decoded.values())).astype(np.float32))
+    categories = [category.id for category in network.card.categories]
+    return [
+        opinion_of(image, row, categories)
+        for image, row in zip(decoded, said, strict=True)
+        if np.isfinite(row).all()
+    ]
 
 
 def opinion_of(image: str, probabilities: Floats, categories: Sequence[str]) -> GivenOpinion:

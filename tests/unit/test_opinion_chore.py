@@ -22,8 +22,11 @@ class Desk:
         self.data: dict[str, bytes] = {}
         self.opinions: dict[str, tuple[str, GivenOpinion]] = {}
         self.asked: list[str] = []
+        self.given = 0
         self.looks = 0
         self.away = False
+        self.unreadable: set[str] = set()
+        self.knows_categories = True
 
     def add(self, *values: int) -> None:
         for value in values:
@@ -42,7 +45,7 @@ class Desk:
         return left[:limit]
 
     def image(self, sha256: str) -> bytes:
-        if self.away:
+        if self.away or sha256 in self.unreadable:
             raise UnavailableError("it is away")
         data = self.data[sha256]
         if data == b"erased":
@@ -53,6 +56,9 @@ class Desk:
         self, dataset: str, network: str, opinions: Sequence[GivenOpinion]
     ) -> OpinionsReply:
         assert dataset == "digits"
+        self.given += len(opinions)
+        if not self.knows_categories:
+            return OpinionsReply(stored=0, unknown=len(opinions))
         self.opinions |= {one.image: (network, one) for one in opinions}
         return OpinionsReply(stored=len(opinions), unknown=0)
 
@@ -159,6 +165,48 @@ def test_erased_images_are_asked_for_once(house: House) -> None:
     house.desk.data["f" * 64] = b"no picture"
     house.steps(10)
     assert len(house.desk.opinions) == 2
+
+
+def test_an_image_that_cannot_be_had_stops_none_of_the_others(house: House) -> None:
+    house.trials.promote(house.trials.network())
+    house.desk.add(*range(1, 101))
+    images = list(house.desk.data)
+    house.desk.unreadable = {images[0], images[50]}
+    house.steps(10)
+    assert set(images) - set(house.desk.opinions) == house.desk.unreadable
+    house.desk.unreadable = set()
+    house.steps(60)
+    assert len(house.desk.opinions) == 100, "it comes when it can be read again"
+
+
+def test_images_that_take_long_to_be_refused_end_the_step_and_come_last(house: House) -> None:
+    house.trials.promote(house.trials.network())
+    house.desk.add(*range(1, 51))
+    first, second, *others = house.desk.data
+    tries: list[str] = []
+
+    def image(sha256: str) -> bytes:
+        if sha256 in (first, second):
+            tries.append(sha256)
+            house.clock.time += 1.0
+            raise UnavailableError("it cannot be read")
+        return house.desk.data[sha256]
+
+    house.desk.image = image  # type: ignore[method-assign]
+    house.chore.step()
+    assert tries == [first]
+    house.steps(10)
+    assert set(house.desk.opinions) == set(others)
+    assert tries[:3] == [first, second, first]
+
+
+def test_a_dataset_that_knows_none_of_the_categories_is_told_once(house: House) -> None:
+    house.trials.promote(house.trials.network())
+    house.desk.add(*range(1, 101))
+    house.desk.knows_categories = False
+    house.steps(100)
+    assert house.desk.given == 100
+    assert len(house.desk.asked) < 12, "it asks less and less often"
 
 
 def test_a_service_that_is_away_is_waited_for(house: House) -> None:
