@@ -190,6 +190,34 @@ test("what could not be kept is let go of when it is stopped, once", async () =>
   assert.equal(only.taken(), 20);
 });
 
+test("photos are read a few at a time, and not at all where there is no room for them", async () => {
+  const photo = 3 * 2 ** 20;
+  const of = (count, taken) => Array.from({ length: count }, (_, index) => ({
+    path: `pets/cats/${index}.jpg`,
+    file: { size: photo, async arrayBuffer() { taken.read += 1; taken.most = Math.max(taken.most, taken.read - taken.kept); return new TextEncoder().encode(`photo ${index}`).buffer; } },
+  }));
+  const taken = { read: 0, kept: 0, most: 0 };
+  const db = memory();
+  const only = page({ ...db, putMany(table, pairs, gone) { taken.kept += pairs.length; return db.putMany(table, pairs, gone); } },
+    { mayAnswer: () => false, most: 10 * photo });
+  begin(only.all);
+  only.all.pause();
+  await only.all.files("d1", of(50, taken), null);
+  assert.deepEqual([taken.kept, taken.read, taken.most], [10, 10, 2]);
+  assert.equal(only.taken(), 10);
+});
+
+test("a large file among small ones is kept like them, one that is too large is left to be refused", async () => {
+  const db = memory();
+  const only = page(db, { mayAnswer: () => false });
+  begin(only.all);
+  const large = (name, size) => ({ path: `pets/cats/${name}.png`, file: { ...file(name), size } });
+  await only.all.files("d1", [...files(3), large("large", 20 * 2 ** 20), large("huge", 65 * 2 ** 20)], null);
+  assert.deepEqual([db.tables.bytes.size, only.all.state()[0].mayResume], [4, true]);
+  await until(() => only.refused.length > 0);
+  assert.deepEqual(only.refused.map(({ path }) => path), ["pets/cats/huge.png"]);
+});
+
 test("a fifth of what the browser offers is taken, and at most 512 MB", async () => {
   assert.equal(await room({ estimate: async () => ({ quota: 1000 }) }), 200);
   assert.equal(await room({ estimate: async () => ({ quota: 1e15 }) }), 512 * 2 ** 20);

@@ -2,9 +2,10 @@
 
 import { labelOf } from "./folders.js";
 import { settled } from "./ledger.js";
-import { EMPTY, pipeline } from "./pipeline.js";
+import { EMPTY, LONGEST_FILE, pipeline } from "./pipeline.js";
 
 export const MOST_REFUSED = 10_000;
+const PIECE = 8 * 1024 * 1024; // bytes that are read ahead at a time
 
 // Args:
 //   book: a ledger; api: {lookup(dataset, hashes), upload(dataset, files, about)};
@@ -49,27 +50,32 @@ export function drops({ book, api, hash, wait, told }) {
     if (count) told.taken(drop.id, count);
   }
 
-  // Reads small pieces ahead into the browser's own store, as long as there is room.
-  async function kept(drop, items) {
-    if (!drop.mayKeep) return false;
-    const readable = items.filter((item) => !item.problem);
-    await Promise.all(readable.map(async (item) => {
+  // Reads ahead into the browser's own store, piece by piece, as long as there is room.
+  async function keep(drop, items) {
+    for (const piece of pieces(items.filter((item) => !item.problem && item.size <= LONGEST_FILE))) {
+      drop.mayKeep &&= book.hasRoom(total(piece)) && await keepPiece(drop, piece);
+      if (!drop.mayKeep) return;
+    }
+  }
+
+  async function keepPiece(drop, items) {
+    await Promise.all(items.map(async (item) => {
       try {
         item.data = await item.file.arrayBuffer();
       } catch (error) {
         item.problem = `cannot be read: ${error.name}`;
       }
     }));
-    const read = readable.filter((item) => !item.problem);
-    drop.mayKeep = await book.keep(drop.id, read);
+    const read = items.filter((item) => !item.problem);
+    const isKept = await book.keep(drop.id, read);
     for (const item of read) {
       item.data = null;
-      if (!drop.mayKeep) continue;
+      if (!isKept) continue;
       item.isKept = true;
       item.file = null;
       item.read = () => book.read(drop.id, item.index);
     }
-    return drop.mayKeep;
+    return isKept;
   }
 
   const countsOf = (drop) => {
@@ -101,9 +107,9 @@ export function drops({ book, api, hash, wait, told }) {
           category: label.category ?? category, split: label.split, read: () => file.arrayBuffer(),
         };
       });
-      const isKept = items.every((item) => item.size <= 8 * 1024 * 1024) && await kept(drop, items);
+      await keep(drop, items);
       drop.flow.add(items);
-      if (isKept) letGo(drop, items.filter((item) => item.isKept).length);
+      letGo(drop, items.filter((item) => item.isKept).length);
       return null;
     },
     end(id) {
@@ -165,4 +171,21 @@ export function drops({ book, api, hash, wait, told }) {
       trouble: drop.flow.trouble(), before: drop.before, lost: drop.lost, mayResume: drop.mayKeep || drop.before > 0,
     })),
   };
+}
+
+const total = (items) => items.reduce((sum, item) => sum + item.size, 0);
+
+// Items in turn, together not too large; one that is larger goes alone.
+function pieces(items) {
+  const found = [];
+  let size = Infinity;
+  for (const item of items) {
+    size += item.size;
+    if (size > PIECE) {
+      found.push([]);
+      size = item.size;
+    }
+    found.at(-1).push(item);
+  }
+  return found;
 }

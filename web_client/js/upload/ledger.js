@@ -16,7 +16,9 @@ export async function room(storage) {
 export function ledger(db, mostBytes) {
   let left = db === null ? 0 : mostBytes;
   return {
-    // Keeps read items, [{index, path, category, split, data}]; says whether they are.
+    // Whether so many bytes may be kept now.
+    hasRoom: (size) => size <= left,
+    // Keeps read items, [{index, path, category, split, size, data}]; says whether they are.
     async keep(drop, items) {
       const size = items.reduce((sum, item) => sum + item.size, 0);
       if (size > left) return false;
