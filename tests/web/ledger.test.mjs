@@ -218,6 +218,48 @@ test("a large file among small ones is kept like them, one that is too large is 
   assert.deepEqual(only.refused.map(({ path }) => path), ["pets/cats/huge.png"]);
 });
 
+test("a page that died before it ever wrote how far it was leaves nothing that nobody knows of", async () => {
+  const db = memory();
+  const first = page(db, { mayAnswer: () => false });
+  begin(first.all);
+  await first.all.files("d1", files(10), null);
+  const second = page(db);
+  await second.all.resume(() => true);
+  assert.equal(second.all.state()[0].counts.found, 10);
+  await until(() => second.all.state()[0].state === "done");
+  assert.equal(second.all.state()[0].counts.stored, 10);
+  await second.all.forget("d1");
+  assert.deepEqual([db.tables.drops.size, db.tables.bytes.size], [0, 0]);
+});
+
+test("the room of what arrived, or was stopped, is there for others", async () => {
+  let isOpen = false;
+  const only = page(memory(), { most: 250, mayAnswer: () => isOpen });
+  const drop = async (id, from) => {
+    only.all.begin({ id, dataset: "pets", made: 1 });
+    await only.all.files(id, files(20, from), null); // some 200 bytes
+    only.all.end(id);
+    return only.all.state().at(-1).mayResume;
+  };
+  assert.equal(await drop("stopped", 100), true);
+  assert.equal(await drop("too much", 200), false);
+  await only.all.forget("stopped");
+  assert.equal(await drop("next", 300), true);
+  isOpen = true;
+  await until(() => only.all.state().every(({ state }) => state === "done"));
+  await only.all.save();
+  assert.equal(await drop("last", 400), true);
+});
+
+test("what is stopped while all is written down is not written again", async () => {
+  const db = memory();
+  const only = page({ ...db, put: async (...what) => { await null; return db.put(...what); } }, { mayAnswer: () => false });
+  for (const id of ["d1", "d2"]) await only.all.begin({ id, dataset: "pets", made: 1 });
+  for (const id of ["d1", "d2"]) await only.all.files(id, files(5), null);
+  await Promise.all([only.all.save(), only.all.forget("d2")]);
+  assert.deepEqual([...db.tables.drops.values()].map(({ value }) => value.id), ["d1"]);
+});
+
 test("a fifth of what the browser offers is taken, and at most 512 MB", async () => {
   assert.equal(await room({ estimate: async () => ({ quota: 1000 }) }), 200);
   assert.equal(await room({ estimate: async () => ({ quota: 1e15 }) }), 512 * 2 ** 20);

@@ -30,7 +30,7 @@ export function drops({ book, api, hash, wait, told }) {
       told: {
         changed: () => told.changed(),
         done(items) {
-          for (const item of items) if (item.isKept) drop.gone.push(item.index);
+          for (const item of items) if (item.isKept) drop.gone.push({ index: item.index, size: item.size });
           letGo(drop, items.filter((item) => !item.isKept).length);
         },
         refused(one) {
@@ -84,6 +84,11 @@ export function drops({ book, api, hash, wait, told }) {
     return counts;
   };
 
+  const write = (drop) => {
+    const { id, dataset, made, source, walked } = drop;
+    return book.save({ id, dataset, made, source, walked, counts: countsOf(drop) }, drop.gone.splice(0));
+  };
+
   function stateOf(drop) {
     if (drop.walked && drop.flow.isIdle()) return "done";
     if (drop.flow.isPaused()) return "paused";
@@ -92,8 +97,9 @@ export function drops({ book, api, hash, wait, told }) {
   }
 
   return {
-    begin({ id, dataset, made, source }) {
-      make({ id, dataset, made, source, walked: false });
+    // Returns once it is written down: what is kept of a drop that nobody knows of stays for good.
+    async begin({ id, dataset, made, source }) {
+      await write(make({ id, dataset, made, source, walked: false })).catch(() => {});
     },
     // `files`: [{path, file}] or {path, problem}; `category` is for those whose path says none.
     async files(id, files, category) {
@@ -139,7 +145,8 @@ export function drops({ book, api, hash, wait, told }) {
           await book.forget(record.id);
           continue;
         }
-        const base = { ...record.counts, found: record.counts.found - items.length - missing, hashed: settled(record.counts) };
+        // Pictures may have been kept since it was written how many were found.
+        const base = { ...record.counts, found: settled(record.counts), hashed: settled(record.counts) };
         const drop = make({ ...record, walked: true }, base);
         drop.mayKeep = false;
         drop.before = items.length;
@@ -162,8 +169,8 @@ export function drops({ book, api, hash, wait, told }) {
           drop.isSaved = true;
           continue;
         }
-        const { id, dataset, made, source, walked } = drop;
-        await book.save({ id, dataset, made, source, walked, counts: countsOf(drop) }, drop.gone.splice(0));
+        // It may have been stopped while another one was written.
+        if (all.has(drop.id)) await write(drop);
       }
     },
     state: () => [...all.values()].map((drop) => ({

@@ -15,6 +15,13 @@ export async function room(storage) {
 
 export function ledger(db, mostBytes) {
   let left = db === null ? 0 : mostBytes;
+  const used = new Map(); // drop → bytes of it that are kept
+
+  function use(drop, size) {
+    left -= size;
+    used.set(drop, (used.get(drop) ?? 0) + size);
+  }
+
   return {
     // Whether so many bytes may be kept now.
     hasRoom: (size) => size <= left,
@@ -29,7 +36,7 @@ export function ledger(db, mostBytes) {
         left = 0; // the disk is full, or the browser gave up on it
         return false;
       }
-      left -= size;
+      use(drop, size);
       return true;
     },
     async read(drop, index) {
@@ -38,16 +45,20 @@ export function ledger(db, mostBytes) {
       return kept.data;
     },
     // First how far it is, then what is done goes: whatever dies in between is done again, and
-    // doing it again is harmless.
+    // doing it again is harmless. `done`: [{index, size}].
     async save(record, done) {
       if (db === null) return;
       await db.put("drops", record);
-      if (done.length > 0) await db.putMany("bytes", [], done.map((index) => [record.id, index]));
+      if (done.length === 0) return;
+      await db.putMany("bytes", [], done.map(({ index }) => [record.id, index]));
+      use(record.id, -done.reduce((sum, { size }) => sum + size, 0));
     },
     async forget(drop) {
       if (db === null) return;
       await db.delete("drops", drop);
       await db.deleteRange("bytes", [drop, 0], [drop, Infinity]);
+      use(drop, -(used.get(drop) ?? 0));
+      used.delete(drop);
     },
     // Drops that an earlier page left: [{record, items: [{index, path, category, split, size}]}].
     async left(mayTake) {
@@ -60,7 +71,7 @@ export function ledger(db, mostBytes) {
           const some = await db.range("bytes", [record.id, from], [record.id, Infinity], 500);
           for (const { key, value: { data, ...about } } of some) {
             items.push({ ...about, index: key[1], size: data.byteLength });
-            left -= data.byteLength;
+            use(record.id, data.byteLength);
           }
           if (some.length < 500) break;
           from = some.at(-1).key[1] + 1;
