@@ -16,7 +16,7 @@ function shelf(names) {
     },
   };
 }
-const got = (items) => items.map((one) => one.image);
+const got = ({ found }) => found.map((one) => one.image);
 const of = ({ queue }) => supply({ queue, dataset: "pets", me: Promise.resolve("tab") });
 
 test("every image comes once, also while its label is on its way, and then none", async () => {

@@ -11,12 +11,13 @@ export function supply({ queue, dataset, me }) {
 
   return {
     // Images that were not given out yet. The server counts those that this tab has and did not
-    // label, `held`, among what it gives, and holds them on.
+    // label, `held`, among what it gives, and holds them on. `isCut`: there may be others once some
+    // of those are labeled.
     async more(limit, held = 0) {
       const { images } = await queue(dataset, { client: await me, order: "uncertain", limit: Math.min(MOST, limit + held), hold_s: HOLD_S });
       const found = images.filter(({ image }) => !had.has(image));
       for (const { image } of found) had.add(image);
-      return found;
+      return { found, isCut: limit + held > MOST && images.length >= MOST };
     },
   };
 }

@@ -6,7 +6,7 @@ import { store } from "../../lib/store.js";
 const AGAIN = 5000; // milliseconds until more is asked for after a failure
 const RECENT = 12;
 
-// `supply`: {more(limit, held)}; `alike(item)` → the unlabeled images of its group; `onSkip(images)` is told what another time will do for. `state` of
+// `supply`: {more(limit, held) → {found, isCut}}; `alike(item)` → the unlabeled images of its group; `onSkip(images)` is told what another time will do for. `state` of
 // what it returns: {items, recent, isAsking, isEmpty, problem}; `items` are to be labeled, `recent`
 // were, the last one first. What is said of an image is said of those that look like it.
 export function session({ dataset, desk, supply, alike, onSkip }) {
@@ -32,9 +32,9 @@ export function session({ dataset, desk, supply, alike, onSkip }) {
       // What is on its way is still held for this tab, as far as the server knows.
       const waiting = desk.state.get().waiting;
       const held = state.get().items.length + waiting;
-      const found = remember(await supply.more(limit, held));
-      const fresh = found.filter((one) => desk.label(dataset, one) === null);
-      state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0 && waiting === 0, problem: null });
+      const { found, isCut } = await supply.more(limit, held);
+      const fresh = remember(found).filter((one) => desk.label(dataset, one) === null);
+      state.set({ items: [...state.get().items, ...fresh], isEmpty: found.length === 0 && !isCut && waiting === 0, problem: null });
       return fresh;
     } catch (problem) {
       state.set({ problem: problem.message });
