@@ -28,6 +28,8 @@ ROUTES = {
     "/api/classification/v1/docs": "classification_service",
     "/api/classification/v1/healthz": "classification_service",
     "/api/evolution/v1/openapi.json": "evolver",
+    "/api/sensory/v1/swagger/js/swagger-ui-bundle.js": "sensory_service",
+    "/api/classification/v1/swagger/css/swagger-ui.css": "classification_service",
     "/v2": "classification_service",
     "/v2/health/ready": "classification_service",
 }
@@ -80,6 +82,13 @@ def test_keys_and_the_cookie_of_the_page_work_through_nginx(real: httpx.Client) 
     revoked = real.delete(f"{admin}/keys/{made.json()['id']}", headers=own)
     assert revoked.status_code == 200
     assert real.get("/api/sensory/v1/datasets").status_code == 401
+
+
+def test_the_documentation_comes_with_its_files(real: httpx.Client) -> None:
+    page = real.get("/api/sensory/v1/docs", follow_redirects=True)
+    files = re.findall(r'(?:src|href)="([^"]+\.(?:js|css))"', page.text)
+    assert len(files) > 2
+    assert {real.get(page.url.join(file)).status_code for file in files} == {200}
 
 
 def test_a_client_beyond_this_machine_cannot_pass_for_one_of_it(real: httpx.Client) -> None:
