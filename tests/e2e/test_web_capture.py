@@ -43,6 +43,27 @@ def test_one_picture_by_key_and_a_burst_are_stored_with_their_category(browser, 
         assert category.images >= 2
 
 
+def test_pictures_that_wait_are_told_of_and_not_left_behind_unasked(browser, front):
+    asks = (
+        "const leaving = new Event('beforeunload', { cancelable: true });"
+        "dispatchEvent(leaving); leaving.defaultPrevented"
+    )
+    with opened(browser, front.url) as page:
+        page.fill("[name=dataset]", "faces")
+        page.click("text=Use the webcam")
+        expect(page.locator(".capture video")).to_have_js_property("readyState", 4)
+        assert not page.evaluate(asks)
+        page.route("**/images?*", lambda route: route.abort())
+        page.click("text=Take one")
+        expect(page.locator("#capture-said")).to_contain_text("1 picture waits in this page")
+        assert page.evaluate(asks)
+        page.unroute("**/images?*")
+        expect(page.locator("#capture-said")).to_have_text(
+            "1 picture of the webcam stored in faces."
+        )
+        assert not page.evaluate(asks)
+
+
 def test_supervised_capture_stores_only_what_is_answered_wrong(browser, front):
     front.sensory.upload("digits", png_files(2), "bright")
     front.gallery.promote("digits", front.gallery.register(network_card(front.blobs, always(0))))

@@ -6,11 +6,10 @@ import { el } from "../../lib/dom.js";
 import { keyMap } from "../../lib/keys.js";
 import { count, percent } from "../../lib/text.js";
 import { noWebcam, webcam } from "../../parts/webcam.js";
-import { delay } from "../../upload/retry.js";
+import { outbox } from "../../upload/outbox.js";
 
 const BURST_EVERY = 200;
 const ASK_EVERY = 500;
-const MOST_WAITING = 100;
 
 // Returns {node, keys, leave}; `fields` say where the pictures go.
 export function capture(fields, context) {
@@ -27,11 +26,36 @@ export function capture(fields, context) {
     el("div", { class: "buttons" }, one, burst, supervised, off));
   const node = el("div", { class: "webcam" }, on, panel, said);
   const camera = webcam(video);
-  const waiting = [];
+  const box = outbox({
+    async send({ blob, dataset, category }) {
+      await images.upload(dataset, [{ name: "webcam.png", blob }], { category, source: "capture" });
+      filled = dataset;
+    },
+    wait: (seconds) => new Promise((resolve) => { setTimeout(resolve, 1000 * seconds); }),
+    onState(now) {
+      if (now.refused > refused) setMode(null);
+      ({ refused } = now);
+      said.textContent = told(now);
+      if (now.waiting === 0) context.refresh();
+    },
+  });
   let mode = null;
-  let taken = 0;
-  let isSending = false;
   let turn = 0;
+  let filled = null; // the dataset of what was stored last
+  let refused = 0;
+
+  // They are nowhere but here.
+  addEventListener("beforeunload", (event) => { if (box.waiting() > 0) event.preventDefault(); });
+
+  function told({ waiting, stored, refused: lost, problem }) {
+    const full = box.isFull() ? " No more are taken until some are." : "";
+    return [
+      stored && `${count(stored, "picture")} of the webcam stored in ${filled}.`,
+      lost && `${count(lost, "picture")} refused.`,
+      problem?.message,
+      waiting && (problem || full) && `${count(waiting, "picture")} ${waiting === 1 ? "waits" : "wait"} in this page to be stored.${full}`,
+    ].filter(Boolean).join(" ");
+  }
 
   if (noWebcam()) {
     on.disabled = true;
@@ -82,9 +106,7 @@ export function capture(fields, context) {
   }
 
   async function shoot(blob = null) {
-    if (waiting.length >= MOST_WAITING) return;
-    waiting.push({ blob: blob instanceof Blob ? blob : await camera.frame(), dataset: fields.dataset(), category: fields.category() });
-    send();
+    if (!box.isFull()) box.put({ blob: blob instanceof Blob ? blob : await camera.frame(), dataset: fields.dataset(), category: fields.category() });
   }
 
   // Shows the live answer; a picture is kept only while it is wrong.
@@ -101,28 +123,6 @@ export function capture(fields, context) {
     answer.textContent = `${best.category.name}, ${percent(best.probability)}: ${isRight ? "right, not stored" : `wrong, stored as ${wanted}`}`;
     answer.classList.toggle("wrong", !isRight);
     if (!isRight) await shoot(blob);
-  }
-
-  async function send() {
-    if (isSending) return;
-    isSending = true;
-    for (let tries = 1; waiting.length > 0;) {
-      const { blob, dataset, category } = waiting[0];
-      try {
-        await images.upload(dataset, [{ name: "webcam.png", blob }], { category, source: "capture" });
-        waiting.shift();
-        taken += 1;
-        tries = 1;
-        said.textContent = `${count(taken, "picture")} of the webcam stored in ${dataset}.`;
-      } catch (problem) {
-        said.textContent = problem.message;
-        if (!problem.isPassing && problem.status !== 507) waiting.length = 0;
-        else await new Promise((resolve) => { setTimeout(resolve, 1000 * delay(problem, tries)); });
-        tries += 1;
-      }
-    }
-    isSending = false;
-    context.refresh();
   }
 
   return {
