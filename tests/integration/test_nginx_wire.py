@@ -3,12 +3,14 @@
 import gzip
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -32,6 +34,9 @@ class Streaming(Echo):
     def serve(self) -> None:
         if self.path.endswith("/events"):
             return self._send_events()
+        if "/slow/" in self.path:
+            self.server.asked.append((0.0, self.command, self.path))
+            self.gate.wait(20.0)
         if self.headers.get("Upgrade"):
             return self._upgrade()
         if self.path.endswith("/picture"):
@@ -93,6 +98,26 @@ def test_events_arrive_one_by_one(site):
         Streaming.gate.set()
         assert "data: second" in list(lines)
     assert site.stubs["evolver"].was_told
+
+
+def test_a_freeze_may_take_longer_than_any_other_request(tmp_path):
+    templates = shutil.copytree(ROOT / "nginx", tmp_path / "templates")
+    text = (templates / "nginx.conf").read_text(encoding="utf-8")
+    assert "proxy_read_timeout 75s;" in text
+    hurried = text.replace("proxy_read_timeout 75s;", "proxy_read_timeout 1s;")
+    (templates / "nginx.conf").write_text(hurried, encoding="utf-8")
+    Streaming.gate.clear()
+    datasets = "/api/sensory/v1/datasets/slow"
+    with (
+        started_site(tmp_path / "nginx", Streaming, templates=templates) as site,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        freeze = pool.submit(site.http.post, f"{datasets}/snapshots", timeout=30.0)
+        until(lambda: site.stubs["sensory_service"].asked)
+        assert site.http.post(f"{datasets}/images", timeout=30.0).status_code == 503
+        assert not freeze.done()
+        Streaming.gate.set()
+        assert freeze.result().status_code == 200
 
 
 def test_an_upgrade_passes_and_both_sides_speak(site):
