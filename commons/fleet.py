@@ -84,7 +84,10 @@ class Report(JobValue):
 
 
 class Ended(JobValue):
-    """The result of a job as it is stored, or as it came from a platform that cannot store it."""
+    """The result of a job as it is stored, or `platform`: a worker has been broken for long.
+
+    Of the latter nothing is stored, and the job is in its queue again.
+    """
 
     word: Literal["ended"] = "ended"
     result: JobResult

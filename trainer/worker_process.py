@@ -181,7 +181,7 @@ def run(settings: Settings, engine: Engine) -> None:
         card_of=engine.card_of if isinstance(engine, LocalEngine) else lambda _: None,
     )
     beat = HeartbeatFile(settings.alive_file).beat
-    worker = JobWorker(app, desk, name=name, kind=kind, beat=beat)
+    worker = JobWorker(app, desk, link.submit, name=name, kind=kind, beat=beat)
     saying = threading.Thread(target=presence.run, name="presence", daemon=True)
     _end_at_signals(desk, worker, settings.grace_s)
     link.listen(None, lambda _ask: presence.say(), exchange=ASKS)

@@ -78,20 +78,31 @@ class BrokerLink:
             attend=self._attend,
         )
 
-    def submit(self, spec: JobSpec, reply_to: str, queue: str) -> None:
+    def submit(
+        self,
+        spec: JobSpec,
+        reply_to: str,
+        queue: str,
+        *,
+        sent: float | None = None,
+        starts: int = 0,
+    ) -> None:
         """Publish a job; when this returns, the broker has it on disk.
 
         Args:
             spec: The job.
             reply_to: The queue that is told what becomes of it.
             queue: One of `commons.fleet.jobs_queue`.
+            sent: When it was submitted first, in unix seconds; default: now.
+            starts: How often it was handed out before, where that counts.
 
         Raises:
             TooLargeError: It is above `commons.fleet.MOST_BYTES`.
             UnavailableError: The broker is away; it may have taken the job all the same.
         """
         checked_size(spec.model_dump_json().encode(), f"the job {spec.id}")
-        self._loop.ask(lambda session: session.submit(spec, reply_to, queue, self._clock.now()))
+        since = self._clock.now() if sent is None else sent
+        self._loop.ask(lambda session: session.submit(spec, reply_to, queue, since, starts))
 
     def tell(self, queue: str, word: Word) -> bool:
         """Send a word and say whether there is such a queue.

@@ -81,8 +81,17 @@ class BrokerSession:
         for exchange in (BEATS, ASKS):
             self._asking.exchange_declare(exchange, "fanout", durable=True, auto_delete=False)
 
-    def submit(self, spec: JobSpec, reply_to: str, queue: str, now: float) -> None:
+    def submit(
+        self, spec: JobSpec, reply_to: str, queue: str, sent: float, starts: int = 0
+    ) -> None:
         """Publish a job so that it survives the broker's end.
+
+        Args:
+            spec: The job.
+            reply_to: The queue that is told what becomes of it.
+            queue: That it goes to.
+            sent: When it was submitted first, in unix seconds.
+            starts: How often it was handed out before, where that counts.
 
         Raises:
             UnavailableError: No queue takes it, although it was just declared again.
@@ -91,7 +100,12 @@ class BrokerSession:
             self._returned = False
             self._app.send_task(
                 JOB_TASK,
-                kwargs={"spec": spec.model_dump(mode="json"), "reply_to": reply_to, "sent": now},
+                kwargs={
+                    "spec": spec.model_dump(mode="json"),
+                    "reply_to": reply_to,
+                    "sent": sent,
+                    "starts": starts,
+                },
                 task_id=spec.id[:_LONGEST_PROPERTY],
                 producer=self._producer,
                 queue=queue,

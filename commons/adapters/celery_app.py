@@ -1,8 +1,9 @@
 """Celery as both ends of the job queues need it: who submits, and who runs.
 
 A job is one message of the task `dicebox.job` with the keyword arguments `spec` (a `JobSpec` as
-JSON values), `reply_to` (the queue of whoever submitted it) and `sent` (unix seconds). Celery
-carries it and calls it; what became of it stands in the blobs, never in Celery's results.
+JSON values), `reply_to` (the queue of whoever submitted it), `sent` (unix seconds) and `starts`
+(those that count of earlier messages of it). Celery carries it and calls it; what became of it
+stands in the blobs, never in Celery's results.
 """
 
 import socket

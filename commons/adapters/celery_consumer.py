@@ -8,7 +8,7 @@ import logging
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from typing import Any
+from typing import Any, Protocol
 
 from celery import Celery, bootsteps
 from celery.app.trace import setup_worker_optimizations
@@ -24,7 +24,7 @@ from kombu.common import QoS, ignore_errors
 
 from commons.adapters.celery_app import JOB_TASK, job_queues
 from commons.adapters.job_desk import JobDesk
-from commons.errors import InvalidInputError
+from commons.errors import DiceboxError, InvalidInputError
 from commons.fleet import jobs_queue
 from commons.jobs import Device, JobSpec
 
@@ -35,6 +35,16 @@ _BEAT_S = 1.0
 _CONNECTION = "dicebox-connection"
 # Of the broker: how often a message was handed out before.
 _STARTS = "x-delivery-count"
+
+
+class Submit(Protocol):
+    """`commons.adapters.broker_link.BrokerLink.submit`."""
+
+    def __call__(
+        self, spec: JobSpec, reply_to: str, queue: str, *, sent: float, starts: int
+    ) -> None:
+        """Publish a job; when this returns, the broker has it."""
+        ...
 
 
 class SlotPool(TaskPool):  # type: ignore[misc]
@@ -248,6 +258,7 @@ class JobWorker:
     Args:
         app: `commons.adapters.celery_app.create_celery`.
         desk: Handles the jobs, as many at once as it has slots.
+        submit: Publishes a job again that the desk gives back: `BrokerLink.submit`.
         name: Of the worker, in the whole fleet.
         kind: Of the queue.
         beat: Called every second or so by the thread that runs this, once it was connected.
@@ -257,12 +268,15 @@ class JobWorker:
         self,
         app: Celery,
         desk: JobDesk,
+        submit: Submit,
         *,
         name: str,
         kind: Device,
         beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._desk = desk
+        self._submit = submit
+        self._queue = jobs_queue(kind)
 
         @app.task(name=JOB_TASK, bind=True)  # type: ignore[untyped-decorator]
         def run_job(task: Any, *_: Any, **arguments: Any) -> None:
@@ -276,7 +290,7 @@ class JobWorker:
         self._controller = app.WorkController(
             hostname=name,
             concurrency=desk.table.slots,
-            queues=[jobs_queue(kind)],
+            queues=[self._queue],
             desk=desk,
         )
         self._controller.consumer.beat = beat
@@ -305,25 +319,43 @@ class JobWorker:
         try:
             spec = JobSpec.model_validate(arguments["spec"])
             reply_to, sent = str(arguments["reply_to"]), float(arguments["sent"])
+            starts = int(arguments.get("starts", 0)) + int(request.get(_STARTS) or 0)
         except (KeyError, TypeError, ValueError) as error:
             _LOG.error("a message that is no job is rejected: %r", error)
             raise Reject(repr(error), requeue=False) from error
+
+        def current() -> bool:
+            return self._is_current(request.get(_CONNECTION))
+
         try:
             verdict = self._desk.handle(
                 spec,
                 reply_to,
                 redelivered=bool(request.delivery_info["redelivered"]),
-                starts=int(request.get(_STARTS) or 0),
+                starts=starts,
                 sent=sent,
-                current=lambda: self._is_current(request.get(_CONNECTION)),
+                current=current,
             )
         except Exception as error:  # a fault of ours: the dead letters keep the job
             _LOG.exception("%s: its message is rejected", spec.id)
             raise Reject(repr(error), requeue=False) from error
         finally:
             self._soon(lambda tasks: tasks.freed(spec.id))
-        if verdict == "requeue":
+        if verdict == "requeue" and not (current() and self._went(spec, reply_to, sent, starts)):
             raise Reject("it goes back", requeue=True)
+
+    def _went(self, spec: JobSpec, reply_to: str, sent: float, starts: int) -> bool:
+        """Publish a job again that the desk gives back; say whether the broker has it.
+
+        One that is rejected would have one start more, and in the end too many, though nothing
+        had ended with it.
+        """
+        try:
+            self._submit(spec, reply_to, self._queue, sent=sent, starts=starts)
+        except DiceboxError as error:
+            _LOG.info("%s goes back as it came: %s", spec.id, error)
+            return False
+        return True
 
     def _is_current(self, connection: object) -> bool:
         consumer = self._controller.consumer

@@ -217,13 +217,18 @@ class CeleryEngine:
             case Started():
                 self._board.hear_started(word)
             case Ended():
-                job = self._jobs.get(word.result.id)
-                if job is not None:
-                    self._jobs.finish(job, word.result)
+                self._end(word.result)
             case Report():
                 self._report(word)
             case _:
                 _LOG.warning("a word that engines do not know: %s", word.word)
+
+    def _end(self, result: JobResult) -> None:
+        job = self._jobs.get(result.id)
+        # Where one platform is broken the job is in a queue again, and another's turn may come.
+        if job is None or (result.platform and self._board.others_run(result.worker or "")):
+            return
+        self._jobs.finish(job, result)
 
     def _report(self, word: Report) -> None:
         with self._lock:

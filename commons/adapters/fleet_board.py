@@ -62,6 +62,15 @@ class FleetBoard:
         """Return the jobs that are in the slots of live workers."""
         return {slot.job for worker in self._live() for slot in _slots(worker) if slot.job}
 
+    def others_run(self, name: str) -> bool:
+        """Say whether any worker but the one of a name has a job."""
+        return any(
+            slot.job
+            for worker in self._live()
+            if worker.beat.name != name
+            for slot in _slots(worker)
+        )
+
     def free(self, kind: Device) -> int:
         """Return how many slots of a kind have nothing to do."""
         return sum(

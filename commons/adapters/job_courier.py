@@ -12,7 +12,7 @@ from collections import Counter
 
 from commons.adapters.engine_link import Link
 from commons.adapters.fleet_board import FleetBoard
-from commons.adapters.unanswered_jobs import UnansweredJob, UnansweredJobs
+from commons.adapters.unanswered_jobs import UnansweredJob, UnansweredJobs, ended
 from commons.errors import DiceboxError, UnavailableError
 from commons.fleet import DEVICES, jobs_queue
 from commons.jobs import Device
@@ -167,8 +167,10 @@ class JobCourier:
                 _LOG.warning("%s is published again: no worker names it", job.spec.id)
                 self._send_again(job, now)
             else:
+                # No worker that took it ended it: that says nothing of the job.
                 reason = f"published {job.published} times, and no worker has it"
-                self._jobs.give_up(job, "lost", reason)
+                lost = ended(job, "lost", reason).model_copy(update={"platform": True})
+                self._jobs.finish(job, lost)
 
     def _send_again(self, job: UnansweredJob, now: float) -> None:
         # It is not silent again before it is out.

@@ -63,6 +63,7 @@ class JobDesk:
         grace_s: How long the holder of a job that comes again may take to reconnect.
         pause_s: After a fault of the platform a slot takes no job for so long, and longer after
             each further one.
+        patience_s: Where faults of the platform let no job end for so long, submitters are told.
         most_starts: A job that was handed out so often without an end is lost.
         observe: Told of every result, and how long its job had waited, in seconds.
     """
@@ -77,6 +78,7 @@ class JobDesk:
         name: str,
         grace_s: float = 2.5,
         pause_s: float = 5.0,
+        patience_s: float = 600.0,
         most_starts: int = 10,
         observe: Callable[[JobResult, float], None] = lambda _result, _waited_s: None,
     ) -> None:
@@ -92,7 +94,7 @@ class JobDesk:
         self.reports = JobReports(engine, link, self.table, name)
         self._lock = threading.Lock()
         self._inside = 0
-        self._faults = PlatformFaults(pause_s)
+        self._faults = PlatformFaults(pause_s, patience_s)
         self._connections = 0
         self._connected_at = clock.monotonic()
         self._hurrying = False
@@ -136,7 +138,7 @@ class JobDesk:
                     self.table.leave(training)
             except DiceboxError as error:
                 _LOG.warning("%s: %s goes back: %s", self._name, spec.id, error)
-                return self._pause(str(error))
+                return self._pause(spec.id, [reply_to], str(error))
 
     def stop(self, job: str, why: End) -> None:
         """Have a training ended, if it is here."""
@@ -272,8 +274,7 @@ class JobDesk:
         finally:
             self._link.let_go(job)
         if fault is not None and verdict == "requeue":
-            self.table.leave(training)
-            self._pause(fault)
+            self._pause(job, self.table.leave(training), fault)
         return verdict
 
     def _held(self, job: str, current: Callable[[], bool]) -> bool | None:
@@ -322,10 +323,20 @@ class JobDesk:
         self._tell_all(self.table.leave(training), Ended(result=kept))
         return "ack"
 
-    def _pause(self, reason: str) -> Verdict:
-        """Keep this slot from the next job for a while: it would fare no better."""
+    def _pause(self, job: str, replies: list[str], reason: str) -> Verdict:
+        """Keep this slot from the next job for a while: it would fare no better.
+
+        Who waits for the job is told where it has been so for long; it stays a job all the same.
+        """
         self.table.fail(reason)
-        self._wait(self._faults.rest_s(), lambda: self.table.draining)
+        now = self._clock.monotonic()
+        rest_s = self._faults.rest_s(now)
+        if self._faults.has_lasted(now):
+            fault = JobResult(
+                id=job, outcome="error", reason=reason, worker=self._name, platform=True
+            )
+            self._tell_all(replies, Ended(result=fault))
+        self._wait(rest_s, lambda: self.table.draining)
         return "requeue"
 
     def _kept(self, result: JobResult, training: Training | None = None) -> JobResult | None:

@@ -1,5 +1,6 @@
 """A worker of the fleet as a process, on a real RabbitMQ."""
 
+import json
 import os
 import signal
 import statistics
@@ -287,6 +288,13 @@ def test_a_job_of_nobody_is_not_trained(fleet: Fleet) -> None:
     eventually(lambda: fleet.waiting() == 0)
 
 
+def test_the_starts_of_an_earlier_message_count(fleet: Fleet) -> None:
+    spec = JobSpec(id="run/often/1", function="tests.engine_jobs:double", arguments={"number": 1})
+    fleet.link.submit(spec, fleet.replies, JOBS, starts=10)
+    fleet.start()
+    assert fleet.result(spec.id).outcome == "lost"
+
+
 def test_sigterm_lets_a_training_end_and_gives_back_what_does_not(fleet: Fleet) -> None:
     worker = fleet.start(DICEBOX_GRACE_S="2")
     short = fleet.submit("sleep", seconds=1.5)
@@ -316,6 +324,12 @@ def test_a_second_signal_does_not_wait_for_trainings(fleet: Fleet) -> None:
     worker.send(signal.SIGTERM)
     worker.wait(6.0)
     eventually(lambda: fleet.waiting() == 1)
+    with pika.BlockingConnection(pika.URLParameters(fleet.rabbit.url)) as connection:
+        method, properties, body = connection.channel().basic_get(JOBS, auto_ack=True)
+    # What was given back in good order is no start that counts.
+    assert not method.redelivered
+    assert not properties.headers.get("x-delivery-count")
+    assert json.loads(body)[1]["starts"] == 0
 
 
 def test_no_child_outlives_a_parent_that_is_killed_and_its_job_runs_again(

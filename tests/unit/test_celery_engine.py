@@ -212,6 +212,19 @@ def test_a_job_is_published_once_and_ends_with_the_word_of_its_end(house: House)
     assert not house.engine.kill("run/1/a")
 
 
+def test_a_platform_that_stays_broken_ends_the_wait_unless_another_worker_trains(
+    house: House,
+) -> None:
+    future = house.engine.submit(job())
+    fault = JobResult(id="run/1/a", outcome="error", reason="no room", worker="m-1", platform=True)
+    house.beats(beat("m-1", (None, "run/3/a")), beat("m-2", ("run/2/a",)))
+    house.hears(Ended(result=fault))
+    assert not future.done()
+    house.beats(beat("m-2", (None,), time=2.0))
+    house.hears(Ended(result=fault))
+    assert future.result(WAIT_S) == fault
+
+
 def test_a_job_with_a_stored_result_is_not_published(house: House) -> None:
     result = house.stores("run/1/a", "diverged")
     assert house.engine.submit(job()).result(0) == result
@@ -278,7 +291,8 @@ def test_a_job_that_no_worker_names_and_no_queue_holds_is_published_again(house:
     house.clock.wound += 161.0
     result = future.result(WAIT_S)
     assert (result.outcome, result.reason) == ("lost", "published 5 times, and no worker has it")
-    assert stored_result(house.blobs, "run/1/a") == result
+    assert result.platform
+    assert stored_result(house.blobs, "run/1/a") is None
 
 
 @pytest.mark.parametrize("where", ["waiting", "running"])

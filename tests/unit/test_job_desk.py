@@ -348,15 +348,48 @@ def test_a_platform_fault_is_tried_elsewhere(house: House) -> None:
     assert house.desk.table.tally().last_failure == "no room"
 
 
+def failed_by_platform(house: House, spec: JobSpec = SPEC) -> Verdict:
+    house.engine.futures.pop(spec.id, None)
+    verdict = house.begun(spec)
+    house.engine.end(spec.id, outcome="error", value=None, reason="no service", platform=True)
+    return verdict.result(WAIT_S)
+
+
 def test_a_platform_fault_that_only_this_job_has_is_its_own_in_the_end(house: House) -> None:
-    for expected in ("requeue", "requeue", "ack"):
-        house.engine.futures.clear()
-        verdict = house.begun()
-        house.engine.end(outcome="error", value=None, reason="no such service", platform=True)
-        assert verdict.result(WAIT_S) == expected
+    for number, expected in enumerate(("requeue", "requeue", "ack")):
+        assert failed_by_platform(house) == expected
+        other = SPEC.model_copy(update={"id": f"run/{number + 2}/search"})
+        verdict = house.begun(other)
+        house.engine.end(other.id)
+        assert verdict.result(WAIT_S) == "ack"
     stored = house.stored()
     assert stored is not None
-    assert (stored.outcome, stored.reason, stored.platform) == ("error", "no such service", False)
+    assert (stored.outcome, stored.reason, stored.platform) == ("error", "no service", False)
+
+
+def test_a_platform_fault_is_no_jobs_own_while_no_other_ends_here(house: House) -> None:
+    other = SPEC.model_copy(update={"id": "run/2/search"})
+    for spec in (SPEC, other) * 4:
+        assert failed_by_platform(house, spec) == "requeue"
+    assert house.stored() is None
+    assert house.stored(other.id) is None
+    assert house.broker.told(Ended) == []
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_who_waits_is_told_of_a_platform_that_stays_broken_and_nothing_is_stored(
+    house: House, closed: bool
+) -> None:
+    desk = JobDesk(
+        house.engine, house.blobs, house.broker, SystemClock(), name="m", pause_s=0.01, patience_s=0
+    )
+    house.desk, house.engine.refuses = desk, closed
+    for _ in range(2):
+        verdict = house.hand_in().result(WAIT_S) if closed else failed_by_platform(house)
+        assert verdict == "requeue"
+    result = house.broker.told(Ended)[-1].result
+    assert (result.id, result.platform, result.worker) == (SPEC.id, True, "m")
+    assert house.stored() is None
 
 
 def test_a_slot_that_finds_its_platform_broken_pauses_longer_each_time(house: House) -> None:
