@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from commons.errors import ConflictError, InvalidInputError, NotFoundError
-from deploy.aws_plan import Plan
+from deploy.aws_plan import Plan, is_ours
 
 _NFS = 2049
 # What is read seldom costs less there, and comes back when it is read.
@@ -46,7 +46,8 @@ class SharedFolder:
         """Make what is missing of it, and wait until it can be mounted.
 
         Raises:
-            ConflictError: There is one that is not encrypted, which cannot be changed.
+            ConflictError: There is one that is not encrypted, which cannot be changed; or a
+                security group of its name that is something else's.
             InvalidInputError: A subnet is not of the VPC, or there is none.
         """
         subnets = self._one_a_zone(place)
@@ -68,7 +69,7 @@ class SharedFolder:
         self._make_targets(folder, subnets, group)
 
     def delete(self) -> None:
-        """Delete it, with everything in it."""
+        """Delete it, with everything in it, and the security groups made for it."""
         folder = self.found()
         if folder is not None:
             known = folder["FileSystemId"]
@@ -84,7 +85,7 @@ class SharedFolder:
                 lambda: self.efs.delete_file_system(FileSystemId=known),
             )
             self.plan.wait("the end of the file system", lambda: self.found() is None)
-        for group in self._groups():
+        for group in filter(self._is_ours, self._groups()):
             self.plan.change(
                 f"delete security group {group['GroupId']}",
                 partial(self.ec2.delete_security_group, GroupId=group["GroupId"]),
@@ -206,9 +207,18 @@ class SharedFolder:
         return chosen
 
     def _group(self, place: Place) -> str | None:
-        """Return the security group that lets nodes in; None while it is only planned."""
+        """Return the security group that lets nodes in; None while it is only planned.
+
+        Raises:
+            ConflictError: That of its name was not made for this.
+        """
         found = [group for group in self._groups() if group["VpcId"] == place.vpc]
         if found:
+            if not self._is_ours(found[0]):
+                name, known = found[0]["GroupName"], found[0]["GroupId"]
+                raise ConflictError(
+                    f"security group {name} ({known}) has no tag dicebox={self.plan.name}"
+                )
             group: str | None = str(found[0]["GroupId"])
             open_for = {
                 pair["GroupId"]
@@ -223,6 +233,9 @@ class SharedFolder:
                 f"let {place.nodes} to port {_NFS}", lambda: self._let_in(group, place.nodes)
             )
         return group
+
+    def _is_ours(self, group: dict[str, Any]) -> bool:
+        return is_ours(group.get("Tags", []), self.plan.name)
 
     def _groups(self) -> list[dict[str, Any]]:
         wanted = [{"Name": "group-name", "Values": [f"{self.plan.name}-nfs"]}]

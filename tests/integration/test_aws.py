@@ -264,6 +264,26 @@ def test_the_bucket_of_something_else_is_left_alone(amazon):
     assert amazon.name in amazon.buckets()
 
 
+def test_the_security_group_of_something_else_is_neither_opened_nor_deleted(amazon):
+    there = {"GroupName": f"{amazon.name}-nfs", "Description": "payroll", "VpcId": amazon.vpc}
+    foreign = amazon.ec2.create_security_group(**there)["GroupId"]
+    refused = amazon.make("--apply")
+    assert refused.exit_code == 1
+    assert f"({foreign}) has no tag dicebox={amazon.name}" in refused.output
+    assert not amazon.file_systems()
+    (group,) = amazon.groups()
+    assert group["IpPermissions"] == []
+
+    elsewhere = amazon.ec2.create_vpc(CidrBlock="10.8.0.0/16")["Vpc"]["VpcId"]
+    own = {"Key": "dicebox", "Value": amazon.name}
+    amazon.ec2.create_security_group(
+        **there | {"VpcId": elsewhere},
+        TagSpecifications=[{"ResourceType": "security-group", "Tags": [own]}],
+    )
+    assert amazon.run("delete", "--apply", "--confirm", amazon.name).exit_code == 0
+    assert [group["GroupId"] for group in amazon.groups()] == [foreign]
+
+
 def test_a_file_system_that_is_not_encrypted_is_not_taken_for_ours(amazon):
     amazon.efs.create_file_system(CreationToken=amazon.name, Encrypted=False)
     refused = amazon.make("--apply")
