@@ -3,7 +3,7 @@
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Connection, Row, insert, literal, select
+from sqlalchemy import Connection, Row, func, insert, literal, select
 
 from commons.adapters.database import reading, writing
 from commons.errors import ConflictError, InvalidInputError, NotFoundError
@@ -17,6 +17,9 @@ from sensory_service.adapters.dataset_tables import (
 from sensory_service.adapters.opinion_tables import category_merged
 from sensory_service.adapters.tables import CATEGORY, LABEL_EVENT, MEMBERSHIP, REMOVED
 from sensory_service.ports import Merge
+
+# In the id of what is only a former name of a category; no category has it in its own.
+_FORMER = ":"
 
 
 class LabelTables:
@@ -46,17 +49,22 @@ class LabelTables:
         """Return the category of this name; the id that was handed in counts if it is new."""
         with writing(self._database) as connection:
             number = find_or_make_dataset(connection, dataset, at)
+            _free_former(connection, number, category.name)
             return find_or_make_category(connection, number, category, at)
 
     def rename(self, dataset: str, category: str, name: str) -> Category:
-        """Give a category (by id) another name."""
+        """Give a category (by id) another name; the one it had means it until another takes it."""
         with writing(self._database) as connection:
             number = find_dataset(connection, dataset).id
             found = find_category(connection, dataset, number, category)
+            _free_former(connection, number, name)
             holder = connection.execute(
                 select(CATEGORY).where(CATEGORY.c.dataset == number, CATEGORY.c.name == name)
             ).first()
-            if holder is not None and holder.id != found.id:
+            if holder is None:
+                _set_name(connection, found.id, name)
+                _keep_former(connection, found)
+            elif holder.id != found.id:
                 if holder.merged_into != found.id:
                     raise ConflictError(
                         f"{dataset} has a category {name!r} already: merge the two",
@@ -66,8 +74,6 @@ class LabelTables:
                 _set_name(connection, holder.id, f"\x01{holder.id}")
                 _set_name(connection, found.id, name)
                 _set_name(connection, holder.id, found.name)
-            else:
-                _set_name(connection, found.id, name)
         return Category(id=found.id, name=name)
 
     def merge(self, merge: Merge) -> Category:
@@ -123,6 +129,33 @@ def _move(
 
 def _set_name(connection: Connection, category: str, name: str) -> None:
     connection.execute(CATEGORY.update().where(CATEGORY.c.id == category).values(name=name))
+
+
+def _keep_former(connection: Connection, category: Row[Any]) -> None:
+    last = select(func.max(CATEGORY.c.number)).where(CATEGORY.c.dataset == category.dataset)
+    number = connection.execute(last).scalar_one() + 1
+    connection.execute(
+        CATEGORY.insert().values(
+            id=f"{category.id}{_FORMER}{number}",
+            dataset=category.dataset,
+            number=number,
+            name=category.name,
+            images=0,
+            created=category.created,
+            merged_into=category.id,
+        )
+    )
+
+
+def _free_former(connection: Connection, dataset: int, name: str) -> None:
+    # Unlike what was merged, no event of any history speaks of it.
+    connection.execute(
+        CATEGORY.delete().where(
+            CATEGORY.c.dataset == dataset,
+            CATEGORY.c.name == name,
+            CATEGORY.c.id.contains(_FORMER),
+        )
+    )
 
 
 def _is_in(connection: Connection, table: sqlalchemy.Table, dataset: int, image: str) -> bool:

@@ -575,3 +575,43 @@ def test_a_category_may_take_back_the_name_of_one_that_was_merged_into_it(
     assert counts(database) == {"kitten": 2}
     (stored,) = upload(database, 3, label="cat")
     assert stored.category == Category(id="id of cat", name="kitten")
+
+
+def test_the_name_a_category_had_means_it_until_another_takes_it(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, 1, label="cat")
+    upload(database, 2, label="dog")
+    labels = LabelTables(database)
+    labels.rename("pets", "id of cat", "lion")
+    labels.rename("pets", "id of cat", "tiger")
+    lion, cat = upload(database, 3, label="lion") + upload(database, 4, label="cat")
+    assert lion.category == cat.category == Category(id="id of cat", name="tiger")
+    assert counts(database) == {"tiger": 3, "dog": 1}
+    labels.rename("pets", "id of cat", "cat")
+    (stored,) = upload(database, 5, label="tiger")
+    assert stored.category == Category(id="id of cat", name="cat")
+    # Two may change their names, and whoever makes a category of the name means a new one.
+    labels.rename("pets", "id of cat", "eel")
+    labels.rename("pets", "id of dog", "cat")
+    labels.rename("pets", "id of cat", "dog")
+    assert counts(database) == {"dog": 4, "cat": 1}
+    new = Category(id="id of eel", name="eel")
+    assert labels.add("pets", new, 2.0) == new
+    assert counts(database) == {"dog": 4, "cat": 1, "eel": 0}
+
+
+def test_a_former_name_goes_along_when_its_category_is_merged(
+    database: sqlalchemy.Engine,
+) -> None:
+    upload(database, 1, label="kitty")
+    upload(database, 2, label="cat")
+    labels = LabelTables(database)
+    labels.rename("pets", "id of kitty", "kitten")
+    labels.merge(Merge("pets", "id of kitty", "id of cat", 2.0, None))
+    (stored,) = upload(database, 3, label="kitty")
+    assert stored.category == Category(id="id of cat", name="cat")
+    assert labels.rename("pets", "id of cat", "kitty").name == "kitty"
+    (stored,) = upload(database, 4, label="kitten")
+    assert stored.category == Category(id="id of cat", name="kitty")
+    assert counts(database) == {"kitty": 4}

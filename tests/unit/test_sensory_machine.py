@@ -44,8 +44,9 @@ class Catalog(RuleBasedStateMachine):
 
     `labels`: what is in the dataset, each with its label; `removed`: what was, likewise;
     `erased`: whose bytes are gone; `means`: what a name means, also one that was merged;
-    `shown`: the names of categories; `frozen`: snapshots, image to name and split;
-    `marks`: how many images of a snapshot were erased. `did` counts, over all histories.
+    `shown`: the names of categories; `former`: names that they had and nobody took since;
+    `frozen`: snapshots, image to name and split; `marks`: how many images of a snapshot were
+    erased. `did` counts, over all histories.
     """
 
     def __init__(self, did: Counter[str]) -> None:
@@ -59,6 +60,7 @@ class Catalog(RuleBasedStateMachine):
         self.erased: set[int] = set()
         self.means: dict[str, str] = {}
         self.shown: dict[str, str] = {}
+        self.former: set[str] = set()
         self.splits: dict[str, str] = {}
         self.frozen: dict[str, dict[str, tuple[str, str]]] = {}
         self.marks: dict[str, int] = {}
@@ -119,6 +121,7 @@ class Catalog(RuleBasedStateMachine):
     @rule(name=names)
     def add(self, name: str) -> None:
         reply = self.house.http.post(f"{PETS}/categories", json={"name": name})
+        self.free(name)
         assert reply.status_code == (200 if name in self.means else 201)
         self.known(name, reply.json()["id"])
 
@@ -128,12 +131,13 @@ class Catalog(RuleBasedStateMachine):
         reply = self.house.http.put(f"{PETS}/categories/{category}/name", json={"name": name})
         if category == "none":
             assert reply.status_code == 404
-        elif self.means.get(name, category) != category:
+        elif name not in self.former and self.means.get(name, category) != category:
             assert (reply.status_code, reply.json()["type"]) == (409, "category-exists")
         else:
             assert reply.json() == {"id": category, "name": name}
+            self.free(name)
             if name not in self.means:
-                del self.means[self.shown[category]]
+                self.former.add(self.shown[category])
             self.means[name], self.shown[category] = category, name
 
     @rule(which=names, into=names)
@@ -205,6 +209,12 @@ class Catalog(RuleBasedStateMachine):
             self.means[name], self.shown[category] = category, name
         assert self.means[name] == category
         return category
+
+    def free(self, name: str) -> None:
+        """Have a name that a category had before mean nothing."""
+        if name in self.former:
+            self.former.remove(name)
+            del self.means[name]
 
     @invariant()
     def the_catalog_agrees(self) -> None:
