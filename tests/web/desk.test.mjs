@@ -6,6 +6,7 @@ const page = new EventTarget();
 Object.assign(globalThis, { addEventListener: page.addEventListener.bind(page), document: new EventTarget() });
 Object.defineProperty(globalThis, "navigator", { value: {}, configurable: true });
 
+const renamed = new Map([["kitty", "cats"]]); // as the server knows it
 const labels = new Map(); // image → {category, changed}
 const asked = [];
 let clock = 100;
@@ -13,7 +14,8 @@ let clock = 100;
 function labeled({ labels: wanted, source }) {
   asked.push({ source, wanted });
   const reply = { labeled: [], conflicts: [], unknown: [] };
-  for (const { image, category, seen } of wanted) {
+  for (const { image, category: name, seen } of wanted) {
+    const category = renamed.get(name) ?? name;
     const now = labels.get(image);
     const said = () => ({ image, category: labels.get(image).category && { name: labels.get(image).category }, changed: labels.get(image).changed });
     if (!now) reply.unknown.push(image);
@@ -74,4 +76,11 @@ test("an image that is gone leaves nothing to take back", async () => {
   await desk().undo("pets");
   await settled();
   assert.deepEqual(asked, []);
+});
+
+test("a label by a name that the category had before is saved, and shown by the new one", async () => {
+  put("k", null);
+  desk().decide("pets", [item("k")], "kitty");
+  await settled();
+  assert.deepEqual([desk().said("pets", "k").state, desk().label("pets", item("k"))], ["saved", "cats"]);
 });

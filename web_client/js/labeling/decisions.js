@@ -13,7 +13,7 @@ const name = ({ dataset, image }) => `${dataset}/${image}`;
 
 // `send(dataset, labels, source)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
 // add(value) → key, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
-// `onSaved` [{image, category, changed}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
+// `onSaved` [{image, category, changed, isLatest}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
 // why. `onState` gets {waiting, problem}.
 export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
   let waiting = []; // {key, value: {dataset, image, category, seen, source}}, in turn
@@ -79,7 +79,8 @@ export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}
     const gone = [...batch, ...rest.filter(({ value }) => late.has(value.image))];
     const mine = new Map(gone.map(({ value }) => [value.image, value]));
     await drop(gone, touched);
-    if (labeled.length) onSaved(dataset, labeled);
+    const later = new Set(touched.map(({ value }) => value.image));
+    if (labeled.length) onSaved(dataset, labeled.map((one) => ({ ...one, isLatest: !later.has(one.image) })));
     if (conflicts.length) onConflict(dataset, conflicts.map((theirs) => ({ theirs, mine: mine.get(theirs.image) })));
     if (unknown.length) onRefused(dataset, unknown.map((image) => mine.get(image)), null);
   }

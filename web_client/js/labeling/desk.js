@@ -35,10 +35,8 @@ function create() {
     log: decisionLog(me),
     onState: ({ waiting, problem }) => state.set({ waiting, problem: problem?.message ?? null }),
     onSaved(dataset, labeled) {
-      for (const { image, category, changed } of labeled) {
-        const before = said.get(nameOf(dataset, image));
-        // A later decision about it may be on its way.
-        const isLatest = !before || before.category === (category?.name ?? null);
+      for (const { image, category, changed, isLatest } of labeled) {
+        // By another name, where the category was renamed or merged meanwhile.
         note(dataset, image, isLatest ? { category: category?.name ?? null, state: "saved", changed } : { changed });
       }
       undoOf(dataset).learn(labeled);
