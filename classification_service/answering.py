@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from classification_service.answers import Spent, Verdict, Wording, answer_json, ranked, wording
+from classification_service.answers import (
+    Spent,
+    Verdict,
+    Wording,
+    answer_json,
+    are_numbers,
+    ranked,
+    wording,
+)
 from classification_service.batching import stacked
 from classification_service.gallery import Choice, Gallery
 from classification_service.history_ports import Recorder
@@ -20,8 +28,8 @@ from commons.errors import DiceboxError, InvalidInputError, UnavailableError
 
 _MOST_WORDINGS = 512
 
-# Gets the images that somebody was asked about, who answered, and the categories they named.
-Shadowing = Callable[[Choice, Floats, Sequence[int]], None]
+# Gets who is to be asked too, the images, and the categories (their ids) that were named.
+Shadowing = Callable[[Choice, Floats, Sequence[str]], None]
 
 
 @dataclass(slots=True)
@@ -122,8 +130,7 @@ class Answering:
             return None
         self._count_batch(said.network.network, len(images))
         if choice.shadow is not None and said.network is choice.answering:
-            named = np.argmax(said.probabilities, axis=1).tolist()
-            self._shadowing(Choice(choice.shadow), images, named)
+            self._ask_shadow(choice.shadow, said, images)
         return ready, said
 
     def _pixels(self, question: Question, now: float) -> Pixels | Floats | None:
@@ -131,32 +138,45 @@ class Answering:
             return None
         if question.images is not None:
             return question.images
-        how = question.choice.answering.card.preprocessing
         try:
-            return decode_stored(question.data, how.shape, how.resize, how.decoder)[np.newaxis]
+            return _decoded(question, question.choice.answering)
         except DiceboxError as error:
             question.error = error
             return None
 
     def _ask(self, choice: Choice, images: Floats, ready: Sequence[_Decoded]) -> _Said | None:
-        failure: DiceboxError | None = None
-        for network in (choice.answering, choice.fallback):
-            if network is None or (failure and not _see_the_same(choice.answering, network)):
-                break
-            before = self._now()
+        try:
+            return self._said(choice.answering, images)
+        except InvalidInputError as error:
+            failure: DiceboxError = error
+        if choice.fallback is not None:
             try:
-                probabilities = _probabilities(network, images)
-            except InvalidInputError as error:
-                # It took such images when it was loaded: not they are wrong, but the network.
+                if not _sees_alike(choice.answering, choice.fallback):
+                    images = stacked([_decoded(one.question, choice.fallback) for one in ready])
+                return self._said(choice.fallback, images)
+            except DiceboxError as error:
                 failure = error
-                self._observe(network, len(images), math.nan, ok=False)
-            else:
-                infer_s = self._now() - before
-                self._observe(network, len(images), infer_s / len(images), ok=True)
-                return _Said(network, probabilities, before, infer_s)
         for one in ready:
             one.question.error = UnavailableError(str(failure), kind="failing-network")
         return None
+
+    def _said(self, network: LoadedNetwork, images: Floats) -> _Said:
+        before = self._now()
+        try:
+            probabilities = network.predictor.predict(images)
+            if not are_numbers(probabilities):
+                raise InvalidInputError(f"network {network.network} gives no probabilities")
+        except InvalidInputError:
+            # It took such images when it was loaded: not they are wrong, but the network.
+            self._observe(network, len(images), math.nan, ok=False)
+            raise
+        infer_s = self._now() - before
+        self._observe(network, len(images), infer_s / len(images), ok=True)
+        return _Said(network, probabilities, before, infer_s)
+
+    def _ask_shadow(self, shadow: LoadedNetwork, said: _Said, images: Floats) -> None:
+        if _sees_alike(shadow, said.network):
+            self._shadowing(Choice(shadow), images, _named(said.network, said.probabilities))
 
     def _observe(self, network: LoadedNetwork, times: int, seconds: float, *, ok: bool) -> None:
         for _ in range(times):
@@ -189,11 +209,10 @@ class Answering:
     def _reply_tensors(self, question: Question, probabilities: Floats) -> None:
         question.probabilities = probabilities
         if question.expected is not None:
-            shadow = question.choice.answering.network
-            for named, other in zip(
-                np.argmax(probabilities, axis=1).tolist(), question.expected, strict=True
-            ):
-                self._gallery.compare(shadow, named == other)
+            shadow = question.choice.answering
+            named = _named(shadow, probabilities)
+            for one, other in zip(named, question.expected, strict=True):
+                self._gallery.compare(shadow.network, one == other)
 
     def _record(
         self, question: Question, network: LoadedNetwork, probabilities: Floats, spent: Spent
@@ -220,21 +239,18 @@ class Answering:
         return words
 
 
-def _probabilities(network: LoadedNetwork, images: Floats) -> Floats:
-    """Return what a network says of images.
-
-    Raises:
-        InvalidInputError: It refuses them, or what it says of one is no probabilities.
-    """
-    probabilities = network.predictor.predict(images)
-    if not np.isfinite(probabilities).all():
-        raise InvalidInputError(f"network {network.network} gives no probabilities")
-    return probabilities
+def _decoded(question: Question, network: LoadedNetwork) -> Pixels:
+    """Return the picture of a question (1, height, width, channels) as a network is to see it."""
+    how = network.card.preprocessing
+    return decode_stored(question.data, how.shape, how.resize, how.decoder)[np.newaxis]
 
 
-def _see_the_same(one: LoadedNetwork, other: LoadedNetwork) -> bool:
-    """Say whether two networks are made for the same pixels and name the same categories."""
-    return (
-        one.card.preprocessing == other.card.preprocessing
-        and one.card.categories == other.card.categories
-    )
+def _named(network: LoadedNetwork, probabilities: Floats) -> list[str]:
+    """Return the id of the most probable category of every row."""
+    categories = network.card.categories
+    return [categories[index].id for index in np.argmax(probabilities, axis=1).tolist()]
+
+
+def _sees_alike(one: LoadedNetwork, other: LoadedNetwork) -> bool:
+    """Say whether two networks are made for the same pixels."""
+    return one.card.preprocessing == other.card.preprocessing

@@ -5,6 +5,7 @@ the same from answer to answer written once for each network.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,14 @@ def wording(network: str, dataset: str, categories: Sequence[Category]) -> Wordi
             f'{{"category":{category.model_dump_json()},"probability":' for category in categories
         ),
     )
+
+
+def are_numbers(probabilities: npt.NDArray[np.float32]) -> bool:
+    """Say whether nothing in (n, categories) is infinite or NaN."""
+    if probabilities.shape[1] <= _FEW:
+        # Half the time that numpy takes.
+        return math.isfinite(sum(map(sum, probabilities.tolist())))
+    return bool(np.isfinite(probabilities).all())
 
 
 def ranked(probabilities: npt.NDArray[np.float32], top: int) -> list[list[tuple[int, float]]]:

@@ -85,6 +85,8 @@ def batches(
 
 def stacked(pixels: Sequence[np.ndarray]) -> Floats:
     """Return images, each or some (n, height, width, channels), as one batch of float32."""
+    if len(pixels) == 1:
+        return pixels[0].astype(np.float32, order="C", copy=False)
     return np.concatenate(pixels, dtype=np.float32)
 
 

@@ -132,6 +132,7 @@ class Answerer:
         """Return the probabilities (n, categories) of float32 (n, height, width, channels).
 
         For pixels that are decoded already, under the same admission and in the same lanes.
+        Nobody stands in, who may be made for other pixels and name other categories.
 
         Args:
             choice: From `choose`.
@@ -151,7 +152,7 @@ class Answerer:
                 f"with n of 1 or more, got {images.shape}"
             )
         self._admission.enter(len(images))
-        now = self._now()
+        choice, now = Choice(choice.answering, choice.shadow), self._now()
         questions = [
             Question.about(choice, now, deadline, images=images[at : at + _TOGETHER])
             for at in range(0, len(images), _TOGETHER)
@@ -256,10 +257,8 @@ class Answerer:
             self._admission.leave(sum(question.size for question in batch))
             self._show_queue(self._admission.inside)
 
-    def _shadow(self, shadow: Choice, images: Floats, expected: Sequence[int]) -> None:
+    def _shadow(self, shadow: Choice, images: Floats, expected: Sequence[str]) -> None:
         """Ask a second network behind the scenes, unless too much waits already."""
-        if shadow.answering.card.preprocessing.shape != images.shape[1:]:
-            return
         try:
             self._admission.enter(len(images))
         except UnavailableError:

@@ -26,8 +26,8 @@ class Question:
         came: When it came, in the seconds of the clock that `deadline` is of.
         deadline: From then on nobody wants the answer.
         images: Tensors, float32 (n, height, width, channels).
-        expected: For each of the tensors, the category that the champion named: whoever is
-            asked in its shadow is held against that.
+        expected: For each of the tensors, the category (its id) that the champion named: whoever
+            is asked in its shadow is held against that.
         image: The sha256 of `data`, once it is known.
         is_given_up: Nobody waits any more: what was not begun is left out.
     """
@@ -40,7 +40,7 @@ class Question:
     came: float
     deadline: float
     images: Floats | None = None
-    expected: Sequence[int] | None = None
+    expected: Sequence[str] | None = None
     image: str = ""
     is_given_up: bool = False
     reply: bytes = b""
@@ -57,7 +57,7 @@ class Question:
         ask: Ask = Ask(),  # noqa: B008 - frozen
         data: bytes = b"",
         images: Floats | None = None,
-        expected: Sequence[int] | None = None,
+        expected: Sequence[str] | None = None,
     ) -> "Question":
         """Return the question to these networks."""
         answering, shadow, fallback = choice.answering, choice.shadow, choice.fallback

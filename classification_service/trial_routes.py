@@ -35,8 +35,9 @@ def trial_routes(trials: TrialDesk) -> APIBlueprint:
         summary="Put a network on trial beside the champion",
         description="`check` compares both on the newest snapshot's validation images and "
         "promotes unless it is found worse; `canary` answers a share of the requests, `shadow` "
-        "is only compared. The job worker does the comparing. Where nobody answers yet the "
-        "network is promoted at once. A trial that runs already ends.",
+        "is only compared, and made for the champion's pixels. The job worker does the "
+        "comparing. Where nobody answers yet the network is promoted at once. A trial that runs "
+        "already ends.",
         responses={200: Trial},
     )
     def begin(path: DatasetPath, body: TrialRequest) -> Response:

@@ -6,6 +6,7 @@ from classification_service.ports import GalleryTables, Reign
 from classification_service.trial_ports import ReignTables, TrialTables
 from commons.errors import ConflictError, NotFoundError
 from commons.messages import Champion
+from commons.network_card import NetworkCard
 from commons.ports import Clock
 from commons.trial_messages import (
     ReignEvent,
@@ -90,8 +91,9 @@ class Trials:
 
         Raises:
             NotFoundError: There is no such network.
-            ConflictError: It was bred for another dataset, its file was damaged, or it is not to
-                be promoted and there is no champion to be beside (kind `no-network`).
+            ConflictError: It was bred for another dataset, its file was damaged, it is not to
+                be promoted and there is no champion to be beside (kind `no-network`), or it is to
+                be a shadow and is made for other pixels than the champion (`other-pixels`).
             StorageFullError: No space is left; nothing was changed.
         """
         request = request.model_copy(update={"network": self._whole(request.network)})
@@ -113,6 +115,8 @@ class Trials:
                     f"there is no champion of {dataset} to be beside yet", kind="no-network"
                 )
             self._networks.promote(dataset, request.network)
+        elif request.mode == "shadow":
+            _check_pixels(network.card, self._tables.network(reign.network).card)
         begun = self._trials.begin(trial)
         self._gallery.refresh()
         return begun
@@ -162,6 +166,16 @@ class Trials:
             started=now,
             ended=None if state == "running" else now,
             reason=reason,
+        )
+
+
+def _check_pixels(shadow: NetworkCard, champion: NetworkCard) -> None:
+    # A shadow is shown the pixels of the champion: pictures are gone once they are answered.
+    if shadow.preprocessing != champion.preprocessing:
+        raise ConflictError(
+            f"expected a network for the champion's pixels, {champion.preprocessing}, this one "
+            f"is for {shadow.preprocessing}: try it by `canary` or `check`",
+            kind="other-pixels",
         )
 
 

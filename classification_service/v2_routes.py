@@ -221,19 +221,39 @@ def _infer(
     choice = _choose(answerer, model, version)
     asked = read_request(raw.get_data(cache=False), request.headers.get(LENGTH_HEADER))
     until = min(until, clock.monotonic() + asked.timeout_s)
-    if isinstance(asked.images, np.ndarray):
-        probabilities = answerer.infer(choice, asked.images, until)
-    else:
-        parts = [
-            answerer.infer(choice, _decoded(choice, asked.images[at : at + _TOGETHER]), until)
-            for at in range(0, len(asked.images), _TOGETHER)
-        ]
-        probabilities = np.concatenate(parts)
+    try:
+        probabilities = _said(answerer, choice, asked.images, until)
+    except UnavailableError as error:
+        instead = _standing_in(choice, asked.images)
+        if error.kind != "failing-network" or instead is None:
+            raise
+        choice = instead
+        probabilities = _said(answerer, choice, asked.images, until)
     names = [category.name for category in choice.answering.card.categories]
     body, length = write_answer(asked, model, choice.answering.network, probabilities, names)
     if length is None:
         return Response(body, mimetype="application/json")
     return Response(body, headers={LENGTH_HEADER: str(length)}, mimetype="application/octet-stream")
+
+
+def _said(answerer: Answerer, choice: Choice, images: Floats | list[bytes], until: float) -> Floats:
+    """Return the probabilities (n, categories) of pixels or pictures; errors as of `infer`."""
+    if isinstance(images, np.ndarray):
+        return answerer.infer(choice, images, until)
+    parts = [
+        answerer.infer(choice, _decoded(choice, images[at : at + _TOGETHER]), until)
+        for at in range(0, len(images), _TOGETHER)
+    ]
+    return np.concatenate(parts)
+
+
+def _standing_in(choice: Choice, images: Floats | list[bytes]) -> Choice | None:
+    """Return who answers in place of a network that fails, unless it takes no such pixels."""
+    other = choice.fallback
+    if other is None:
+        return None
+    is_made_for = isinstance(images, list) or images.shape[1:] == other.card.preprocessing.shape
+    return Choice(other) if is_made_for else None
 
 
 def _decoded(choice: Choice, pictures: list[bytes]) -> Floats:

@@ -28,11 +28,19 @@ from classification_service.probation import Probation
 from classification_service.trial_judge import TrialJudge
 from classification_service.trials import Trials
 from commons.adapters.database import create_database, migrate, sqlite_url
+from commons.adapters.decode import DECODER
 from commons.errors import NotFoundError, UnavailableError
-from commons.messages import Category, Snapshot, SnapshotEntry, SnapshotImage, Split
-from commons.network_card import network_id
+from commons.messages import (
+    Category,
+    ResizePolicy,
+    Snapshot,
+    SnapshotEntry,
+    SnapshotImage,
+    Split,
+)
+from commons.network_card import Preprocessing, network_id
 from tests.memory_blobs import MemoryBlobs
-from tests.onnx_builders import network_card
+from tests.onnx_builders import SHAPE, network_card
 
 MIGRATIONS = Path(classification_service.__file__).parent / "migrations"
 CATEGORIES = [Category(id="c0", name="dark"), Category(id="c1", name="bright")]
@@ -183,10 +191,12 @@ class TrialHouse:
         dataset: str = "digits",
         fails: bool = False,
         unsure: bool = False,
+        resize: ResizePolicy = "fit",
     ) -> str:
         """Return a registered network that is wrong about these pictures."""
         told = json.dumps({"wrong": wrong, "fails": fails, "dataset": dataset, "unsure": unsure})
-        card = network_card(self.blobs, told.encode(), dataset=dataset)
+        how = Preprocessing(shape=SHAPE, resize=resize, decoder=DECODER)
+        card = network_card(self.blobs, told.encode(), dataset=dataset, preprocessing=how)
         self.tables.add_network(RegisteredNetwork(network_id(card), card, 1.0))
         return network_id(card)
 

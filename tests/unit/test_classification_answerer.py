@@ -48,6 +48,7 @@ class Brightness:
 
     def predict(self, images):
         self.sizes.append(len(images))
+        self.shape = images.shape[1:]
         assert self.gate.wait(10)
         if self.fails:
             raise InvalidInputError("it refuses", kind="damaged-network")
@@ -57,12 +58,13 @@ class Brightness:
         return np.stack(pair, axis=1).astype(np.float32)
 
 
-def network(name: str, predictor: Brightness, dataset: str = "digits") -> LoadedNetwork:
-    card = SimpleNamespace(
-        dataset=dataset,
-        categories=CATEGORIES,
-        preprocessing=Preprocessing(shape=SHAPE, resize="fit", decoder=DECODER),
-    )
+def network(name: str, predictor: Brightness, dataset: str = "digits", **changes) -> LoadedNetwork:
+    fields = {
+        "dataset": dataset,
+        "categories": CATEGORIES,
+        "preprocessing": Preprocessing(shape=SHAPE, resize="fit", decoder=DECODER),
+    }
+    card = SimpleNamespace(**{**fields, **changes})
     return LoadedNetwork(name, card, predictor)
 
 
@@ -215,6 +217,33 @@ def test_a_shadow_is_held_against_the_answer_and_nobody_waits_for_it():
     shadow.fails = True
     assert house.ask(255).network == "a" * 64
     until(lambda: ("b" * 64, False) in house.gallery.observed)
+
+
+def test_who_stands_in_sees_the_picture_its_own_way_and_names_its_own_categories():
+    candidate, champion = Brightness(), Brightness(opposite=True)
+    candidate.fails = True
+    how = Preprocessing(shape=(4, 4, 3), resize="crop", decoder="pillow-1")
+    other = network("a" * 64, champion, preprocessing=how, categories=CATEGORIES[::-1])
+    house = House(Choice(network("c" * 64, candidate), fallback=other))
+    said = house.ask(255)
+    assert (best(said), said.network, champion.shape) == ("bright", "a" * 64, (4, 4, 3))
+
+
+def test_a_shadow_that_names_the_same_category_in_another_place_agrees():
+    champion, shadow = Brightness(), Brightness(opposite=True)
+    turned = network("b" * 64, shadow, categories=CATEGORIES[::-1])
+    house = House(Choice(network("a" * 64, champion), shadow=turned))
+    house.ask(255)
+    until(lambda: house.gallery.compared == [("b" * 64, True)])
+
+
+def test_a_shadow_made_for_other_pixels_is_not_asked():
+    how = Preprocessing(shape=SHAPE, resize="crop", decoder=DECODER)
+    shadow = network("b" * 64, Brightness(), preprocessing=how)
+    house = House(Choice(network("a" * 64, Brightness()), shadow=shadow))
+    house.ask(255)
+    assert house.answerer.waiting == 0
+    assert [name for name, _ in house.gallery.observed] == ["a" * 64]
 
 
 def test_what_comes_too_late_is_neither_decoded_nor_asked():

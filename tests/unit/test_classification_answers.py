@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from classification_service.answers import Spent, answer_json, ranked, wording
+from classification_service.answers import Spent, answer_json, are_numbers, ranked, wording
 from commons.messages import Answer, Category, Classification, Timing
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="/\\\x7f", min_codepoint=32)).map(
@@ -49,3 +49,14 @@ def test_the_most_probable_come_first_and_equals_keep_their_order():
     assert [index for index, _ in second] == [0, 1, 2]
     assert first[0][1] == 0.5
     assert [len(row) for row in ranked(probabilities, 99)] == [4, 4]
+
+
+@pytest.mark.parametrize("categories", [2, 40, 41, 1000])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_what_is_no_number_is_seen_wherever_it_stands(categories, value):
+    probabilities = np.zeros((3, categories), np.float32)
+    assert are_numbers(probabilities)
+    for place in (0, categories - 1):
+        probabilities[1, place] = value
+        assert not are_numbers(probabilities)
+        probabilities[1, place] = 0.0

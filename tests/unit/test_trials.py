@@ -152,6 +152,16 @@ def test_a_shadow_is_asked_beside_the_champion_and_never_answers(house):
     assert (without.answering.network, without.shadow) == (champion, None)
 
 
+def test_a_shadow_that_is_made_for_other_pixels_than_the_champion_is_refused_with_the_reason(house):
+    champion, shadow = house.network(), house.network(3, resize="crop")
+    house.promote(champion)
+    with pytest.raises(ConflictError, match="canary") as caught:
+        house.trials.begin("digits", TrialRequest(network=shadow, mode="shadow"))
+    assert caught.value.kind == "other-pixels"
+    assert house.trial_tables.running() == []
+    assert house.trials.begin("digits", TrialRequest(network=shadow)).state == "running"
+
+
 def test_a_check_answers_nobody_and_is_loaded_nowhere(house):
     champion, checked = house.network(), house.network(3)
     house.promote(champion)

@@ -12,12 +12,16 @@ import pytest
 
 from classification_service.app import Settings, create_service
 from classification_service.v2_tensors import LENGTH_HEADER, pack_bytes
+from commons.adapters.decode import DECODER
 from commons.adapters.file_blobs import FileBlobs
 from commons.adapters.services import CLASSIFICATION, Caller, GalleryClient
 from commons.messages import Category
+from commons.network_card import Preprocessing
+from commons.trial_messages import TrialRequest
 from dicebox.front import create_front
 from tests.builders import jpeg_bytes, png_bytes
-from tests.onnx_builders import always, network_card, onnx_bytes
+from tests.onnx_builders import always, fails_on_grey, network_card, onnx_bytes
+from tests.trial_builders import picture
 
 INFER = "/v2/models/digits/infer"
 
@@ -192,6 +196,29 @@ def test_what_is_wrong_with_a_request_is_said_as_error_too(http: httpx.Client) -
     refused(http.get("/v2/repository/index"), 404, "not-found")
     elsewhere = http.get(f"{CLASSIFICATION}/nowhere")
     assert "error" not in elsewhere.json()
+
+
+def test_where_a_canary_fails_the_champion_answers_in_its_own_words(tmp_path: Path) -> None:
+    service = create_service(Settings(data=tmp_path))
+    blobs = FileBlobs(tmp_path / "blobs")
+    how = Preprocessing(shape=(4, 4, 1), resize="fit", decoder=DECODER)
+    turned = [Category(id="c1", name="bright"), Category(id="c0", name="dark")]
+    small = network_card(blobs, always(0, shape=(4, 4, 1)), preprocessing=how, categories=turned)
+    with httpx.Client(
+        transport=httpx.WSGITransport(service.app), base_url="http://localhost"
+    ) as client:
+        gallery = GalleryClient(Caller(client))
+        champion, canary = (
+            gallery.register(card) for card in (small, network_card(blobs, fails_on_grey(0)))
+        )
+        gallery.promote("digits", champion)
+        gallery.try_out("digits", TrialRequest(network=canary, share=1.0))
+        grey = picture(200)
+        reply = client.post(INFER, json=pictures(grey, grey))
+        assert output(reply, "category") == ["bright", "bright"]
+        assert reply.json()["model_version"] == champion
+        pixels = np.full((1, 8, 8, 1), 200, np.float32)
+        refused(client.post(INFER, json=body(pixels)), 503, "failing-network")
 
 
 def test_without_a_champion_there_is_no_model_and_one_that_is_damaged_is_not_ready(
