@@ -19,7 +19,13 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "deploy" / "docker"
 BASE = "debian:bookworm-slim"
 # What the environments of Python hold beside RabbitMQ's, PostgreSQL's and S3's clients.
-PYTHONS = {"store": "", "serve": "serve", "evolve": "fleet", "train": "fleet,train"}
+PYTHONS = {
+    "store": "",
+    "serve": "serve",
+    "evolve": "fleet",
+    "train": "fleet,train",
+    "train-gpu": "fleet,train-gpu",
+}
 # Each role, and the environment that it starts from; None: Debian's own packages.
 ROLES: dict[str, str | None] = {
     "sensory": "store",
@@ -32,6 +38,9 @@ ROLES: dict[str, str | None] = {
     "rabbitmq": None,
     "postgres": None,
 }
+# Several gigabytes that are of use with a card alone: made only where they are named.
+LARGE_ROLES: dict[str, str | None] = {"trainer-gpu": "train-gpu"}
+ALL_ROLES = ROLES | LARGE_ROLES
 
 
 class ImagesError(Exception):
@@ -106,12 +115,12 @@ def build(engine: Engine, roles: Sequence[str], *, tag: str, base: str = BASE) -
     Raises:
         ImagesError: One of them could not be built.
     """
-    for python in [name for name in PYTHONS if name in {ROLES[role] for role in roles}]:
+    for python in [name for name in PYTHONS if name in {ALL_ROLES[role] for role in roles}]:
         extras = {"BASE_IMAGE": base, "EXTRAS": PYTHONS[python]}
         engine.build("python.Dockerfile", image(f"python-{python}", tag), extras)
     labels = {"VERSION": tag, **_revision()}
     for role in roles:
-        python_of_it = ROLES[role]
+        python_of_it = ALL_ROLES[role]
         start = (
             {"PYTHON_IMAGE": image(f"python-{python_of_it}", tag)}
             if python_of_it
@@ -154,10 +163,10 @@ def _revision() -> dict[str, str]:
 
 def _chosen(named: Sequence[str], without: Sequence[str]) -> list[str]:
     wanted = set(named) or set(ROLES)
-    if unknown := (wanted | set(without)) - set(ROLES):
-        expected = ", ".join(ROLES)
+    if unknown := (wanted | set(without)) - set(ALL_ROLES):
+        expected = ", ".join(ALL_ROLES)
         raise ImagesError(f"expected roles of {expected}, got {', '.join(sorted(unknown))}")
-    return [role for role in ROLES if role in wanted and role not in without]
+    return [role for role in ALL_ROLES if role in wanted and role not in without]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -175,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--with-machine-settings", action="store_true")
             one.add_argument("--tar", metavar="FILE", help="keeps it; taken again where it is")
             continue
-        one.add_argument("roles", nargs="*", metavar="ROLE", help="default: all")
+        one.add_argument(
+            "roles", nargs="*", metavar="ROLE", help=f"default: all but {', '.join(LARGE_ROLES)}"
+        )
         one.add_argument("--without", action="append", default=[], metavar="ROLE")
         one.add_argument("--tag", default=version(), help="default: the version")
     return parser

@@ -11,9 +11,9 @@ import pytest
 
 from deploy import images
 
-FILES = {role: images.FOLDER / f"{role}.Dockerfile" for role in images.ROLES}
+FILES = {role: images.FOLDER / f"{role}.Dockerfile" for role in images.ALL_ROLES}
 ALL = sorted(images.FOLDER.glob("*.Dockerfile"))
-ROLES = pytest.mark.parametrize("role", images.ROLES)
+ROLES = pytest.mark.parametrize("role", images.ALL_ROLES)
 DOCKERFILES = pytest.mark.parametrize("dockerfile", ALL, ids=lambda path: path.name)
 
 
@@ -33,7 +33,7 @@ def _last(dockerfile: Path, name: str) -> str:
 def _whole(role: str) -> list[tuple[str, str]]:
     """Return the instructions of a role's image, those it starts from before them."""
     before = images.FOLDER / "python.Dockerfile"
-    start = _instructions(before) if images.ROLES[role] else []
+    start = _instructions(before) if images.ALL_ROLES[role] else []
     return start + _instructions(FILES[role])
 
 
@@ -76,7 +76,7 @@ def test_a_new_revision_costs_no_layer_that_takes_time(role: str) -> None:
 
 
 def test_there_is_a_dockerfile_for_each_role_and_one_with_pip_in_it() -> None:
-    assert {path.name for path in ALL} == {f"{role}.Dockerfile" for role in images.ROLES} | {
+    assert {path.name for path in ALL} == {f"{role}.Dockerfile" for role in images.ALL_ROLES} | {
         "python.Dockerfile"
     }
     assert [path.name for path in ALL if "pip" in str(_instructions(path))] == ["python.Dockerfile"]
@@ -124,17 +124,23 @@ def test_every_package_that_is_installed_gets_into_the_images() -> None:
     assert {name.rstrip("*") for name in found} <= copied
 
 
-def test_tensorflow_is_in_the_trainers_image_alone() -> None:
+def test_tensorflow_is_in_the_trainers_images_alone() -> None:
     project = tomllib.loads((images.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     with_it = {
         role
-        for role, python in images.ROLES.items()
+        for role, python in images.ALL_ROLES.items()
         if python
         for extra in filter(None, images.PYTHONS[python].split(","))
         if any("tensorflow" in requirement for requirement in extras[extra])
     }
-    assert with_it == {"trainer"}
+    assert with_it == {"trainer", "trainer-gpu"}
+    # Otherwise they differ in nothing: both packages in one image would overwrite each other.
+    others = [
+        {line for line in extras[extra] if not line.startswith("tensorflow")}
+        for extra in ("train", "train-gpu")
+    ]
+    assert others[0] == others[1]
 
 
 def test_the_port_that_is_asked_for_health_is_the_one_that_is_exposed() -> None:
@@ -182,6 +188,17 @@ def test_a_build_makes_the_environments_first_and_prints_sizes_alone(
     if (images.ROOT / ".git").exists():
         assert re.search(r"--build-arg=REVISION=[0-9a-f]{40}(\+changes)? ", builds[1])
     assert all("--network=host" in line for line in builds)
+
+
+def test_the_trainer_for_cards_is_made_where_it_is_named(docker: tuple[Path, str]) -> None:
+    notes, client = docker
+    images.main(["build", "trainer-gpu", "--tag", "7", "--docker", client])
+    builds = [line for line in notes.read_text().splitlines() if line.startswith("build")]
+    assert "--build-arg=EXTRAS=fleet,train-gpu" in builds[0]
+    assert "--tag=dicebox/trainer-gpu:7" in builds[1]
+    notes.unlink()
+    images.main(["build", "--tag", "7", "--docker", client])
+    assert "gpu" not in notes.read_text()
 
 
 def test_roles_can_be_left_out(docker: tuple[Path, str]) -> None:
