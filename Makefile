@@ -43,7 +43,7 @@ test: setup check  ## All checks and tests, the demo from end to end included
 test-quick: $(VENV)/.development  ## Unit and contract tests alone
 	@$(BESIDE) $(ARGS)
 
-test-full: setup check  ## All tests and the long campaigns at full counts
+test-full: setup check  ## All tests and the long campaigns at full counts, but swarm-test
 	@DICEBOX_CAMPAIGN=full $(BESIDE) -m "not alone" $(ARGS) || $(NONE_CHOSEN)
 	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "alone" $(ARGS) || $(NONE_CHOSEN)
 
