@@ -73,6 +73,7 @@ class Answering:
         self._gallery = gallery
         self._now = monotonic
         self._cache = cache
+        self._remembers = cache.is_on
         self._recorder = recorder
         self._count_batch = count_batch
         self._shadowing = shadowing
@@ -80,7 +81,7 @@ class Answering:
 
     def remembered(self, question: Question) -> bytes | None:
         """Return the answer to a question that was answered before, if that is known."""
-        if not self._cache.is_on:
+        if not self._remembers:
             return None
         question.image = hashlib.sha256(question.data).hexdigest()
         network = question.choice.answering
@@ -138,6 +139,10 @@ class Answering:
             return None
         if question.images is not None:
             return question.images
+        if self._remembers and not question.image:
+            question.reply = self.remembered(question) or b""
+            if question.reply:
+                return None
         try:
             return _decoded(question, question.choice.answering)
         except DiceboxError as error:
@@ -200,7 +205,7 @@ class Answering:
             spent = Spent(queue_s, one.decode_s, said.infer_s, len(said.probabilities))
             probabilities = said.probabilities[first]
             recorded = self._record(question, said.network, probabilities, spent)
-            if self._cache.is_on and said.network is question.choice.answering:
+            if self._remembers and said.network is question.choice.answering:
                 # A copy, for a row would keep its whole batch.
                 self._cache.put((said.network.network, question.image), probabilities.copy())
             verdict = verdicts[top][first]

@@ -181,7 +181,7 @@ class Answerer:
     def begin(self, ask: Ask, data: bytes, deadline: float = math.inf) -> Question:
         """Return a question that was let in and waits for `answer` or `submit`; never waits.
 
-        It is settled at once where the answer is remembered.
+        It is settled at once where the answer to a small image is remembered.
 
         Raises:
             NotLoadedError: A network is named that `choose` must bring into memory first.
@@ -211,7 +211,9 @@ class Answerer:
 
     def _question(self, choice: Choice, ask: Ask, data: bytes, deadline: float) -> Question:
         question = Question.about(choice, self._now(), deadline, ask=ask, data=data)
-        question.reply = self._answering.remembered(question) or b""
+        if len(data) <= _QUICK_BYTES:
+            # The hash of a larger one takes long: it is looked up in a lane.
+            question.reply = self._answering.remembered(question) or b""
         return question
 
     def _let_in(self, questions: Sequence[Question]) -> list[Question]:

@@ -353,6 +353,18 @@ def test_what_was_asked_before_is_remembered_until_another_network_answers():
     assert (best(swapped), swapped.network) == ("dark", "b" * 64)
 
 
+def test_a_large_picture_is_looked_up_in_a_lane_and_not_by_an_event_loop():
+    house = House(cache=ResponseCache(10))
+    large = picture(255) + bytes(200_000)
+    question = house.answerer.begin(Ask(), large)
+    assert question.image == ""
+    house.answerer.answer([question])
+    again = Classification.model_validate_json(house.answerer.classify(Ask(), large))
+    assert (best(again), again.timing.batch) == ("bright", 0)
+    assert house.predictor.sizes == [1]
+    assert house.answerer.waiting == 0
+
+
 def test_every_answer_is_offered_to_the_recorder_also_one_that_is_remembered():
     offers: list[dict] = []
 
