@@ -2,11 +2,15 @@
 
 import re
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from commons.adapters.clock import SystemClock
+from commons.auth import KeyRequest
+from sensory_service.app import Settings, create_keys
 from tests.builders import png_files
-from tests.web_house import Front, opened, photograph
+from tests.web_house import Front, opened, photograph, served_front
 
 pytestmark = pytest.mark.e2e
 
@@ -107,3 +111,44 @@ def test_what_somebody_else_labeled_since_is_not_undone_silently(browser, front)
         page.get_by_role("button", name="Take mine").click()
         saved(page, 2)
         assert labels(front)[image] is None
+
+
+def test_what_waits_is_signed_by_who_decided_it_and_not_by_who_comes_next(browser, tmp_path):
+    settings = Settings(data=tmp_path / "data", keys="required")
+    desk = create_keys(settings, SystemClock()).desk
+    admin = desk.create(KeyRequest(name="admin", scopes=("admin",))).key
+
+    def log_in(page: Page, name: str) -> str:
+        made = desk.create(KeyRequest(name=name, scopes=("sensory:read", "label")))
+        page.fill("#login input", made.key)
+        page.click("#login .primary")
+        expect(page.locator("#logout")).to_have_attribute("title", re.compile(name))
+        return made.id
+
+    with (
+        served_front(settings.data, settings=settings) as front,
+        httpx.Client(base_url=front.url, headers={"Authorization": f"Bearer {admin}"}) as http,
+        opened(browser, front.url) as page,
+    ):
+        images = "/api/sensory/v1/datasets/pets/images"
+        for (_, data), query in zip(png_files(3), ("?category=cats", "", ""), strict=True):
+            assert http.post(images + query, content=data).is_success
+        key = log_in(page, "ada")
+        page.goto(f"{front.url}/#label/pets")
+        image = str(page.locator(".large[data-image]").get_attribute("data-image"))
+        assert http.delete(f"/api/admin/v1/keys/{key}").is_success
+        page.keyboard.press("1")
+        expect(page.locator("#login")).to_be_visible()
+        log_in(page, "bob")
+        expect(page.locator("#login")).to_be_hidden()
+        if page.locator(".large[data-image]").get_attribute("data-image") == image:
+            page.keyboard.press("s")
+        expect(page.locator(".large")).not_to_have_attribute("data-image", image)
+        page.keyboard.press("1")
+        saved(page, 1)
+        history = f"{images}/{image}/history"
+        assert [one["who"] for one in http.get(history).json()["events"]] == ["admin"]
+        page.click("#logout")
+        log_in(page, "ada")
+        saved(page, 1)
+        assert [one["who"] for one in http.get(history).json()["events"]] == ["admin", "ada"]

@@ -34,8 +34,8 @@ function house({ labels = {} } = {}) {
     }
     return reply;
   }
-  const make = () => decisions({
-    send, log, random: () => 1,
+  const make = (who) => decisions({
+    send, log, who, random: () => 1,
     wait: (fn, delay) => { state.waits.push({ fn, delay }); return state.waits.length; }, forget: () => {},
     onSaved: (dataset, saved) => state.told.push(["saved", saved.map((one) => one.image)]),
     onConflict: (dataset, found) => state.told.push(["conflict", found.map((one) => [one.theirs.category.name, one.mine.category])]),
@@ -160,6 +160,26 @@ test("the next page sends what the one before could not, first and in turn", asy
   assert.equal(state.labels.b.category, "cats");
   assert.deepEqual(state.requests[0].asked.map((one) => one.image), ["a", "a"]);
   assert.equal(state.rows.size, 0);
+});
+
+test("what one person decided waits for them, and is not sent under the name of another", async () => {
+  const { state, make } = house({ labels: images("a", "b") });
+  state.fail = Object.assign(new Error("away"), { status: 0 });
+  const ann = make(Promise.resolve("ann"));
+  await settled();
+  await ann.decide([decision("a", "cats", 1)]);
+  await settled();
+  state.fail = null;
+  state.requests = [];
+  const bob = make(Promise.resolve("bob"));
+  await bob.resume();
+  await bob.decide([decision("b", "dogs", 1)]);
+  await settled();
+  assert.deepEqual(state.requests.map(({ asked }) => asked.map((one) => one.image)), [["b"]]);
+  assert.equal(state.rows.size, 1);
+  await make(Promise.resolve("ann")).resume();
+  await settled();
+  assert.deepEqual([state.labels.a.category, state.rows.size], ["cats", 0]);
 });
 
 test("datasets and ways of labeling do not mix in a request, and a request has an end", async () => {

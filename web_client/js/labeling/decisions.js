@@ -14,13 +14,16 @@ const name = ({ dataset, image }) => `${dataset}/${image}`;
 // `send(dataset, labels, source)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
 // add(value) → key, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
 // `onSaved` [{image, category, changed, isLatest}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
-// why. `onState` gets {waiting, problem}.
-export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
-  let waiting = []; // {key, value: {dataset, image, category, seen, source}}, in turn
+// why. `onState` gets {waiting, problem}. `who`: the promise of the name that decisions are signed with.
+export function decisions({ send, log, who = Promise.resolve(null), onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
+  let waiting = []; // {key, value: {dataset, image, category, seen, source, who}}, in turn
+  let signer = null; // until it is known
   let isSending = false;
   let failures = 0;
   let problem = null;
   let timer = null;
+
+  who.then((name) => { signer = name; });
 
   const tell = () => onState({ waiting: waiting.length, problem });
 
@@ -95,7 +98,8 @@ export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}
   return {
     // Returns when the decisions are written down; they are sent by themselves.
     async decide(made) {
-      const entries = made.map((value) => {
+      const entries = made.map((one) => {
+        const value = { ...one, who: signer };
         const before = waiting.findLast((entry) => name(entry.value) === name(value));
         return { key: null, value: before ? { ...value, seen: before.value.seen } : value };
       });
@@ -108,10 +112,12 @@ export function decisions({ send, log, onSaved = () => {}, onConflict = () => {}
       if (timer === null) turn();
       await Promise.all(entries.map((entry) => entry.written));
     },
-    // Takes up what an earlier page wrote down and could not send.
+    // Takes up what an earlier page wrote down and could not send. What somebody else decided waits
+    // until they come again: the server signs it with the name of whoever sends it.
     async resume() {
+      const mine = await who;
       const left = await log.read().catch(() => []);
-      waiting.unshift(...left);
+      waiting.unshift(...left.filter(({ value }) => value.who == null || value.who === mine));
       tell();
       turn();
     },

@@ -1,7 +1,9 @@
 // One desk for the whole page: whichever view labels, a decision goes the same way.
 
+import { whoami } from "../api/admin.js";
 import * as api from "../api/labels.js";
 import { store } from "../lib/store.js";
+import { delay } from "../upload/retry.js";
 import { client } from "./client.js";
 import { decisions } from "./decisions.js";
 import { decisionLog, stepLog } from "./logs.js";
@@ -33,6 +35,7 @@ function create() {
   const sender = decisions({
     send: api.label,
     log: decisionLog(me),
+    who: signer(),
     onState: ({ waiting, problem }) => state.set({ waiting, problem: problem?.message ?? null }),
     onSaved(dataset, labeled) {
       for (const { image, category, changed, isLatest } of labeled) {
@@ -139,4 +142,16 @@ function create() {
   addEventListener("beforeunload", (event) => { if (state.get().waiting > 0 && state.get().problem) event.preventDefault(); });
   sender.resume();
   return desk;
+}
+
+// Resolves to the name of the key that this page shows, null without keys, as soon as it can be known.
+async function signer() {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return (await whoami()).name;
+    } catch (problem) {
+      if (!problem.isPassing) return null;
+      await new Promise((resolve) => { setTimeout(resolve, 1000 * delay(problem, tries)); });
+    }
+  }
 }

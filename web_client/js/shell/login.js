@@ -19,6 +19,7 @@ export function login() {
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    const before = state.get().me;
     said.textContent = "";
     try {
       await admin.login(form.elements.key.value.trim());
@@ -27,21 +28,28 @@ export function login() {
       return;
     }
     form.reset();
+    const me = await whoami();
+    // What one person did and saw is not another's; what waits for a key goes out under their name.
+    if (before?.name && me && me.name !== before.name) {
+      location.reload();
+      return;
+    }
     dialog.close();
     unlock();
-    await look();
+    know(me);
   });
   logout.addEventListener("click", async () => {
     await admin.logout().catch(() => {});
     // What another person saw must not stay in the page.
     location.reload();
   });
-  look();
+  whoami().then(know);
 }
 
-// Learns who is logged in; one who is not gets the dialog by the answer.
-async function look() {
-  const me = await admin.whoami().catch(() => null);
+// Who is logged in; one who is not gets the dialog by the answer. Null: nobody knows.
+const whoami = () => admin.whoami().catch(() => null);
+
+function know(me) {
   logout.hidden = me === null || me.key === null;
   if (me?.name) logout.title = `Logged in with the key of ${me.name}`;
   if (me !== null) state.set({ me });
