@@ -20,7 +20,18 @@ from evolver.journal import (
     new_individual,
 )
 from evolver.preparation import Prepared
-from evolver.search import Birth, Climb, Search, ask, born, climbs, told, waiting, within
+from evolver.search import (
+    Birth,
+    Climb,
+    Search,
+    able,
+    ask,
+    born,
+    climbs,
+    searching,
+    told,
+    waiting,
+)
 from evolver.selection import Member
 
 # A training that was under way at so many deaths of a runner may be what kills them. In a fleet it
@@ -97,7 +108,7 @@ class Breeding:
             done = self._bear(decision)
         else:
             done = False
-            still = waiting(self.search) if decision is None else self._searching()
+            still = waiting(self.search) if decision is None else searching(self.search)
             self._exhausted = not still
         self._fresh = done
         return done
@@ -153,9 +164,9 @@ class Breeding:
     def finalists(self) -> list[Member]:
         """Return the members that may be published, in the order of their final trainings."""
         request = self._request
-        able = within(self.search.members, request.max_latency_us, request.max_parameters)
+        members = able(self.search, request.max_latency_us, request.max_parameters)
         further = self.plan.further(warm=request.fidelity.warm_final)
-        return finalists(able, further, self._prepared.snapshot.counts["validation"])
+        return finalists(members, further, self._prepared.snapshot.counts["validation"])
 
     def is_over(self) -> bool:
         """Say whether no candidate can come any more."""
@@ -195,9 +206,6 @@ class Breeding:
 
     def _may_bear(self) -> bool:
         return len(self.search.members) != self._request.evaluations
-
-    def _searching(self) -> bool:
-        return any(member.under_way for member in self.search.members)
 
     def _bear(self, birth: Birth) -> bool:
         number = len(self.search.members) + 1

@@ -48,6 +48,7 @@ class Crew:
     """The engine as one run uses it, and the run's individuals as its journal has them.
 
     The individuals here leave out the histories of their trainings: nobody needs them all.
+    `holding` are the numbers of those with a blob that was not cleared away, of any run few.
     `overheads` are the seconds that trainings of `warm` workers took beyond their loop, `starts`
     those of the first training of each worker, which had to start it; `tails` are the seconds
     from the last step to the result; `others` counts the jobs under way that are no trainings.
@@ -71,6 +72,7 @@ class Crew:
     fleet: bool = False
     device: Device | None = None
     individuals: dict[int, Individual] = field(default_factory=dict)
+    holding: set[int] = field(default_factory=set)
     under_way: list[Training] = field(default_factory=list)
     overheads: list[float] = field(default_factory=list)
     starts: list[float] = field(default_factory=list)
@@ -87,7 +89,8 @@ class Crew:
     def load(self) -> list[Individual]:
         """Read what the journal has of the run and return it, histories too."""
         found = self.journal.individuals(self.run, histories=True)
-        self.individuals = {individual.number: _slimmed(individual) for individual in found}
+        for individual in found:
+            self._know(_slimmed(individual))
         return found
 
     @contextmanager
@@ -129,18 +132,18 @@ class Crew:
     def add(self, individual: Individual) -> None:
         """Write a new individual down, with its first training."""
         self.journal.add_individual(self.run, individual, self.runner)
-        self.individuals[individual.number] = _slimmed(summarised(individual))
+        self._know(_slimmed(summarised(individual)))
 
     def put(self, number: int, evaluation: Evaluation) -> None:
         """Write down what is known of one training of an individual."""
         self.journal.put_evaluation(self.run, number, evaluation, self.runner)
-        self.individuals[number] = with_evaluation(self.individuals[number], _slim(evaluation))
+        self._know(with_evaluation(self.individuals[number], _slim(evaluation)))
 
     def put_latency(self, number: int, latency_us: float, cpu: str) -> None:
         """Write down how fast an individual answers."""
         self.journal.put_latency(self.run, number, latency_us, cpu, self.runner)
         update = {"latency_us": latency_us, "cpu": cpu}
-        self.individuals[number] = self.individuals[number].model_copy(update=update)
+        self._know(self.individuals[number].model_copy(update=update))
 
     def forget(self, number: int, rung: str, blobs: list[BlobKind]) -> None:
         """Write down that blobs of a training are gone."""
@@ -148,7 +151,7 @@ class Crew:
         known = evaluation_of(self.individuals[number], rung)
         if known is not None:
             gone = known.model_copy(update=dict.fromkeys(blobs))
-            self.individuals[number] = with_evaluation(self.individuals[number], gone)
+            self._know(with_evaluation(self.individuals[number], gone))
 
     def train(
         self,
@@ -287,6 +290,13 @@ class Crew:
                 self.blobs.delete(name)
         except DiceboxError as error:
             _LOG.warning("run %s: a checkpoint of %s stays: %s", self.run, job, error)
+
+    def _know(self, individual: Individual) -> None:
+        self.individuals[individual.number] = individual
+        if any(known.weights or known.checkpoint for known in individual.evaluations):
+            self.holding.add(individual.number)
+        else:
+            self.holding.discard(individual.number)
 
     def _has_ended(self, training: Training) -> bool:
         """Say whether there is an end to write down: a fault of the platform is none."""

@@ -19,8 +19,7 @@ from evolver.ports import Gallery, RunLedger
 from evolver.preparation import Prepared
 from evolver.progress import Standing, last_failure, measured
 from evolver.publishing import export_best
-from evolver.search import within
-from evolver.selection import evaluated
+from evolver.search import able
 
 _POLL_S = 0.02
 _REPORT_S = 0.5
@@ -62,7 +61,6 @@ class Drive:
         self._prepared = prepared
         self._reported = -_REPORT_S
         self._stopping = False
-        self._trained = False
         self._untidy = False
         self._patience_s = patience_s
         self._had_workers_at = crew.clock.monotonic()
@@ -254,9 +252,7 @@ class Drive:
 
     def _has_trained(self) -> bool:
         """Say whether any candidate was trained without failing."""
-        # Asked many times a second; once it is so it stays so.
-        self._trained = self._trained or bool(evaluated(self._breeding.search.members))
-        return self._trained
+        return bool(self._breeding.search.ranking)
 
     def _check_hope(self) -> None:
         if self._has_trained():
@@ -273,8 +269,8 @@ class Drive:
     def _able(self) -> list[Individual]:
         """Return the individuals that cost no more than was asked for."""
         request = self.run.request
-        able = within(self._breeding.search.members, request.max_latency_us, request.max_parameters)
-        return [self._crew.individuals[member.number] for member in able]
+        members = able(self._breeding.search, request.max_latency_us, request.max_parameters)
+        return [self._crew.individuals[member.number] for member in members]
 
     def _why_nothing(self) -> str:
         progress = measured(self._crew.individuals)

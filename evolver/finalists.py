@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from evolver.selection import Member, ranked
+from evolver.selection import Member
 
 # Nobody has fewer wrong than that: an estimate from no mistakes would be of no errors at all.
 _HALF_A_MISTAKE = 0.5
@@ -31,7 +31,7 @@ def finalists(members: Sequence[Member], further: float, images: int) -> list[Me
     rung, which is three times the one below, divides them by the same number.
 
     Args:
-        members: That may be published, all evaluated.
+        members: That may be published, all evaluated, the fittest first.
         further: What the final training adds, in rungs.
         images: That accuracies were measured on.
 
@@ -39,15 +39,15 @@ def finalists(members: Sequence[Member], further: float, images: int) -> list[Me
     Empirically; to decide by an extrapolated curve is Domhan et al. 2015, Speeding Up Automatic
     Hyperparameter Optimization of Deep Neural Networks by Extrapolation of Learning Curves.
     """
-    order = ranked(members)
+    order = list(members)
+    if not order or _expected_end(order[0], further, images) is None:
+        return order
     ends = {
         member.number: end
         for member in order
         if _rung(member) == _rung(order[0])
         and (end := _expected_end(member, further, images)) is not None
     }
-    if not order or order[0].number not in ends:
-        return order
     leader = ends[order[0].number]
     first = min(order, key=lambda member: _log_error(ends.get(member.number)))
     challenger = ends[first.number]

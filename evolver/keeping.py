@@ -9,7 +9,7 @@ from evolver.crew import Crew, blob_folders
 from evolver.journal import FINAL_RUNG, fitness_of, trained
 from evolver.ports import BlobKind
 from evolver.rungs import finished
-from evolver.search import Search, order_of, parents, spared, within
+from evolver.search import Search, member_of, order_of, parents, spared, within
 from evolver.selection import Member
 
 # Whoever is not in the best half of a rung will hardly ever be in its best third. One who is
@@ -62,7 +62,7 @@ class Keeper:
     def _keep(self, weights: set[str], checkpoints: set[tuple[int, str]]) -> None:
         """Delete all weights but these, and all checkpoints but those of these trainings."""
         under_way = {training.number for training in self._crew.under_way}
-        for individual in list(self._crew.individuals.values()):
+        for individual in [self._crew.individuals[each] for each in sorted(self._crew.holding)]:
             for known in individual.evaluations:
                 gone: list[BlobKind] = []
                 if known.weights is not None and known.weights not in weights:
@@ -77,7 +77,7 @@ class Keeper:
     def _best_weights(self, search: Search) -> set[str]:
         """Return the weights of the best that may be published."""
         request = self._request
-        able = within(search.members, request.max_latency_us, request.max_parameters)
+        able = within(self._held(search), request.max_latency_us, request.max_parameters)
         return self._best_of(able)
 
     def _best_of(self, members: Iterable[Member]) -> set[str]:
@@ -91,7 +91,11 @@ class Keeper:
         """Return who may turn out to be fast enough, where that counts."""
         if self._request.max_latency_us is None:
             return []
-        return [member for member in search.members if member.latency_us is None]
+        return [member for member in self._held(search) if member.latency_us is None]
+
+    def _held(self, search: Search) -> list[Member]:
+        """Return who has weights or checkpoints, oldest first: nobody else's can be kept."""
+        return [member_of(search, number) for number in sorted(self._crew.holding)]
 
     def _beginnings(self, search: Search, finalists: Sequence[Member]) -> set[str]:
         """Return the weights that others start from: children, and the trainings at the end.

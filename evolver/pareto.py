@@ -107,9 +107,16 @@ def within(
 
     One whose latency is not known is above any latency.
     """
+    return affordable(ranked(evaluated(members)), max_latency_us, max_parameters)
+
+
+def affordable(
+    members: Sequence[Member], max_latency_us: float | None, max_parameters: int | None
+) -> list[Member]:
+    """Return those of the members that cost no more than that, in the order they come."""
     return [
         member
-        for member in ranked(evaluated(members))
+        for member in members
         if (max_parameters is None or member.parameters <= max_parameters)
         and (max_latency_us is None or _latency(member) <= max_latency_us)
     ]

@@ -1,10 +1,10 @@
 """Where a run stands, made from what it knows and what its engine says."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from commons.errors import UnavailableError
 from commons.jobs import JobEvent, WorkerInfo
@@ -18,7 +18,15 @@ from commons.messages import (
 )
 from evolver.budget import seconds_left
 from evolver.crew import Crew
-from evolver.journal import FINAL_RUNG, FIRST_RUNG, epochs_of, evaluation_of, front_of, trained
+from evolver.journal import (
+    FINAL_RUNG,
+    FIRST_RUNG,
+    Trained,
+    epochs_of,
+    evaluation_of,
+    front_of,
+    trained,
+)
 
 
 @dataclass
@@ -48,6 +56,7 @@ class Standing:
         self._request = request
         self._crew = crew
         self._reports = Reports()
+        self._measure = Measure()
         self._searched_from = crew.now()
         self._searched_until: float | None = None
         self._ended_before: int | None = None
@@ -60,7 +69,7 @@ class Standing:
         """Return where the run stands now."""
         crew = self._crew
         workers = self._workers()
-        progress = measured(crew.individuals)
+        progress = self._measure(crew.individuals)
         now = crew.clock.now()
         return RunProgress.model_validate(
             progress.model_dump()
@@ -114,31 +123,75 @@ class Standing:
         return here / minutes if here and minutes > 0 else None
 
 
+class Figures(NamedTuple):
+    """What one individual adds to the progress of its run."""
+
+    fitness: float | None
+    failed: bool
+    epochs: int
+    best: Trained | None
+    rungs: tuple[tuple[str, float], ...]
+
+
+def figures_of(individual: Individual) -> Figures:
+    """Return what an individual adds to the progress of its run."""
+    ended = individual.state == "finished"
+    return Figures(
+        fitness=individual.fitness if ended else None,
+        failed=ended and _failed(individual),
+        epochs=epochs_of(individual),
+        best=next(iter(trained([individual])), None),
+        rungs=tuple(
+            (known.rung, known.accuracy)
+            for known in individual.evaluations
+            if known.outcome == "ok" and known.accuracy is not None
+        ),
+    )
+
+
+class Measure:
+    """Remembers the figures of individuals: of a long run hardly any changes between two looks."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Individual, Figures]] = {}
+
+    def __call__(self, individuals: Mapping[int, Individual]) -> RunProgress:
+        """Return the same as `measured`."""
+        for number, individual in individuals.items():
+            known = self._known.get(number)
+            if known is None or known[0] is not individual:
+                self._known[number] = (individual, figures_of(individual))
+        return _added_up(individuals, [self._known[number][1] for number in individuals])
+
+
 def measured(individuals: Mapping[int, Individual]) -> RunProgress:
     """Return counts, best and median of what was trained; times and workers are left out."""
-    ended = [found for found in individuals.values() if found.state == "finished"]
-    good = [found.fitness for found in ended if found.fitness is not None]
-    found = next(iter(trained(individuals.values())), None)
+    return _added_up(individuals, [figures_of(each) for each in individuals.values()])
+
+
+def _added_up(individuals: Mapping[int, Individual], all_of: Sequence[Figures]) -> RunProgress:
+    good = [each.fitness for each in all_of if each.fitness is not None]
+    candidates = [each.best for each in all_of if each.best is not None]
+    found = max(candidates, key=lambda best: best.fitness.rank, default=None)
     return RunProgress(
         births=len(individuals),
         evaluated=len(good),
-        failed=sum(1 for each in ended if _failed(each)),
-        epochs=sum(epochs_of(each) for each in individuals.values()),
+        failed=sum(each.failed for each in all_of),
+        epochs=sum(each.epochs for each in all_of),
         best=found.fitness.accuracy if found else None,
         median=median(good) if good else None,
         best_genome=individuals[found.number].description if found else None,
         best_individual=found.number if found else None,
-        rungs=rungs(individuals),
+        rungs=_rungs(all_of),
     )
 
 
-def rungs(individuals: Mapping[int, Individual]) -> list[RungProgress]:
+def _rungs(all_of: Sequence[Figures]) -> list[RungProgress]:
     """Return how many trainings of each rung ended well, and the best of them."""
     found: defaultdict[str, list[float]] = defaultdict(list)
-    for individual in individuals.values():
-        for known in individual.evaluations:
-            if known.outcome == "ok" and known.accuracy is not None:
-                found[known.rung].append(known.accuracy)
+    for each in all_of:
+        for rung, accuracy in each.rungs:
+            found[rung].append(accuracy)
     order = sorted(found, key=lambda rung: (rung == FINAL_RUNG, len(rung), rung))
     return [
         RungProgress(rung=rung, ended=len(found[rung]), best=max(found[rung])) for rung in order

@@ -10,6 +10,7 @@ genomes only. `generational` is the classic (`evolver.generational`). `seeds` tr
 and nothing else. With rungs the best of all of them are trained further (`evolver.rungs`).
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from evolver.generational import Generation, breed, generation, pair
 from evolver.limits import Problem, repair
 from evolver.operators import create, cross, mutate
 from evolver.pareto import (
+    affordable,
     binary_tournament,
     by_objectives,
     by_objectives_at,
@@ -35,7 +37,15 @@ from evolver.pareto import (
 from evolver.rungs import Climb, Order, by_accuracy, next_climb
 from evolver.sameness import network_key
 from evolver.seeds import large_seed_genomes, seed_genomes
-from evolver.selection import FAILED, Fitness, Member, evaluated, population, ranked, tournament
+from evolver.selection import (
+    FAILED,
+    Fitness,
+    Member,
+    age,
+    exchanged,
+    standing,
+    tournament,
+)
 from evolver.taxonomy import Taxonomy
 
 __all__ = [
@@ -44,14 +54,17 @@ __all__ = [
     "Climb",
     "Fitness",
     "Search",
+    "able",
     "ask",
     "best",
     "born",
     "choose",
     "climbs",
     "front",
+    "member_of",
     "order_of",
     "parents",
+    "searching",
     "spared",
     "start_search",
     "timed",
@@ -83,7 +96,11 @@ class Birth(NamedTuple):
 
 @dataclass(frozen=True)
 class Search:
-    """All that the next decision depends on."""
+    """All that the next decision depends on.
+
+    `trained` are the evaluated members, oldest first, and `ranking` the same, best first: both are
+    kept up to date, so that a long run does not look through all its members at every event.
+    """
 
     taxonomy: Taxonomy
     problem: Problem
@@ -96,6 +113,8 @@ class Search:
     inheritance: bool = True
     seeds: tuple[Genome, ...] = ()
     members: tuple[Member, ...] = ()
+    trained: tuple[Member, ...] = field(default=(), repr=False)
+    ranking: tuple[Member, ...] = field(default=(), repr=False)
     keys: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -168,7 +187,13 @@ def ask(search: Search) -> Birth | Climb | None:
 
 def waiting(search: Search) -> bool:
     """Say whether `ask` has nothing now but may have something after the next result."""
-    return any(member.under_way for member in search.members) and ask(search) is None
+    return searching(search) and ask(search) is None
+
+
+def searching(search: Search) -> bool:
+    """Say whether any member is being trained."""
+    # The youngest are.
+    return any(member.under_way for member in reversed(search.members))
 
 
 def born(search: Search, number: int, birth: Birth | Genome) -> Search:
@@ -199,7 +224,17 @@ def timed(search: Search, number: int, latency_us: float) -> Search:
 
 def best(search: Search) -> Member | None:
     """Return the fittest member, dead ones too, or None before any was trained."""
-    return next(iter(ranked(evaluated(search.members))), None)
+    return next(iter(search.ranking), None)
+
+
+def able(search: Search, max_latency_us: float | None, max_parameters: int | None) -> list[Member]:
+    """Return the evaluated members that cost no more than that, best first, as `within` does."""
+    return affordable(search.ranking, max_latency_us, max_parameters)
+
+
+def member_of(search: Search, number: int) -> Member:
+    """Return the member with a number."""
+    return search.members[_place_of(search, number)]
 
 
 def spared(search: Search) -> tuple[Member, ...]:
@@ -214,10 +249,19 @@ def _own_start(taxonomy: Taxonomy, problem: Problem) -> list[Genome]:
 
 
 def _changed(search: Search, number: int, change: Callable[[Member], Member]) -> Search:
-    members = tuple(
-        change(member) if member.number == number else member for member in search.members
+    place = _place_of(search, number)
+    before = search.members[place]
+    after = change(before)
+    return replace(
+        search,
+        members=(*search.members[:place], after, *search.members[place + 1 :]),
+        trained=exchanged(search.trained, before, after, age),
+        ranking=exchanged(search.ranking, before, after, standing),
     )
-    return replace(search, members=members)
+
+
+def _place_of(search: Search, number: int) -> int:
+    return bisect_left(search.members, number, key=lambda member: member.number)
 
 
 def order_of(search: Search) -> Order:
@@ -237,10 +281,14 @@ def _first_new(search: Search, propose: Callable[[], Birth]) -> Birth | None:
 
 
 def parents(search: Search) -> list[Member]:
-    """Return who lives: the youngest, or with several objectives the best, best first."""
+    """Return who lives: the youngest, or with several objectives the best, best first.
+
+    Source: that the oldest die is regularized evolution, Real et al. 2018 (arXiv 1802.01548),
+    section 3.
+    """
     if len(search.objectives) == 1:
-        return population(search.members, search.size)
-    return by_objectives(evaluated(search.members), search.objectives)[: search.size]
+        return list(search.trained[-search.size :])
+    return by_objectives(search.trained, search.objectives)[: search.size]
 
 
 def _propose(rng: Generator, search: Search, living: Sequence[Member]) -> Birth:

@@ -1,8 +1,10 @@
 """Who is better, who becomes a parent, who survives."""
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from numpy.random import Generator
@@ -56,7 +58,7 @@ class Member:
     results: tuple[Fitness | None, ...] = (None,)
     latency_us: float | None = None
 
-    @property
+    @cached_property
     def fitness(self) -> Fitness | None:
         """Return the result of the highest rung that did not fail; None before there is one."""
         known = [result for result in self.results if result is not None]
@@ -79,15 +81,12 @@ class Member:
 
 def evaluated(members: Sequence[Member]) -> list[Member]:
     """Return the members that were trained without failing, oldest first."""
-    return [member for member in members if member.fitness and not member.fitness.failed]
+    return [member for member in members if is_evaluated(member)]
 
 
-def population(members: Sequence[Member], size: int) -> list[Member]:
-    """Return the youngest `size` members that may be parents: the oldest died.
-
-    Source: regularized evolution, Real et al. 2018 (arXiv 1802.01548), section 3.
-    """
-    return evaluated(members)[-size:]
+def is_evaluated(member: Member) -> bool:
+    """Say whether a member was trained without failing."""
+    return member.fitness is not None and not member.fitness.failed
 
 
 def tournament(rng: Generator, members: Sequence[Member], size: int) -> Member:
@@ -99,6 +98,32 @@ def tournament(rng: Generator, members: Sequence[Member], size: int) -> Member:
 def ranked(members: Sequence[Member]) -> list[Member]:
     """Return the members best first; of equal ones the older first, failures last."""
     return sorted(members, key=rank, reverse=True)
+
+
+def age(member: Member) -> tuple[float, ...]:
+    """Return a key that puts members oldest first."""
+    return (member.number,)
+
+
+def standing(member: Member) -> tuple[float, ...]:
+    """Return a key that puts members best first, of equal ones the older."""
+    return (*(-part for part in rank(member)), member.number)
+
+
+def exchanged(
+    members: tuple[Member, ...],
+    before: Member,
+    after: Member,
+    order: Callable[[Member], tuple[float, ...]],
+) -> tuple[Member, ...]:
+    """Return evaluated members in their order, with one as it is now instead of as it was."""
+    if is_evaluated(before):
+        place = bisect_left(members, order(before), key=order)
+        members = members[:place] + members[place + 1 :]
+    if is_evaluated(after):
+        place = bisect_left(members, order(after), key=order)
+        members = (*members[:place], after, *members[place:])
+    return members
 
 
 def rank(member: Member) -> tuple[float, float, float]:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from commons.genome import Genome
 from evolver.finalists import finalists
-from evolver.selection import FAILED, Fitness, Member
+from evolver.selection import FAILED, Fitness, Member, ranked
 
 IMAGES = 5000
 
@@ -17,7 +17,7 @@ def member(number: int, *accuracies: float) -> Member:
 
 
 def order(*members: Member, further: float = 1.0, images: int = IMAGES) -> list[int]:
-    return [each.number for each in finalists(members, further, images)]
+    return [each.number for each in finalists(ranked(members), further, images)]
 
 
 HEIR = member(1, 0.78, 0.81, 0.83)

@@ -1,4 +1,6 @@
 import json
+import sys
+from types import FrameType
 
 import pytest
 
@@ -545,3 +547,25 @@ def test_every_training_has_a_seed_of_its_own_and_keeps_it_on_all_rungs() -> Non
         seeds[spec.id.split("/")[1], spec.id.endswith("final")].add(seed)
     assert all(len(found) == 1 for found in seeds.values())
     assert len(set.union(*seeds.values())) == len(seeds) < len(jobs)
+
+
+def calls_for_each_of(evaluations: int) -> float:
+    """Return how many functions of the evolver a run calls for each of its individuals."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call" and "/evolver/" in frame.f_code.co_filename
+
+    stage = Stage()
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        stage.evolve(seconds=None, evaluations=evaluations, fidelity={"rungs": False})
+    finally:
+        sys.setprofile(before)
+    return calls / evaluations
+
+
+def test_an_individual_of_a_long_run_costs_hardly_more_than_one_of_a_short_run() -> None:
+    assert calls_for_each_of(100) < 1.3 * calls_for_each_of(25)

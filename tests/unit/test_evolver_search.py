@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from commons.genome import Genome, genome_hash
-from evolver.search import Search, ask, best, born, start_search, told
-from evolver.selection import FAILED, Fitness, Member, population, ranked, tournament
+from evolver.search import Search, ask, best, born, parents, start_search, told
+from evolver.selection import FAILED, Fitness, Member, ranked, tournament
 from evolver.taxonomy import Taxonomy
 from tests.evolver_builders import problem, synthetic_fitness
 
@@ -127,8 +127,13 @@ def test_ranking_puts_the_older_of_equals_first_and_failures_last() -> None:
 
 
 def test_the_oldest_die() -> None:
-    members = [member(1, 0.99), member(2, None), member(3, 0.1), member(4, 0.2), member(5, 0.3)]
-    assert [each.number for each in population(members, 3)] == [3, 4, 5]
+    state = search(size=3)
+    for number, accuracy in enumerate((0.99, None, 0.1, 0.2, 0.3), 1):
+        proposal = ask(state)
+        assert proposal is not None
+        fitness = FAILED if accuracy is None else Fitness(accuracy, 1.0)
+        state = told(born(state, number, proposal.genome), number, 1, fitness)
+    assert [each.number for each in parents(state)] == [3, 4, 5]
 
 
 def test_a_tournament_among_all_gives_the_best_and_one_among_few_a_chance_to_others() -> None:

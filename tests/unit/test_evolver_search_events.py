@@ -32,6 +32,7 @@ from evolver.search import (
     waiting,
 )
 from evolver.seeds import large_seed_genomes, seed_genomes
+from evolver.selection import evaluated, ranked
 from evolver.taxonomy import Taxonomy, strangers, taxonomy_from_value
 from tests.evolver_builders import problem
 
@@ -146,6 +147,8 @@ def test_in_any_order_of_results_the_search_stays_valid_and_can_be_replayed(
     ups = [each for each in made if isinstance(each, Climb)]
     assert len(set(ups)) == len(ups)
     assert all(1 < climb.rung <= rungs for climb in ups)
+    assert list(live.trained) == evaluated(live.members)
+    assert list(live.ranking) == ranked(evaluated(live.members))
     again = replayed(start, live)
     assert again == live
     assert ask(again) == ask(live)
