@@ -79,6 +79,7 @@ class Served:
     route: EchoRoute
     port: int
     refusals: list[tuple[int, str]]
+    views: WsgiBridge
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), 10.0)
@@ -95,13 +96,14 @@ def served(
     limits: Limits = Limits(),  # noqa: B008 - frozen
     most_bytes: int = 1000,
     most_waiting: int = 256,
+    most_stalled: int = 128,
 ) -> Iterator[Served]:
     """Serve on a free port until the block ends."""
     ready: list[Served] = []
     started, ended = threading.Event(), threading.Event()
     route = EchoRoute()
     refusals: list[tuple[int, str]] = []
-    views = WsgiBridge(app, threads=2, most_waiting=most_waiting)
+    views = WsgiBridge(app, threads=2, most_waiting=most_waiting, most_stalled=most_stalled)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -115,7 +117,7 @@ def served(
         )
         listener = socket.create_server(("127.0.0.1", 0))
         listener.setblocking(False)
-        ready.append(Served(host, route, listener.getsockname()[1], refusals))
+        ready.append(Served(host, route, listener.getsockname()[1], refusals, views))
         started.set()
         sweeping = loop.create_task(host.sweep())
         accepting = loop.create_task(_accept(host, listener))

@@ -7,7 +7,7 @@ route that have the head of the one before them are known by it and not parsed a
 
 import asyncio
 from collections import deque
-from concurrent.futures import Future
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from classification_service.adapters.http_body import Body
@@ -39,7 +39,7 @@ class HttpConnection(asyncio.Protocol):
         self._discarded = 0
         self._memo: tuple[bytes, Head] | None = None
         self._paused_at: float | None = None
-        self._writers: list[Future[None]] = []
+        self._go_on: Callable[[], object] | None = None
         self.errand: Any = None
         self.is_lost = False
 
@@ -66,7 +66,7 @@ class HttpConnection(asyncio.Protocol):
         if self.errand is not None:
             self.errand.give_up()
             self.errand = None
-        self._release_writers()
+        self._let_go_on()
 
     def data_received(self, data: bytes) -> None:
         """Take what came."""
@@ -101,9 +101,9 @@ class HttpConnection(asyncio.Protocol):
         self._paused_at = self._host.loop.time()
 
     def resume_writing(self) -> None:
-        """Let those go on who write."""
+        """Let whoever writes go on."""
         self._paused_at = None
-        self._release_writers()
+        self._let_go_on()
 
     # What the reader calls
 
@@ -143,16 +143,18 @@ class HttpConnection(asyncio.Protocol):
         elif self._is_paused_reading():
             self._transport.resume_reading()
 
-    def write(self, data: bytes, written: "Future[None]") -> None:
-        """Send a part of a reply; `written` is settled when there is room for more."""
+    def write(self, data: bytes, go_on: Callable[[], object]) -> bool:
+        """Send a part of a reply, and say whether there is room for more.
+
+        If not, `go_on` is called once there is, or once the connection is lost.
+        """
         if self.is_lost:
-            written.set_result(None)
-            return
+            return True
         self._transport.write(data)
         if self._paused_at is None:
-            written.set_result(None)
-        else:
-            self._writers.append(written)
+            return True
+        self._go_on = go_on
+        return False
 
     def abort(self) -> None:
         """End at once: a reply that was begun cannot be finished."""
@@ -239,7 +241,7 @@ class HttpConnection(asyncio.Protocol):
         if self._discarded > self._limits.linger_bytes:
             self.abort()
 
-    def _release_writers(self) -> None:
-        writers, self._writers = self._writers, []
-        for written in writers:
-            written.set_result(None)
+    def _let_go_on(self) -> None:
+        go_on, self._go_on = self._go_on, None
+        if go_on is not None:
+            go_on()

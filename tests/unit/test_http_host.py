@@ -5,6 +5,7 @@ import socket
 import struct
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -355,6 +356,52 @@ def test_a_client_that_reads_nothing_is_let_go():
         connection.sendall(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
         until(lambda: here.host.open_connections == 1)
         until(lambda: here.host.open_connections == 0)
+
+
+def endless(closed: list[str]):
+    """Return an application with pages as long as anybody reads, and a short one."""
+
+    def parts(path):
+        try:
+            while True:
+                yield b"x" * 1_000_000
+        finally:
+            closed.append(path)
+
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "x/y")])
+        path = environ["PATH_INFO"]
+        return [b"short"] if path == "/short" else parts(path)
+
+    return app
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: here\r\n\r\n".encode()
+
+
+def test_clients_that_do_not_read_hold_no_threads():
+    closed: list[str] = []
+    with served(endless(closed)) as here, ExitStack() as lazy:
+        for _ in range(10):
+            lazy.enter_context(here.connect()).sendall(get("/long"))
+        with here.connect() as connection:
+            connection.sendall(get("/short"))
+            assert read_reply(connection)[2] == b"short"
+        until(lambda: here.views.stalled == 10)
+        lazy.close()
+        until(lambda: len(closed) == 10)
+
+
+def test_who_has_not_read_for_longest_makes_room_for_others():
+    closed: list[str] = []
+    with served(endless(closed), most_stalled=2) as here, ExitStack() as lazy:
+        for number in range(2):
+            lazy.enter_context(here.connect()).sendall(get(f"/{number}"))
+            until(lambda number=number: here.views.stalled == number + 1)
+        lazy.enter_context(here.connect()).sendall(get("/2"))
+        until(lambda: closed == ["/0"])
+        until(lambda: here.views.stalled == here.host.open_connections == 2)
 
 
 def test_bodies_on_their_way_have_a_bound_together():
