@@ -13,7 +13,9 @@ from commons.errors import UnavailableError
 WORKERS_PER_CARD = 4
 # The rest is for what the drivers keep of each process, and for other programs.
 _SHARED = 0.9
+# JAX reads its part of a card's memory itself; for TensorFlow the trainer reads the other.
 _VISIBLE, _FRACTION = "CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+SHARE = "DICEBOX_CARD_SHARE"
 _CARD = re.compile(r"nvidia(\d+)")
 _DEVICES = Path("/dev")
 
@@ -42,7 +44,8 @@ def usable_cards(
 def card_environments(workers: int, cards: Sequence[str]) -> list[dict[str, str]]:
     """Return what the environment of each worker says: its card, and its share of the memory.
 
-    Workers are dealt to the cards in turn. JAX keeps to the share; TensorFlow takes what it needs.
+    Workers are dealt to the cards in turn. The share is what JAX keeps to, and for TensorFlow the
+    trainer (`trainer.adapters.card_share`).
     """
     return [
         _environment(
@@ -76,8 +79,30 @@ def check_card(card: str | None, driver: str = "libcuda.so.1") -> None:
         )
 
 
+def card_bytes(driver: str = "libcuda.so.1") -> int:
+    """Return how large the memory is of the one card that this process sees.
+
+    Raises:
+        UnavailableError: There is no driver, or it shows no card.
+    """
+    try:
+        library = ctypes.CDLL(driver)
+    except OSError as error:
+        raise UnavailableError(f"no driver says how large the card is: {error}") from error
+    card, total = ctypes.c_int(0), ctypes.c_size_t(0)
+    code = (
+        library.cuInit(0)
+        or library.cuDeviceGet(ctypes.byref(card), 0)
+        or library.cuDeviceTotalMem_v2(ctypes.byref(total), card)
+    )
+    if code:
+        raise UnavailableError(f"the driver does not say how large the card is (its code: {code})")
+    return total.value
+
+
 def _environment(card: str, workers: int) -> dict[str, str]:
-    return {_VISIBLE: card, _FRACTION: f"{_SHARED / workers:.3f}"}
+    share = f"{_SHARED / workers:.3f}"
+    return {_VISIBLE: card, _FRACTION: share, SHARE: share}
 
 
 def _tensorflow_sees_cards() -> bool:

@@ -1,15 +1,20 @@
 """Which accelerators trainings may use, and what each worker has of them."""
 
+import ctypes
 import importlib.metadata
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from commons.adapters import cards as tested
-from commons.adapters.cards import card_environments, usable_cards
+from commons.adapters.cards import card_bytes, card_environments, usable_cards
 from commons.adapters.local_engine import LocalEngine
+from commons.errors import UnavailableError
 from commons.jobs import JobSpec
+from trainer.adapters.card_share import limit_memory
 
 JAX = {"KERAS_BACKEND": "jax"}
 
@@ -54,11 +59,9 @@ def test_workers_are_dealt_to_the_cards_and_share_the_memory_of_each() -> None:
     dealt = card_environments(5, ("0", "7"))
     assert [each["CUDA_VISIBLE_DEVICES"] for each in dealt] == ["0", "7", "0", "7", "0"]
     for card in ("0", "7"):
-        shares = [
-            float(each["XLA_PYTHON_CLIENT_MEM_FRACTION"])
-            for each in dealt
-            if each["CUDA_VISIBLE_DEVICES"] == card
-        ]
+        mine = [each for each in dealt if each["CUDA_VISIBLE_DEVICES"] == card]
+        shares = [float(each["DICEBOX_CARD_SHARE"]) for each in mine]
+        assert [float(each["XLA_PYTHON_CLIENT_MEM_FRACTION"]) for each in mine] == shares
         assert len(set(shares)) == 1
         assert 0.85 < sum(shares) <= 0.9001
 
@@ -86,3 +89,60 @@ def test_a_worker_finds_its_share_in_its_environment(tmp_path: Path) -> None:
     finally:
         engine.close()
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == before
+
+
+def driver_of_16_gib(code: int = 0) -> SimpleNamespace:
+    """Return what the driver says of its one card, or its code of an error."""
+
+    def get(card: Any, _number: int) -> int:
+        card._obj.value = 7
+        return 0
+
+    def measure(total: Any, card: ctypes.c_int) -> int:
+        assert card.value == 7
+        total._obj.value = 16 * 2**30
+        return 0
+
+    return SimpleNamespace(cuInit=lambda _flags: code, cuDeviceGet=get, cuDeviceTotalMem_v2=measure)
+
+
+def test_the_driver_says_how_large_a_card_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UnavailableError, match="no driver says"):
+        card_bytes("/nowhere/libcuda.so.1")
+    monkeypatch.setattr(tested.ctypes, "CDLL", lambda _: driver_of_16_gib())
+    assert card_bytes() == 16 * 2**30
+    monkeypatch.setattr(tested.ctypes, "CDLL", lambda _: driver_of_16_gib(100))
+    with pytest.raises(UnavailableError, match="code: 100"):
+        card_bytes()
+
+
+class Config:
+    """`tensorflow.config` with some cards, and what it was told of them."""
+
+    def __init__(self, *cards: str) -> None:
+        self.cards = cards
+        self.told: list[tuple[str, list[float]]] = []
+
+    def list_physical_devices(self, kind: str) -> list[str]:
+        assert kind == "GPU"
+        return [*self.cards]
+
+    def LogicalDeviceConfiguration(self, *, memory_limit: float) -> float:  # noqa: N802 - its name
+        return memory_limit
+
+    def set_logical_device_configuration(self, card: str, devices: list[float]) -> None:
+        self.told.append((card, devices))
+
+
+def test_tensorflow_is_told_to_keep_to_the_workers_share() -> None:
+    config = Config("GPU:0")
+    [first, *_] = card_environments(4, ("0",))
+    limit_memory(config, first, lambda: 16 * 2**30)
+    # The rest of 4,096 MiB is for the drivers.
+    assert config.told == [("GPU:0", [3686])]
+
+
+def test_on_processors_nobody_is_asked_how_large_a_card_is() -> None:
+    config = Config()
+    limit_memory(config, {"DICEBOX_CARD_SHARE": "0.225"}, lambda: card_bytes("/nowhere"))
+    assert config.told == []
