@@ -1,5 +1,6 @@
 """An upload that is cut: by a reload, by a service that is away, by another tab."""
 
+import socket
 import threading
 
 import pytest
@@ -105,6 +106,43 @@ def test_a_house_that_dies_and_comes_back_is_waited_for(browser, tmp_path, pictu
         expect(page.locator("#outages")).to_be_empty(timeout=20_000)
         assert front.sensory.dataset("pets").images == FILES
         context.__exit__(None, None, None)
+
+
+def test_a_network_that_is_gone_for_a_while_loses_nothing_and_stores_nothing_twice(
+    browser, tmp_path, pictures
+):
+    is_stored, is_gone = threading.Event(), threading.Event()
+
+    def with_an_answer_that_is_lost(app):
+        def answer(environ, start_response):
+            said = app(environ, start_response)
+            is_upload = environ["PATH_INFO"].endswith("/images")
+            if is_upload and environ["REQUEST_METHOD"] == "POST" and not is_gone.is_set():
+                is_stored.set()
+                is_gone.wait(30)
+                # The browser's own switch leaves alone what is under way.
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return said
+
+        return answer
+
+    with (
+        served_front(tmp_path / "data", wsgi=with_an_answer_that_is_lost) as front,
+        opened(browser, front.url) as page,
+    ):
+        page.fill("[name=dataset]", "pets")
+        page.set_input_files("#pick-folder", pictures)
+        assert is_stored.wait(30)
+        page.context.set_offline(True)
+        is_gone.set()
+        expect(page.locator(".drop-line")).to_contain_text("does not answer")
+        expect(page.locator(".drop-line")).to_contain_text(f"0 of {FILES} files into pets")
+        assert front.sensory.dataset("pets").images > 0
+        page.context.set_offline(False)
+        expect(page.locator(".drop-line")).to_contain_text(f"{FILES} images stored in pets")
+        found = front.sensory.dataset("pets")
+        assert (found.images, found.labeled) == (FILES, FILES)
+        assert [one.images for one in found.categories] == [FILES // 3] * 3
 
 
 def test_a_full_disk_is_said_and_the_rest_follows_when_there_is_room(browser, tmp_path, pictures):
