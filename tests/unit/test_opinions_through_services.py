@@ -37,7 +37,7 @@ def trials(tmp_path: Path) -> TrialHouse:
 def champion(house: House, trials: TrialHouse) -> str:
     """Register and promote a network that was bred on what the service has frozen."""
     snapshot = house.client.freeze("digits", FreezeRequest(validation_share=0.3))
-    told = b'{"wrong": [3], "fails": false}'
+    told = b'{"wrong": [3], "fails": false, "unsure": false}'
     card = network_card(
         trials.blobs, told, snapshot=snapshot.id, categories=_by_name(snapshot.categories)
     )
