@@ -2,6 +2,7 @@
 
 import io
 import tempfile
+from contextlib import suppress
 from typing import IO
 
 _IN_MEMORY = 1024 * 1024
@@ -23,7 +24,11 @@ class Body:
         return self._file is None
 
     def add(self, part: bytes) -> None:
-        """Take what came."""
+        """Take what came; it is part of `size` in any case.
+
+        Raises:
+            OSError: There is no room for it; there is nothing to be read any more.
+        """
         self.size += len(part)
         if self._file is None and self.size > _IN_MEMORY:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115 - `close` does
@@ -33,6 +38,8 @@ class Body:
             self._parts.append(part)
         else:
             self._file.write(part)
+            # Now, and not when somebody reads it, it is found out whether there is room.
+            self._file.flush()
 
     def read(self) -> bytes:
         """Return all of it."""
@@ -52,5 +59,7 @@ class Body:
         """Give back what it takes."""
         self._parts.clear()
         if self._file is not None:
-            self._file.close()
+            # What found no room is tried again then.
+            with suppress(OSError):
+                self._file.close()
             self._file = None

@@ -5,6 +5,7 @@ after it is looked at.
 """
 
 import asyncio
+import os
 from typing import Protocol
 
 import httptools
@@ -12,7 +13,13 @@ import httptools
 from classification_service.adapters.http_body import Body
 from classification_service.adapters.http_head import Head, parsed_head
 from classification_service.adapters.http_limits import Limits
-from commons.errors import DiceboxError, InvalidInputError, TooLargeError, UnavailableError
+from commons.errors import (
+    DiceboxError,
+    InvalidInputError,
+    StorageFullError,
+    TooLargeError,
+    UnavailableError,
+)
 
 IDLE, HEAD, BODY = range(3)
 _TOO_LARGE_HEAD = 431
@@ -188,8 +195,12 @@ class RequestReader:
         if full is not None:
             self._taker.refuse(full)
             return
-        self.body.add(body)
         self._rules.body_bytes += len(body)
+        try:
+            self.body.add(body)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            self._taker.refuse(StorageFullError(f"no room is left for this body: {reason}"))
 
     def on_message_complete(self) -> None:
         """Take a request that has come whole."""

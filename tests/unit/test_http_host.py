@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+import tempfile
 import threading
 import time
 from contextlib import ExitStack
@@ -415,6 +416,22 @@ def test_bodies_on_their_way_have_a_bound_together():
             assert headers["retry-after"] == "1"
         first.sendall(b"x" * 10)
         assert read_reply(first)[0] == 200
+        assert here.host.body_bytes == 0
+
+
+@pytest.mark.parametrize("room", ["/dev/full", "/nowhere/at/all"])
+def test_a_body_for_which_no_room_is_left_is_refused_and_counted_no_more(monkeypatch, room):
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: open(room, "w+b"))  # noqa: SIM115
+    with served(most_bytes=5_000_000) as here:
+        with here.connect() as connection:
+            connection.sendall(post(b"x" * 3_000_000))
+            status, _, said, _ = read_reply(connection)
+            assert (status, json.loads(said)["type"]) == (507, "storage-full")
+        assert here.refusals == [(507, "storage-full")]
+        until(lambda: here.host.body_bytes == 0)
+        with here.connect() as connection:
+            connection.sendall(post(b"small"))
+            assert read_reply(connection)[2] == b"small"
         assert here.host.body_bytes == 0
 
 
