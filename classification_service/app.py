@@ -104,7 +104,8 @@ class Settings(commons.settings.Settings):
             are refused; `python -m classification_service` asks.
         drain_s: After SIGTERM, everything has ended at most so long afterwards.
         device: `cuda` asks a card where ONNX Runtime can (`onnxruntime-gpu` in its place).
-        gpu_memory_bytes: What a network of a process may take of the card's memory.
+        gpu_memory_bytes: What each network of a process may take of the card's memory; a process
+            holds several, so this is no bound of a process (docs/operations.md).
         max_job_images: A job of more images is refused.
         job_kept_s: A job is kept for so long after its end, with its images.
         job_open_s: A job that is left open gets no more images after so long without any.

@@ -75,8 +75,8 @@ class OnnxRuntime:
     Args:
         device: `cuda` is taken where ONNX Runtime has it, else the processor with a line in
             the log.
-        gpu_memory_bytes: The share of the card's memory that one network of this process may
-            take; None: what it needs.
+        gpu_memory_bytes: How much of the card's memory each network may take by itself: ONNX
+            Runtime bounds a session, not a process; None: what it needs.
     """
 
     device: Device = "cpu"
