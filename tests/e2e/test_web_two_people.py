@@ -134,6 +134,9 @@ def test_what_waits_is_signed_by_who_decided_it_and_not_by_who_comes_next(browse
         for (_, data), query in zip(png_files(3), ("?category=cats", "", ""), strict=True):
             assert http.post(images + query, content=data).is_success
         key = log_in(page, "ada")
+        other = page.context.new_page()
+        other.goto(front.url)
+        expect(other.locator("#logout")).to_have_attribute("title", re.compile("ada"))
         page.goto(f"{front.url}/#label/pets")
         image = str(page.locator(".large[data-image]").get_attribute("data-image"))
         assert http.delete(f"/api/admin/v1/keys/{key}").is_success
@@ -141,6 +144,7 @@ def test_what_waits_is_signed_by_who_decided_it_and_not_by_who_comes_next(browse
         expect(page.locator("#login")).to_be_visible()
         log_in(page, "bob")
         expect(page.locator("#login")).to_be_hidden()
+        expect(other.locator("#logout")).to_have_attribute("title", re.compile("bob"))
         if page.locator(".large[data-image]").get_attribute("data-image") == image:
             page.keyboard.press("s")
         expect(page.locator(".large")).not_to_have_attribute("data-image", image)

@@ -9,6 +9,7 @@ const dialog = document.getElementById("login");
 const form = document.getElementById("login-form");
 const said = document.getElementById("login-said");
 const logout = document.getElementById("logout");
+const tabs = new BroadcastChannel("dicebox-login"); // the cookie is all tabs'
 
 export function login() {
   onLocked(() => {
@@ -19,7 +20,6 @@ export function login() {
   dialog.addEventListener("cancel", (event) => event.preventDefault());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    const before = state.get().me;
     said.textContent = "";
     try {
       await admin.login(form.elements.key.value.trim());
@@ -29,8 +29,8 @@ export function login() {
     }
     form.reset();
     const me = await whoami();
-    // What one person did and saw is not another's; what waits for a key goes out under their name.
-    if (before?.name && me && me.name !== before.name) {
+    tabs.postMessage(me);
+    if (isOther(me)) {
       location.reload();
       return;
     }
@@ -38,6 +38,7 @@ export function login() {
     unlock();
     know(me);
   });
+  tabs.addEventListener("message", ({ data }) => { if (isOther(data)) location.reload(); });
   logout.addEventListener("click", async () => {
     await admin.logout().catch(() => {});
     // What another person saw must not stay in the page.
@@ -48,6 +49,12 @@ export function login() {
 
 // Who is logged in; one who is not gets the dialog by the answer. Null: nobody knows.
 const whoami = () => admin.whoami().catch(() => null);
+
+// What one person did and saw is not another's; what waits for a key would go out under their name.
+function isOther(me) {
+  const before = state.get().me?.name;
+  return Boolean(before && me && me.name !== before);
+}
 
 function know(me) {
   logout.hidden = me === null || me.key === null;
