@@ -1,6 +1,7 @@
 """The health check of every image: one line and code 1 when something is wrong.
 
-    health.py PORT PATH             PATH/readyz answers 200; once it did, PATH/healthz does
+    health.py PORT PATH             PATH/readyz answers 200; once it did, PATH/healthz does;
+                                    DICEBOX_PORT, or PORT, counts instead where it is set
     health.py PORT PATH --plain     PATH answers 200
     health.py --tcp PORT            somebody takes connections there
     health.py --file FILE --age S   FILE was touched within S seconds
@@ -36,7 +37,9 @@ def main(arguments: list[str]) -> str | None:
             case [port, path, "--plain"]:
                 return _answers(int(port), path)
             case [port, path]:
-                return _lives(int(port), path)
+                # Who moves a service by a setting does not move its image's check.
+                told = os.environ.get("DICEBOX_PORT") or os.environ.get("PORT") or port
+                return _lives(int(told), path)
     except (OSError, ValueError) as error:
         return f"{' '.join(arguments)}: {error}"
     return __doc__

@@ -55,8 +55,9 @@ COPY deploy/docker/health.py /usr/local/lib/dicebox/health.py
 COPY --from=code /opt/dicebox/code /opt/dicebox/code
 # The blobs are what must outlive a container, on a volume whose mark says that it is mounted; the
 # rest is a container's own. Two containers cannot share SQLite, so without a database a service
-# says what to do (DICEBOX_REPLICAS=1 for one container on SQLite). Whole archives pass the folder
-# for temporary files: a disk, not memory.
+# says what to do (REPLICAS=1 for one container on SQLite). By their bare names, so that both a bare
+# and a long name that somebody gives count instead. Whole archives pass the folder for temporary
+# files: a disk, not memory.
 ENV PATH=/opt/dicebox/bin:/opt/dicebox/code/bin:/usr/local/bin:/usr/bin:/bin \
     HOME=/var/lib/dicebox \
     TMPDIR=/var/lib/dicebox/tmp \
@@ -64,9 +65,9 @@ ENV PATH=/opt/dicebox/bin:/opt/dicebox/code/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONDONTWRITEBYTECODE=1 \
     MALLOC_ARENA_MAX=2 \
     DICEBOX_DATA=/var/lib/dicebox \
-    DICEBOX_BLOBS_URL=file:///dicebox/blobs?sentinel=.dicebox-volume \
-    DICEBOX_REPLICAS=2 \
-    DICEBOX_HOST=0.0.0.0 \
+    BLOBS_URL=file:///dicebox/blobs?sentinel=.dicebox-volume \
+    REPLICAS=2 \
+    HOST=0.0.0.0 \
     DICEBOX_BARE_NAMES=yes \
     DICEBOX_ALIVE_FILE=/tmp/alive
 USER 10001:10001

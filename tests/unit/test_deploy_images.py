@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy import images
+from sensory_service.app import Settings
 
 FILES = {role: images.FOLDER / f"{role}.Dockerfile" for role in images.ALL_ROLES}
 ALL = sorted(images.FOLDER.glob("*.Dockerfile"))
@@ -122,6 +123,22 @@ def test_every_package_that_is_installed_gets_into_the_images() -> None:
         if instruction == "COPY"
     }
     assert {name.rstrip("*") for name in found} <= copied
+
+
+def test_a_setting_of_an_image_gives_way_to_both_names_that_a_person_may_use() -> None:
+    said = " ".join(
+        words
+        for instruction, words in _instructions(images.FOLDER / "python.Dockerfile")
+        if instruction == "ENV"
+    )
+    set_here = dict(one.split("=", 1) for one in said.split() if "=" in one)
+    # A command on the data folder knows its long name only; the others are an image's own.
+    longs = {name for name in set_here if name.startswith("DICEBOX_")}
+    assert longs == {"DICEBOX_DATA", "DICEBOX_BARE_NAMES", "DICEBOX_ALIVE_FILE"}
+    asked = {**set_here, "PORT": "18001", "REPLICAS": "1", "DICEBOX_HOST": "127.0.0.1"}
+    settings = Settings.from_env(asked)
+    assert (settings.port, settings.replicas, settings.host) == (18001, 1, "127.0.0.1")
+    assert settings.blobs_url == "file:///dicebox/blobs?sentinel=.dicebox-volume"
 
 
 def test_tensorflow_is_in_the_trainers_images_alone() -> None:

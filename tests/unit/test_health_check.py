@@ -106,6 +106,15 @@ def test_a_container_that_is_started_again_has_to_be_ready_again(
         assert not _healthy(check(port, PREFIX))
 
 
+@pytest.mark.parametrize("name", ["DICEBOX_PORT", "PORT"])
+def test_a_service_is_asked_at_the_port_it_was_told(
+    check: Checked, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with _service({f"{PREFIX}/readyz": READY}) as port:
+        monkeypatch.setenv(name, str(port))
+        assert _healthy(check(1, PREFIX))
+
+
 def test_a_plain_address_is_asked_as_it_is(check: Checked) -> None:
     with _service({"/healthz": (200, "alive\n")}) as port:
         assert _healthy(check(port, "/healthz", "--plain"))
