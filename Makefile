@@ -48,7 +48,7 @@ test-full: setup check  ## All tests and the long campaigns at full counts, but 
 	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "alone" $(ARGS) || $(NONE_CHOSEN)
 
 swarm-test: $(VENV)/.development  ## Deploy, load, break and update the stack on Docker engines of its own (as root; NODES=3)
-	@SETUP=apt tests/system_packages.sh
+	@SETUP=apt tests/system_packages.sh swarm
 	@$(BIN)/python -m benchmarks.swarm --nodes $(NODES) $(ARGS) all
 
 setup: $(VENV)/.development  ## See to the system packages that tests start (SETUP=apt installs)

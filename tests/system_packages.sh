@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
 # Installs the programs that tests start themselves, or says which of them are missing.
 # As root with CI=true or SETUP=apt it installs through apt; otherwise what needs them is skipped.
+# With the word `swarm` also those of `make swarm-test`.
 set -euo pipefail
 
 programs=(nginx:nginx chromium:chromium node:nodejs rabbitmq-server:rabbitmq-server initdb:postgresql
   firefox-esr:firefox-esr openssl:openssl rsync:rsync prometheus:prometheus)
+[ "${1:-}" != swarm ] || programs+=(dockerd:docker.io debootstrap:debootstrap iptables:iptables
+  ip:iproute2 nsenter:util-linux)
 places=/usr/sbin:$(echo /usr/lib/postgresql/*/bin | tr ' ' :)
 
 missing=()

@@ -1,7 +1,7 @@
 # Python, Dicebox and what it needs for one kind of role; the images of roles start from it.
 #
-# EXTRAS adds to RabbitMQ, PostgreSQL and S3, which every role may meet: "serve", "fleet" or
-# "fleet,train". Only with "train" is there a TensorFlow. Dicebox itself is a layer of a few
+# EXTRAS adds to RabbitMQ, PostgreSQL and S3, which every role may meet: "serve", "fleet",
+# "fleet,train" or "fleet,train-gpu". Only the last two have TensorFlow. Dicebox itself is a layer of a few
 # megabytes: that is all an update moves while the dependencies stay.
 ARG BASE_IMAGE=debian:bookworm-slim
 
