@@ -56,7 +56,7 @@ def swarm(
     if os.geteuid() != 0:
         raise click.ClickException("engines and network namespaces need root")
     if not is_installed():
-        raise click.ClickException("no dockerd: SETUP=apt tests/system_packages.sh swarm")
+        raise click.ClickException("dockerd is not installed: tests/system_packages.sh swarm")
     folder.mkdir(parents=True, exist_ok=True)
     environ = {"TRAINERS": "0"} if "trainer" in without else {}
     if "evolver" in without:
