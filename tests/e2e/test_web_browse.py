@@ -83,6 +83,7 @@ def test_planted_errors_come_first_and_are_corrected_where_they_are_seen(browser
         expect(page.locator(".cell-name").first).to_have_text("cats")
         page.keyboard.press("Control+Shift+Z")
         expect(page.locator(".cell-name").first).to_have_text("dogs")
+        saved(page, 9)
         page.reload()
         found(page, "0 found")
     now = front.sensory.images("pets")

@@ -83,6 +83,7 @@ def test_a_reload_in_the_middle_loses_nothing_and_150_steps_are_taken_back_after
             before = image_shown(page)
             page.keyboard.press("1")
             expect(page.locator(".large")).not_to_have_attribute("data-image", before)
+        saved(page, 150)
         page.reload()
         image_shown(page)
         expect(page.locator("#label-left")).to_contain_text("10 of 162", timeout=10_000)
@@ -95,6 +96,23 @@ def test_a_reload_in_the_middle_loses_nothing_and_150_steps_are_taken_back_after
         page.keyboard.press("Control+Shift+Z")
         expect(page.locator("#label-left")).to_contain_text("159 of 162", timeout=10_000)
     assert counted(front) == {"cats": 1, "dogs": 0}
+
+
+def test_a_key_and_a_reload_at_the_same_moment_lose_no_decision(browser, front):
+    filled(front, 20)
+    with labeling(browser, front) as page:
+        for _ in range(5):
+            before = image_shown(page)
+            # Both in one turn of the page: nothing can have been written down in between.
+            page.evaluate(
+                """() => {
+                    document.dispatchEvent(new KeyboardEvent("keydown", { key: "1" }));
+                    location.reload();
+                }"""
+            )
+            page.wait_for_load_state()
+            expect(page.locator(f".large[data-image='{before}']")).to_have_count(0)
+        until(lambda: counted(front) == {"cats": 5, "dogs": 0})
 
 
 def test_a_service_that_goes_away_between_two_keys_loses_no_decision(browser, tmp_path):

@@ -182,6 +182,21 @@ test("what one person decided waits for them, and is not sent under the name of 
   assert.deepEqual([state.labels.a.category, state.rows.size], ["cats", 0]);
 });
 
+test("what is not written down when the page ends is sent before it is gone", async () => {
+  const { state, make } = house({ labels: images("a", "b") });
+  const sent = make();
+  await sent.decide([decision("a", "cats", 1)]);
+  await settled();
+  sent.decide([decision("b", "dogs", 1)]); // nobody waits until it is written down
+  sent.leave();
+  assert.deepEqual(state.requests.at(-1).asked.map((one) => one.image), ["b"]);
+  await settled();
+  assert.equal(state.labels.b.category, "dogs");
+  assert.equal(state.rows.size, 0);
+  sent.leave();
+  assert.equal(state.requests.length, 3); // with the one that went its usual way
+});
+
 test("datasets and ways of labeling do not mix in a request, and a request has an end", async () => {
   const many = Array.from({ length: 1200 }, (_, index) => `i${index}`);
   const { state, make } = house({ labels: images(...many) });

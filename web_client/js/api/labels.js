@@ -7,8 +7,8 @@ const category = (dataset, id) => `${of(dataset)}/categories/${part(id)}`;
 
 // `labels`: [{image, category, seen}] (at most 1,000), durable when it returns. Returns {labeled,
 // conflicts, unknown}.
-export const label = (dataset, labels, source) =>
-  call("POST", `${of(dataset)}/labels`, { json: { labels, source } });
+export const label = (dataset, labels, source, { keepalive } = {}) =>
+  call("POST", `${of(dataset)}/labels`, { json: { labels, source }, keepalive });
 
 // What to label next: {images, left, suggested, network}; held for `client` for `hold_s` seconds.
 export const queue = (dataset, request) => call("POST", `${of(dataset)}/queue`, { json: request });

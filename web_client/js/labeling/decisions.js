@@ -11,7 +11,7 @@ const isFinal = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429
 
 const name = ({ dataset, image }) => `${dataset}/${image}`;
 
-// `send(dataset, labels, source)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
+// `send(dataset, labels, source, {keepalive}?)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
 // add(value) → key, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
 // `onSaved` [{image, category, changed, isLatest}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
 // why. `onState` gets {waiting, problem}. `who`: the promise of the name that decisions are signed with.
@@ -120,6 +120,13 @@ export function decisions({ send, log, who = Promise.resolve(null), onSaved = ()
       waiting.unshift(...left.filter(({ value }) => value.who == null || value.who === mine));
       tell();
       turn();
+    },
+    // For the moment in which the page ends: what is not written down yet is sent all the same. Should
+    // it be written down too, it is sent once more, which changes nothing.
+    leave() {
+      for (const { value: { dataset, source, image, category, seen } } of waiting.filter(({ key }) => key === null)) {
+        send(dataset, [{ image, category, seen }], source, { keepalive: true }).catch(() => {});
+      }
     },
     // Tries at once: the network is back.
     again() {

@@ -140,6 +140,7 @@ function create() {
   document.addEventListener("visibilitychange", () => { if (!document.hidden) sender.again(); });
   // A reload loses nothing where the log could be written; where it could not, this asks first.
   addEventListener("beforeunload", (event) => { if (state.get().waiting > 0 && state.get().problem) event.preventDefault(); });
+  addEventListener("pagehide", sender.leave);
   sender.resume();
   return desk;
 }

@@ -19,7 +19,6 @@ export function frame(nav, main, context) {
   const made = new Map(); // name → Promise<{section, view}>
   let shown = null; // {name, section, view}
   let turn = 0;
-  let isFirst = true;
 
   nav.append(...VIEWS.map(({ name, title, pips }) =>
     el("a", { href: `#${name}` }, face(pips), el("span", {}, title))));
@@ -35,18 +34,19 @@ export function frame(nav, main, context) {
     const mine = ++turn;
     mark(entry);
     const before = shown;
-    if (before && before.name !== entry.name) leave(before);
+    // One that could not be loaded is made anew.
+    if (before && (before.name !== entry.name || !made.has(entry.name))) leave(before);
     if (!made.has(entry.name)) made.set(entry.name, make(entry));
     const { section, view } = await made.get(entry.name);
     if (mine !== turn) return;
-    const isOther = before?.name !== entry.name;
+    const isOther = shown?.name !== entry.name;
     shown = { name: entry.name, section, view };
     section.hidden = false;
     if (isOther) {
       if (view.keys) bind(view.keys);
-      if (!isFirst) focus(section);
+      // Not where the page begins: whoever opens it starts at its top.
+      if (mine > 1) focus(section);
     }
-    isFirst = false;
     view.enter?.(place);
   }
 

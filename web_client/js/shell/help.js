@@ -16,6 +16,10 @@ export function help(button) {
 async function openHelp() {
   if (document.querySelector("dialog[open]")) return;
   const single = el("input", { type: "checkbox", checked: isEnabled() });
+  single.addEventListener("change", () => {
+    setEnabled(single.checked);
+    remember(KEY, single.checked ? "on" : "off");
+  });
   const rows = active().map(({ key, label }) =>
     el("div", { class: "key-row" }, el("dt", {}, ...spelled(key)), el("dd", {}, label)));
   await ask({
@@ -27,8 +31,6 @@ async function openHelp() {
     ],
     actions: [{ name: "close", label: "Close", kind: "primary" }],
   });
-  setEnabled(single.checked);
-  remember(KEY, single.checked ? "on" : "off");
 }
 
 const NAMES = new Map([[" ", "Space"], ["ArrowUp", "↑"], ["ArrowDown", "↓"], ["ArrowLeft", "←"], ["ArrowRight", "→"]]);
