@@ -43,9 +43,10 @@ test: setup check  ## All checks and tests, the demo from end to end included
 test-quick: $(VENV)/.development  ## Unit and contract tests alone
 	@$(BESIDE) $(ARGS)
 
-test-full: setup check  ## All tests and the long campaigns at full counts, but swarm-test
+test-full: setup check  ## All tests, the long campaigns at full counts and, as root, swarm-test
 	@DICEBOX_CAMPAIGN=full $(BESIDE) -m "not alone" $(ARGS) || $(NONE_CHOSEN)
 	@DICEBOX_CAMPAIGN=full $(BIN)/python -m pytest -m "alone" $(ARGS) || $(NONE_CHOSEN)
+	@[ "$$(id -u)" -ne 0 ] || $(MAKE) swarm-test ARGS=
 
 swarm-test: $(VENV)/.development  ## Deploy, load, break and update the stack on Docker engines of its own (as root; NODES=3)
 	@SETUP=apt tests/system_packages.sh swarm
