@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,9 @@ from benchmarks.swarm_readme import try_readme
 from commons.adapters.services import CLASSIFICATION
 from commons.errors import UnavailableError
 from deploy.images import image, version
+from deploy.stack_engine import DockerError
 from deploy.stack_names import IMAGES
+from load_generator.outcomes import Fate
 
 _MB = 1e6
 _SETTLE_S = 3.0
@@ -326,8 +328,8 @@ def restore(scene: Scene) -> Result:
     """Remove the stack with its volumes and blobs, restore the backup, and look for all data."""
     house = scene.house
     house.down()
-    volumes = house.docker("volume", "ls", "--quiet", "--filter", f"name={STACK}_").split()
-    house.docker("volume", "rm", *volumes)
+    # An engine takes the containers of a service away some time after the service.
+    house.until(partial(_without_volumes, house), "the volumes are gone", _REPLACED_S)
     for each in sorted(house.blobs.rglob("*"), reverse=True):
         each.rmdir() if each.is_dir() else each.unlink()
     house.prepare()
@@ -352,11 +354,29 @@ def ledger(scene: Scene) -> Result:
 
 def _of_load(seconds: float, load: Load) -> Result:
     offered = load.offered
-    odd = {status: n for status, n in offered.statuses.items() if not status.startswith("2")}
-    words = [f"{n} of {status}" for status, n in sorted(odd.items())]
+    odd = {int(status): n for status, n in offered.statuses.items() if not _is_good(status)}
+    words = [f"{n} {_named(status)}" for status, n in sorted(odd.items())]
     if offered.retried:
         words.append(f"{offered.retried} uploads taken when sent again")
     return Result(seconds, offered.requests, offered.failed, offered.lost, ", ".join(words))
+
+
+def _is_good(status: str) -> bool:
+    return int(status) // 100 == 2  # noqa: PLR2004 - that is success
+
+
+def _named(status: int) -> str:
+    return Fate(status).name.lower().replace("_", " ") if status in set(Fate) else f"of {status}"
+
+
+def _without_volumes(house: House) -> bool:
+    """Remove what volumes of the stack are not used any more; say whether all of them are gone."""
+    left = house.docker("volume", "ls", "--quiet", "--filter", f"name={STACK}_").split()
+    for volume in left:
+        with suppress(DockerError):
+            house.docker("volume", "rm", volume)
+            left = [each for each in left if each != volume]
+    return not left
 
 
 def _roll(house: House, service: str, new: str, *words: str) -> None:
