@@ -114,8 +114,16 @@ class BackupTask:
         try:
             return self._last_words(name)
         finally:
-            with suppress(DockerError):
-                self.docker("service", "rm", name)
+            self._take_away(name)
+
+    def _take_away(self, name: str) -> None:
+        with suppress(DockerError):
+            self.docker("service", "rm", name)
+        # The engine keeps the container of a job that ended, and no volume that it saw can go.
+        ended = f"label=com.docker.swarm.service.name={name}"
+        with suppress(DockerError):
+            for container in self.docker.lines("ps", "--all", "--quiet", "--filter", ended):
+                self.docker("rm", "--force", "--volumes", container)
 
     def _words(self) -> list[str]:
         state = self.state

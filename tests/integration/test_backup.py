@@ -442,6 +442,7 @@ def test_the_command_saves_lists_and_restores_with_what_the_stack_has(state, swa
     ) in create
     name = create[create.index("--name") + 1]
     assert swarm.calls("service", "rm") == [["service", "rm", name]]
+    assert swarm.calls("rm") == [["rm", "--force", "--volumes", "ended-1"]]
 
     listed = swarm.run("list", state.backups, path=state.path)
     assert listed.output.startswith(state.times()[0])
