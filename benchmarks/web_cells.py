@@ -152,9 +152,14 @@ def _fill(client: Client, paths: list[Path]) -> None:
 
 
 def _by_key(page: Page, count: int) -> Figures:
-    page.wait_for_selector(".large[data-image]")
     for number in range(count):
+        # As a person, who sees the image first: a key that comes before it labels nothing.
+        page.wait_for_selector(".large[data-image]")
+        image = page.get_attribute(".large", "data-image")
         page.keyboard.press(str(1 + number % 2))
+        wait_for(
+            page, f"document.querySelector('.large')?.dataset.image !== '{image}'", _PATIENCE_S
+        )
     wait_for(page, f"seen.durable.length >= {count}", _PATIENCE_S)
     pressed, durable = page.evaluate("[seen.keys, seen.durable]")
     return spoken(pressed[:count], durable[:count])

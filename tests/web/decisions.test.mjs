@@ -15,7 +15,7 @@ function house({ labels = {} } = {}) {
   const state = { fail: null, requests: [], waits: [], labels, rows, told: [], hold: null };
   const log = {
     read: async () => [...rows].map(([at, value]) => ({ key: at, value: { ...value } })),
-    add: async (value) => { key += 1; rows.set(key, { ...value }); return key; },
+    add: async (values) => values.map((value) => { key += 1; rows.set(key, { ...value }); return key; }),
     change: async (pairs, gone) => { for (const [value, at] of pairs) rows.set(at, { ...value }); for (const at of gone) rows.delete(at); },
   };
   async function send(dataset, asked, source) {

@@ -12,7 +12,7 @@ const isFinal = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429
 const name = ({ dataset, image }) => `${dataset}/${image}`;
 
 // `send(dataset, labels, source, {keepalive}?)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
-// add(value) → key, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
+// add(values) → keys, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
 // `onSaved` [{image, category, changed, isLatest}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
 // why. `onState` gets {waiting, problem}. `who`: the promise of the name that decisions are signed with.
 export function decisions({ send, log, who = Promise.resolve(null), onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
@@ -105,12 +105,12 @@ export function decisions({ send, log, who = Promise.resolve(null), onSaved = ()
       });
       waiting.push(...entries);
       tell();
-      for (const entry of entries) {
-        entry.written = log.add(entry.value).then((key) => { entry.key = key; }, () => {});
-      }
+      const written = log.add(entries.map((entry) => entry.value))
+        .then((keys) => entries.forEach((entry, index) => { entry.key = keys[index]; }), () => {});
+      for (const entry of entries) entry.written = written;
       // While a service is away it is asked again when its time has come, not at every key.
       if (timer === null) turn();
-      await Promise.all(entries.map((entry) => entry.written));
+      await written;
     },
     // Takes up what an earlier page wrote down and could not send. What somebody else decided waits
     // until they come again: the server signs it with the name of whoever sends it.

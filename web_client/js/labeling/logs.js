@@ -11,7 +11,10 @@ export const decisionLog = (me) => ({
       .filter(({ value }) => value.client === mine || !isAlive(value.client))
       .map(({ key, value: { client: _, ...value } }) => ({ key, value }));
   },
-  add: async (value) => (await open()).add("decisions", { ...value, client: await me }),
+  async add(values) {
+    const client = await me;
+    return (await open()).addMany("decisions", values.map((value) => ({ ...value, client })));
+  },
   async change(pairs, gone) {
     const client = await me;
     const kept = pairs.filter(([, key]) => key !== null).map(([value, key]) => [{ ...value, client }, key]);

@@ -52,6 +52,12 @@ function wrap(database) {
     get: (name, key) => run(name, "readonly", (store) => store.get(key)),
     put: (name, value, key) => run(name, "readwrite", (store) => store.put(value, key)),
     add: (name, value, key) => run(name, "readwrite", (store) => store.add(value, key)),
+    // Many in one transaction; returns their keys.
+    async addMany(name, values) {
+      let requests = [];
+      await run(name, "readwrite", (store) => { requests = values.map((value) => store.add(value)); });
+      return requests.map((request) => request.result);
+    },
     delete: (name, key) => run(name, "readwrite", (store) => store.delete(key)),
     // Everything with a key from `from` to `to`, both included.
     deleteRange: (name, from, to) => run(name, "readwrite", (store) => store.delete(IDBKeyRange.bound(from, to))),
