@@ -104,13 +104,13 @@ def test_a_key_and_a_reload_at_the_same_moment_lose_no_decision(browser, front):
         for _ in range(5):
             before = image_shown(page)
             # Both in one turn of the page: nothing can have been written down in between.
-            page.evaluate(
-                """() => {
-                    document.dispatchEvent(new KeyboardEvent("keydown", { key: "1" }));
-                    location.reload();
-                }"""
-            )
-            page.wait_for_load_state()
+            with page.expect_navigation():
+                page.evaluate(
+                    """() => {
+                        document.dispatchEvent(new KeyboardEvent("keydown", { key: "1" }));
+                        location.reload();
+                    }"""
+                )
             expect(page.locator(f".large[data-image='{before}']")).to_have_count(0)
         until(lambda: counted(front) == {"cats": 5, "dogs": 0})
 

@@ -40,6 +40,7 @@ function house({ labels = {} } = {}) {
     onSaved: (dataset, saved) => state.told.push(["saved", saved.map((one) => one.image)]),
     onConflict: (dataset, found) => state.told.push(["conflict", found.map((one) => [one.theirs.category.name, one.mine.category])]),
     onRefused: (dataset, refused) => state.told.push(["refused", refused.map((one) => one.image)]),
+    onResumed: (left) => { state.resumed = left; },
     onState: (now) => { state.now = now; },
   });
   return { state, make };
@@ -152,8 +153,8 @@ test("the next page sends what the one before could not, first and in turn", asy
   state.fail = null;
   state.requests = [];
   const next = make();
-  const resumed = next.resume();
-  await resumed;
+  await next.resume();
+  assert.deepEqual(state.resumed.map(({ image, category }) => [image, category]), [["a", "cats"], ["a", "dogs"]]);
   await next.decide([decision("b", "cats", 1)]);
   await settled();
   assert.equal(state.labels.a.category, "dogs");

@@ -12,10 +12,10 @@ const isFinal = ({ status }) => status >= 400 && status < 500 && ![401, 408, 429
 const name = ({ dataset, image }) => `${dataset}/${image}`;
 
 // `send(dataset, labels, source, {keepalive}?)` → {labeled, conflicts, unknown}; `log`: {read() → [{key, value}],
-// add(values) → keys, change(pairs, gone)}. The three `on…` get (dataset, …) as answers come:
+// add(values) → keys, change(pairs, gone)}. Three of the `on…` get (dataset, …) as answers come:
 // `onSaved` [{image, category, changed, isLatest}], `onConflict` [{theirs, mine}], `onRefused` [decision] and
-// why. `onState` gets {waiting, problem}. `who`: the promise of the name that decisions are signed with.
-export function decisions({ send, log, who = Promise.resolve(null), onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
+// why. `onResumed` gets [decision] of an earlier page, `onState` {waiting, problem}. `who`: the promise of the name that decisions are signed with.
+export function decisions({ send, log, who = Promise.resolve(null), onSaved = () => {}, onConflict = () => {}, onRefused = () => {}, onResumed = () => {}, onState = () => {}, wait = setTimeout, forget = clearTimeout, random = Math.random }) {
   let waiting = []; // {key, value: {dataset, image, category, seen, source, who}}, in turn
   let signer = null; // until it is known
   let isSending = false;
@@ -117,7 +117,9 @@ export function decisions({ send, log, who = Promise.resolve(null), onSaved = ()
     async resume() {
       const mine = await who;
       const left = await log.read().catch(() => []);
-      waiting.unshift(...left.filter(({ value }) => value.who == null || value.who === mine));
+      const taken = left.filter(({ value }) => value.who == null || value.who === mine);
+      waiting.unshift(...taken);
+      onResumed(taken.map(({ value }) => value));
       tell();
       turn();
     },

@@ -11,7 +11,7 @@ import { undoLog } from "./undo.js";
 
 let made = null;
 
-// {me, state, conflicts, said, label, decide, also, undo, redo, keepTheirs, takeMine, onChange}.
+// {me, resumed, state, conflicts, said, label, decide, also, undo, redo, keepTheirs, takeMine, onChange}.
 export const desk = () => (made ??= create());
 
 function create() {
@@ -36,6 +36,7 @@ function create() {
     send: api.label,
     log: decisionLog(me),
     who: signer(),
+    onResumed: (left) => { for (const one of left) saving(one.dataset, [one]); },
     onState: ({ waiting, problem }) => state.set({ waiting, problem: problem?.message ?? null }),
     onSaved(dataset, labeled) {
       for (const { image, category, changed, isLatest } of labeled) {
@@ -65,9 +66,13 @@ function create() {
     },
   });
 
-  function send(dataset, made, source) {
+  function saving(dataset, made) {
     for (const { image, category } of made) note(dataset, image, { category, state: "saving", detail: null });
     tell(dataset, made.map((one) => one.image));
+  }
+
+  function send(dataset, made, source) {
+    saving(dataset, made);
     return sender.decide(made.map((one) => ({ dataset, source, ...one })));
   }
 
@@ -87,6 +92,8 @@ function create() {
 
   const desk = {
     me,
+    // Resolves when it is known what an earlier page decided and could not send.
+    resumed: sender.resume(),
     state,
     conflicts,
     // What was decided here about an image, or undefined.
@@ -141,7 +148,6 @@ function create() {
   // A reload loses nothing where the log could be written; where it could not, this asks first.
   addEventListener("beforeunload", (event) => { if (state.get().waiting > 0 && state.get().problem) event.preventDefault(); });
   addEventListener("pagehide", sender.leave);
-  sender.resume();
   return desk;
 }
 

@@ -29,6 +29,8 @@ export function session({ dataset, desk, supply, alike, onSkip }) {
     clearTimeout(timer);
     state.set({ isAsking: true });
     try {
+      // The server gives what it was not told yet once more.
+      await desk.resumed;
       // What is on its way is still held for this tab, as far as the server knows.
       const waiting = desk.state.get().waiting;
       const held = state.get().items.length + waiting;
