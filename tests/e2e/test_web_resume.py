@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import contextmanager
 
 import pytest
 from playwright.sync_api import expect
@@ -51,17 +52,24 @@ def pictures(tmp_path):
     return tmp_path / "pets"
 
 
+@contextmanager
+def uploading(browser, tmp_path, pictures, wsgi):
+    """Choose the pictures on the page of services behind some middleware."""
+    with (
+        served_front(tmp_path / "data", wsgi=wsgi) as front,
+        opened(browser, front.url) as page,
+    ):
+        page.fill("[name=dataset]", "pets")
+        page.set_input_files("#pick-folder", pictures)
+        yield front, page
+
+
 def test_an_upload_goes_on_after_a_reload_and_nothing_is_lost_or_stored_twice(
     browser, tmp_path, pictures
 ):
     gate = Gate()
     gate.shut_after = 1
-    with (
-        served_front(tmp_path / "data", wsgi=gate) as front,
-        opened(browser, front.url) as page,
-    ):
-        page.fill("[name=dataset]", "pets")
-        page.set_input_files("#pick-folder", pictures)
+    with uploading(browser, tmp_path, pictures, gate) as (front, page):
         expect(page.locator(".drop-line")).to_contain_text("does not answer")
         expect(page.locator(".drop-line")).to_contain_text(f"of {FILES} files into pets")
         photograph(page, "collect-waiting")
@@ -126,12 +134,7 @@ def test_a_network_that_is_gone_for_a_while_loses_nothing_and_stores_nothing_twi
 
         return answer
 
-    with (
-        served_front(tmp_path / "data", wsgi=with_an_answer_that_is_lost) as front,
-        opened(browser, front.url) as page,
-    ):
-        page.fill("[name=dataset]", "pets")
-        page.set_input_files("#pick-folder", pictures)
+    with uploading(browser, tmp_path, pictures, with_an_answer_that_is_lost) as (front, page):
         assert is_stored.wait(30)
         page.context.set_offline(True)
         is_gone.set()
@@ -161,12 +164,7 @@ def test_a_full_disk_is_said_and_the_rest_follows_when_there_is_room(browser, tm
 
         return answer
 
-    with (
-        served_front(tmp_path / "data", wsgi=with_a_full_disk) as front,
-        opened(browser, front.url) as page,
-    ):
-        page.fill("[name=dataset]", "pets")
-        page.set_input_files("#pick-folder", pictures)
+    with uploading(browser, tmp_path, pictures, with_a_full_disk) as (front, page):
         expect(page.locator(".drop-line")).to_contain_text("no space left on the server")
         is_full.clear()
         # It would be tried again by itself in half a minute; a person is quicker.
