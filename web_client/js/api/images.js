@@ -1,18 +1,16 @@
 // Datasets and images: what is there, and how more gets in.
 
 import { SENSORY, address, call, part } from "./http.js";
+import { multipart } from "./multipart.js";
 
 const of = (dataset) => `${SENSORY}/datasets/${part(dataset)}`;
 
 export const datasets = async () => (await call("GET", `${SENSORY}/datasets`)).datasets;
 export const dataset = (name) => call("GET", of(name));
 
-// `files`: [{name, blob}]. Returns {stored, refused}.
-export function upload(name, files, { category, split, source, signal } = {}) {
-  const form = new FormData();
-  for (const file of files) form.append("files", file.blob, file.name);
-  return call("POST", `${of(name)}/images`, { query: { category, split, source }, body: form, signal });
-}
+// `files`: [{name, data}], `data` a Blob or its bytes. Returns {stored, refused}.
+export const upload = (name, files, { category, split, source, signal } = {}) =>
+  call("POST", `${of(name)}/images`, { query: { category, split, source }, body: multipart("files", files), signal });
 
 // Those of some hashes that the dataset has already, as images of it.
 export const lookup = async (name, images, { signal } = {}) =>

@@ -23,7 +23,7 @@ export function drops({ book, api, hash, wait, told }) {
       hash, wait,
       server: {
         lookup: async (hashes) => new Map((await api.lookup(drop.dataset, hashes)).map((one) => [one.image, one.category?.name ?? null])),
-        send: (batch) => api.upload(drop.dataset, batch.map((item, index) => ({ name: String(index), blob: new Blob([item.data]) })), {
+        send: (batch) => api.upload(drop.dataset, batch.map((item, index) => ({ name: String(index), data: item.data })), {
           category: batch[0].category, split: batch[0].split, source: drop.source,
         }),
       },

@@ -19,24 +19,26 @@ export function fromDrop(transfer) {
   return entries.length === 0 ? fromFiles([...transfer.files]) : fromEntries(entries);
 }
 
-// Depth first, so that as few folders as possible are open at a time.
+// Depth first, so that as few folders as possible are open at a time, and each a piece at a time.
 export async function* fromEntries(roots) {
-  const open = [...roots].reverse();
+  const open = [{ children: [...roots].reverse(), more: async () => ({ children: [] }) }];
   let files = [];
   while (open.length > 0) {
-    const entry = open.pop();
-    if (isHidden(entry.fullPath)) continue;
-    if (entry.isFile) {
-      files.push(entry);
-      if (files.length < AT_ONCE && open.length > 0) continue;
-    } else {
-      const { children, problem } = await childrenOf(entry);
-      if (problem) yield { path: pathOf(entry), problem };
-      for (const child of children.reverse()) open.push(child);
-      if (open.length > 0) continue;
+    const level = open.at(-1);
+    const entry = level.children.pop();
+    if (entry === undefined) {
+      const { children, problem } = await level.more();
+      if (problem) yield { path: pathOf(level.folder), problem };
+      level.children = children.reverse();
+      if (children.length === 0) open.pop();
+    } else if (isHidden(entry.fullPath)) {
+      continue;
+    } else if (!entry.isFile) {
+      open.push({ folder: entry, children: [], more: pieces(entry) });
+    } else if (files.push(entry) === AT_ONCE) {
+      yield* opened(files);
+      files = [];
     }
-    yield* opened(files);
-    files = [];
   }
   yield* opened(files);
 }
@@ -56,16 +58,13 @@ async function* opened(entries) {
 
 // A reader hands out a hundred at a time, and nothing at the end. What it gave before it failed
 // counts.
-async function childrenOf(folder) {
+function pieces(folder) {
   const reader = folder.createReader();
-  const children = [];
-  try {
-    for (;;) {
-      const some = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); });
-      if (some.length === 0) return { children, problem: null };
-      children.push(...some);
+  return async () => {
+    try {
+      return { children: await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); }) };
+    } catch (error) {
+      return { children: [], problem: `this folder cannot be read: ${error.name}` };
     }
-  } catch (error) {
-    return { children, problem: `this folder cannot be read: ${error.name}` };
-  }
+  };
 }

@@ -69,8 +69,8 @@ export function sheet({ desk, say, onRemoved }) {
   // The bytes are still there: to send them again brings the image back.
   async function restore(to, gone, label) {
     try {
-      const blob = await (await fetch(imageAddress(gone.image))).blob();
-      const { refused } = await upload(to, [{ name: `${short(gone.image)}`, blob }], { category: label ?? undefined, split: gone.split ?? undefined, source: "undo" });
+      const data = await (await fetch(imageAddress(gone.image))).blob();
+      const { refused } = await upload(to, [{ name: short(gone.image), data }], { category: label ?? undefined, split: gone.split ?? undefined, source: "undo" });
       if (refused.length) throw new Error(refused[0].detail);
       say("It is back.", { kind: "good" });
     } catch (problem) {

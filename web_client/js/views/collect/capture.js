@@ -28,7 +28,7 @@ export function capture(fields, context) {
   const camera = webcam(video);
   const box = outbox({
     async send({ blob, dataset, category }) {
-      await images.upload(dataset, [{ name: "webcam.png", blob }], { category, source: "capture" });
+      await images.upload(dataset, [{ name: "webcam.png", data: blob }], { category, source: "capture" });
       filled = dataset;
     },
     wait: (seconds) => new Promise((resolve) => { setTimeout(resolve, 1000 * seconds); }),
