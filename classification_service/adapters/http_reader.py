@@ -108,12 +108,14 @@ class RequestReader:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._head_bytes = 0
+        self._has_ended = False
         self._head: Head | None = None
         self._is_hot = False
         self._most_bytes = 0
 
     def feed(self, data: bytes) -> None:
         """Read what came."""
+        self._has_ended = False
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -124,7 +126,8 @@ class RequestReader:
             if not self.is_deaf:
                 detail = f"expected an HTTP/1.1 request, got something else ({error})"
                 self._taker.refuse(InvalidInputError(detail, kind="bad-request"))
-        if self.state == HEAD and not self.is_deaf:
+        # Where another request ended in these bytes, nobody can say how many are of this head.
+        if self.state == HEAD and not self._has_ended and not self.is_deaf:
             self._head_bytes += len(data)
             if self._head_bytes > 2 * self._limits.head_bytes:
                 self._refuse_head()
@@ -204,6 +207,7 @@ class RequestReader:
 
     def on_message_complete(self) -> None:
         """Take a request that has come whole."""
+        self._has_ended = True
         if self.is_deaf or self._head is None:
             return
         self._taker.take(Request(self._head, self.body, is_hot=self._is_hot))

@@ -47,10 +47,9 @@ def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def ended_within(process: subprocess.Popen[bytes], number: int) -> tuple[int, float]:
-    began = time.monotonic()
+def ended_by(process: subprocess.Popen[bytes], number: int) -> int:
     process.send_signal(number)
-    return process.wait(timeout=30), time.monotonic() - began
+    return process.wait(timeout=30)
 
 
 @pytest.fixture
@@ -90,9 +89,10 @@ def test_a_batch_processor_ends_promptly_and_cleanly(
     placed = order(client)
     processor = start("sensory_service.batch_processor")
     until(lambda: client.order_state(placed).ready > 0)
-    code, seconds = ended_within(processor, number)
-    assert code == 0
-    assert seconds < 2.0
+    assert ended_by(processor, number) == 0
+    # It did not go on until all was done.
+    state = client.order_state(placed)
+    assert state.ready < state.shards
 
 
 def test_killing_processors_in_the_middle_of_an_order_loses_nothing(

@@ -144,7 +144,8 @@ def test_a_job_is_trained_and_told_by_a_process_of_its_own(fleet: Fleet) -> None
     [started] = fleet.of(Started)
     assert 0.0 <= started.waited_s < WAIT_S
     eventually(lambda: fleet.waiting() == 0)
-    assert fleet.link.ready(running_queue(job)) is None
+    # Its lock goes after its word: until then nobody else may even ask about it.
+    eventually(lambda: not fleet.link.tell(running_queue(job), Stop(job=job)))
 
 
 def test_the_parent_has_neither_keras_nor_tensorflow() -> None:

@@ -24,6 +24,7 @@ function memory({ fails = () => false } = {}) {
       for (const key of gone) tables[table].delete(name(key));
     },
     get: async (table, key) => structuredClone(tables[table].get(name(key))?.value),
+    getMany: async (table, keys) => keys.map((key) => structuredClone(tables[table].get(name(key))?.value)),
     async delete(table, key) { tables[table].delete(name(key)); },
     async deleteRange(table, from, to) {
       for (const { key } of sorted(table)) if (order(key, from) >= 0 && order(key, to) <= 0) tables[table].delete(name(key));

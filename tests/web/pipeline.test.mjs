@@ -56,7 +56,7 @@ function started(server, more = {}) {
   let flow = null;
   const finished = new Promise((resolve) => { settled = resolve; });
   flow = pipeline({
-    server, hash: async (buffer) => text(buffer), wait: () => new Promise(setImmediate), random: numbers(1),
+    server, read: (items) => items.map((one) => one.read()), hash: async (buffer) => text(buffer), wait: () => new Promise(setImmediate), random: numbers(1),
     told: {
       changed: () => { if (flow?.isIdle() && flow.counts().found > 0) settled(); },
       done: (items) => done.push(...items), refused: (one) => refused.push(one),
@@ -221,4 +221,19 @@ test("a hundred thousand files pass through bounded hands", async () => {
   await finished;
   assert.equal(flow.counts().stored, 100_000);
   assert.ok(most <= 3000, `${most}`);
+});
+
+test("reading does not run ahead of a service that is slow, however small the files are", async () => {
+  let release = null;
+  const slow = new Promise((resolve) => { release = resolve; });
+  const server = made();
+  const { send } = server;
+  server.send = async (batch) => { await slow; return send(batch); };
+  const { flow, finished } = started(server);
+  flow.add(Array.from({ length: 20_000 }, (_, index) => item(`p${index}`, `c${index % 200}`)));
+  await new Promise((resolve) => { setTimeout(resolve, 300); });
+  assert.ok(flow.hands() < 7000, `${flow.hands()}`);
+  release();
+  await finished;
+  assert.equal(flow.counts().stored, 20_000);
 });

@@ -50,6 +50,11 @@ function wrap(database) {
   }
   return {
     get: (name, key) => run(name, "readonly", (store) => store.get(key)),
+    async getMany(name, keys) {
+      let requests = [];
+      await run(name, "readonly", (store) => { requests = keys.map((key) => store.get(key)); });
+      return requests.map((request) => request.result);
+    },
     put: (name, value, key) => run(name, "readwrite", (store) => store.put(value, key)),
     add: (name, value, key) => run(name, "readwrite", (store) => store.add(value, key)),
     // Many in one transaction; returns their keys.

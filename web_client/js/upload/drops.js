@@ -21,6 +21,7 @@ export function drops({ book, api, hash, wait, told }) {
     };
     drop.flow = pipeline({
       hash, wait,
+      read: (items) => readAll(drop, items),
       server: {
         lookup: async (hashes) => new Map((await api.lookup(drop.dataset, hashes)).map((one) => [one.image, one.category?.name ?? null])),
         send: (batch) => api.upload(drop.dataset, batch.map((item, index) => ({ name: String(index), data: item.data })), {
@@ -73,9 +74,14 @@ export function drops({ book, api, hash, wait, told }) {
       if (!isKept) continue;
       item.isKept = true;
       item.file = null;
-      item.read = () => book.read(drop.id, item.index);
     }
     return isKept;
+  }
+
+  // A promise for each.
+  function readAll(drop, items) {
+    const kept = book.read(drop.id, items.filter((item) => item.isKept).map((item) => item.index));
+    return items.map(async (item) => item.isKept ? (await kept).get(item.index) ?? gone() : item.file.arrayBuffer());
   }
 
   const countsOf = (drop) => {
@@ -110,7 +116,7 @@ export function drops({ book, api, hash, wait, told }) {
         const label = labelOf(path);
         return {
           path, file, problem, index: drop.next++, size: file?.size ?? 0,
-          category: label.category ?? category, split: label.split, read: () => file.arrayBuffer(),
+          category: label.category ?? category, split: label.split,
         };
       });
       await keep(drop, items);
@@ -152,10 +158,7 @@ export function drops({ book, api, hash, wait, told }) {
         drop.before = items.length;
         drop.lost = isWhole ? 0 : Math.max(1, missing);
         drop.next = Math.max(-1, ...items.slice(-1).map((item) => item.index)) + 1;
-        for (const item of items) {
-          item.isKept = true;
-          item.read = () => book.read(drop.id, item.index);
-        }
+        for (const item of items) item.isKept = true;
         if (items.length > 0) drop.flow.add(items);
       }
       told.changed();
@@ -178,6 +181,10 @@ export function drops({ book, api, hash, wait, told }) {
       trouble: drop.flow.trouble(), before: drop.before, lost: drop.lost, mayResume: drop.mayKeep || drop.before > 0,
     })),
   };
+}
+
+function gone() {
+  throw new Error("it was removed from this browser");
 }
 
 const total = (items) => items.reduce((sum, item) => sum + item.size, 0);

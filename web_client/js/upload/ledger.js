@@ -39,10 +39,11 @@ export function ledger(db, mostBytes) {
       use(drop, size);
       return true;
     },
-    async read(drop, index) {
-      const kept = await db.get("bytes", [drop, index]);
-      if (!kept) throw new Error("it was removed from this browser");
-      return kept.data;
+    // The bytes of those that are still kept, by index.
+    async read(drop, indexes) {
+      if (indexes.length === 0) return new Map();
+      const kept = await db.getMany("bytes", indexes.map((index) => [drop, index]));
+      return new Map(kept.flatMap((one, at) => one ? [[indexes[at], one.data]] : []));
     },
     // First how far it is, then what is done goes: whatever dies in between is done again, and
     // doing it again is harmless. `done`: [{index, size}].

@@ -6,9 +6,12 @@ import { batcher } from "./batches.js";
 import { delay, isWorthWaiting, trouble } from "./retry.js";
 
 const READERS = 4;
+const GROUP = 32; // files that are read at a time, unless they are large
+const GROUP_BYTES = 1024 * 1024;
 const LANES = 4;
 const LOOKUP = 500;
 const MOST_HASHED = 1000;
+const MOST_BATCHED = 4096; // enough that most batches fill, however the categories are mixed
 const MOST_BYTES = 32 * 1024 * 1024;
 export const LONGEST_FILE = 64 * 1024 * 1024;
 
@@ -19,17 +22,18 @@ export const EMPTY = Object.freeze({
 // Args:
 //   server: {lookup(hashes) → Map(hash → category name or null), send(batch) → {stored, refused}},
 //     where `file` of a refused one is its place in the batch; both throw Problem.
-//   hash: (buffer) → hex.
+//   read: (items) → a promise of the bytes of each; hash: (buffer) → hex.
 //   told: {changed(), done(items), refused({path, kind, detail})}.
 //   clock: {wait(seconds) → Promise that `wake` may end early}; random.
-export function pipeline({ server, hash, told, wait, random = Math.random }) {
+export function pipeline({ server, read, hash, told, wait, random = Math.random }) {
   const counts = { ...EMPTY };
   const waiting = queue();
   const batches = batcher();
   const seen = new Map(); // hash → {category, fate, copies}: what became of it, and what shares that
   const late = [];
   let hashed = [];
-  let reading = 0;
+  let reading = 0; // groups
+  let inHand = 0; // their files
   let isLooking = false;
   let sending = 0;
   let held = 0;
@@ -39,7 +43,7 @@ export function pipeline({ server, hash, told, wait, random = Math.random }) {
 
   function pump() {
     if (!isPaused) {
-      while (reading < READERS && mayRead()) read(waiting.take());
+      while (reading < READERS && mayRead()) take(group());
       const isFlowing = reading > 0 || mayRead();
       if (!isLooking && hashed.length > 0 && (hashed.length >= LOOKUP || !isFlowing)) look();
       const force = !isFlowing && hashed.length === 0 && !isLooking;
@@ -57,26 +61,44 @@ export function pipeline({ server, hash, told, wait, random = Math.random }) {
     told.changed();
   }
 
-  const mayRead = () => waiting.size > 0 && held < MOST_BYTES && hashed.length < MOST_HASHED;
+  const mayRead = () => waiting.size > 0 && held < MOST_BYTES && hashed.length < MOST_HASHED && batches.size < MOST_BATCHED;
   const isIdle = () => reading === 0 && hashed.length === 0 && !isLooking && sending === 0
     && batches.size === 0 && waiting.size === 0;
 
-  async function read(item) {
+  function group() {
+    const items = [waiting.take()];
+    let [{ size }] = items;
+    while (items.length < GROUP && waiting.size > 0 && (size += waiting.next().size) <= GROUP_BYTES) items.push(waiting.take());
+    return items;
+  }
+
+  async function take(items) {
     reading += 1;
-    held += item.size;
-    item.isFree = false;
-    try {
-      if (item.problem) throw new Error(item.problem);
-      if (item.size > LONGEST_FILE) throw new Error("larger than the 64 MiB that one picture may have");
-      item.data = await item.read();
-      item.hash = await hash(item.data);
+    inHand += items.length;
+    for (const item of items) {
+      held += item.size;
+      item.isFree = false;
+      if (item.size > LONGEST_FILE) item.problem ??= "larger than the 64 MiB that one picture may have";
+    }
+    const wanted = items.filter((item) => !item.problem);
+    const found = await Promise.allSettled(read(wanted).map(async (bytes) => {
+      const data = await bytes;
+      return { data, hash: await hash(data) };
+    }));
+    for (const item of items) if (item.problem) refuse(item, "unreadable", item.problem);
+    for (const [index, { value, reason }] of found.entries()) {
+      const item = wanted[index];
+      if (reason) {
+        const isOurs = reason.constructor === Error;
+        refuse(item, isOurs ? "unreadable" : reason.name, isOurs ? reason.message : `cannot be read: ${reason.name}`);
+        continue;
+      }
+      Object.assign(item, value);
       counts.hashed += 1;
       sort(item);
-    } catch (error) {
-      const isOurs = error.constructor === Error;
-      refuse(item, isOurs ? "unreadable" : error.name, isOurs ? error.message : `cannot be read: ${error.name}`);
     }
     reading -= 1;
+    inHand -= items.length;
     pump();
   }
 
@@ -215,7 +237,7 @@ export function pipeline({ server, hash, told, wait, random = Math.random }) {
   }
 
   return {
-    // `items`: [{path, category, split, size, read() → Promise<ArrayBuffer>}] or with `problem`.
+    // `items`: [{path, category, split, size}], or with the `problem` why they cannot be read.
     add(items) {
       counts.found += items.length;
       for (const item of items) waiting.put(item);
@@ -230,7 +252,7 @@ export function pipeline({ server, hash, told, wait, random = Math.random }) {
     isPaused: () => isPaused,
     isIdle: () => isIdle() && late.length === 0,
     // Of how many files something is in memory.
-    hands: () => reading + hashed.length + batches.size + sending,
+    hands: () => inHand + hashed.length + batches.size + sending,
   };
 }
 
@@ -241,6 +263,7 @@ function queue() {
   return {
     get size() { return items.length - head; },
     put: (item) => items.push(item),
+    next: () => items[head],
     take() {
       const item = items[head];
       items[head] = undefined;
