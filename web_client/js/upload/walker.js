@@ -5,9 +5,11 @@ import { isHidden } from "./folders.js";
 
 const AT_ONCE = 32;
 
+// Empties the array, so that a file is let go of once it was taken.
 export async function* fromFiles(files) {
-  for (let index = 0; index < files.length; index += 1) {
-    const file = files[index];
+  files.reverse();
+  while (files.length > 0) {
+    const file = files.pop();
     const path = file.webkitRelativePath || file.name;
     if (!isHidden(path)) yield { path, file };
   }
