@@ -79,11 +79,19 @@ def _run_rows(found: Figures) -> list[Row]:
 
 
 def _drop_rows(found: Figures) -> list[Row]:
-    what = f"folder of {found['files']:,} files"
+    rows = []
+    for how in ("dropped", "chosen"):
+        what, seen = f"folder of {found['files']:,} files, {how}", found[how]
+        rows += [
+            Row(f"{what}: memory of the tab", "MB", seen["peak_bytes"] / 1e6, goal=at_most(300)),
+            Row(f"{what}: longest task of the page", "ms", seen["longest_task_ms"]),
+            Row(f"{what}: all stored after", "s", seen["seconds"]),
+        ]
+    bare = found["bare"]
     return [
-        Row(f"{what}, memory of the tab", "MB", found["peak_bytes"] / 1e6, goal=at_most(300)),
-        Row(f"{what}, longest task of the page", "ms", found["longest_task_ms"]),
-        Row(f"{what}, all stored after", "s", found["seconds"]),
+        *rows,
+        Row("the same choice on a bare page: memory", "MB", bare["peak_bytes"] / 1e6),
+        Row("the same choice on a bare page: longest task", "ms", bare["longest_task_ms"]),
     ]
 
 

@@ -4,6 +4,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]
@@ -69,6 +70,19 @@ def watched(browser: Browser, address: str) -> Iterator[Page]:
     page.goto(address)
     yield page
     context.close()
+
+
+def drop(page: Page, selector: str, *paths: Path) -> None:
+    """Drag files or folders of this machine over an element and let them go there."""
+    box = page.locator(selector).bounding_box()
+    if box is None:
+        raise NotFoundError(f"{selector} is not to be seen on the page")
+    at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    hand = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, **at, "data": data})
+    hand.detach()
 
 
 def forget_frames(page: Page) -> None:

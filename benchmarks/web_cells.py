@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -19,6 +20,7 @@ from benchmarks.installation import fresh_dicebox
 from benchmarks.web_browser import (
     RendererSize,
     chromium,
+    drop,
     forget_frames,
     smoothness,
     wait_for,
@@ -45,7 +47,7 @@ class Sizes:
         keys: Images that are labeled by a key each.
         grid: Images that are labeled by the grid, as many at a time as it shows.
         uploads: Images that are sent by the page.
-        dropped: Files in one large choice of a folder.
+        dropped: Files in one large folder.
         individuals: Those of the run that is watched.
     """
 
@@ -221,21 +223,52 @@ def measure_uploads(options: Options, sizes: Sizes) -> Figures:
 
 
 def measure_drop(options: Options, sizes: Sizes) -> Figures:
-    """Choose a folder of very many files; watch the tab's memory and whether it still answers."""
+    """Give the page a folder of very many files; watch the tab's memory and whether it answers.
+
+    Once it is dropped, once chosen. What the browser needs for a choice, whatever is done with
+    it, is measured on a page with nothing but the field.
+    """
+    options.work.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=options.work) as work:
+        folder = Path(work) / "drop"
+        pictures(folder / "some", sizes.dropped)
+        return {
+            "files": sizes.dropped,
+            "dropped": _given(options, sizes, lambda page: drop(page, "#upload-drop", folder)),
+            "chosen": _given(
+                options, sizes, lambda page: page.set_input_files("#pick-folder", folder)
+            ),
+            "bare": _bare_choice(folder),
+        }
+
+
+def _given(options: Options, sizes: Sizes, give: Callable[[Page], None]) -> Figures:
     with (
         fresh_dicebox(options.work) as (running, client),
-        TemporaryDirectory(dir=options.work) as folder,
+        chromium() as browser,
+        RendererSize() as size,
+        watched(browser, running.url) as page,
     ):
-        pictures(Path(folder) / "drop" / "some", sizes.dropped)
-        with chromium() as browser, RendererSize() as size, watched(browser, running.url) as page:
-            page.fill("[name=dataset]", DATASET)
-            forget_frames(page)
-            started = time.monotonic()
-            page.set_input_files("#pick-folder", Path(folder) / "drop")
-            _until_stored(client, sizes.dropped, page)
-            seconds = time.monotonic() - started
-            smooth = smoothness(page)
-    return {"files": sizes.dropped, "seconds": seconds, "peak_bytes": size.peak_bytes} | smooth
+        page.fill("[name=dataset]", DATASET)
+        forget_frames(page)
+        started = time.monotonic()
+        give(page)
+        _until_stored(client, sizes.dropped, page)
+        seconds = time.monotonic() - started
+        return {"seconds": seconds, "peak_bytes": size.peak_bytes} | smoothness(page)
+
+
+def _bare_choice(folder: Path) -> Figures:
+    page_file = folder.parent / "bare.html"
+    page_file.write_text("<input type=file webkitdirectory>", encoding="utf-8")
+    with (
+        chromium() as browser,
+        RendererSize() as size,
+        watched(browser, page_file.as_uri()) as page,
+    ):
+        page.set_input_files("input", folder)
+        page.wait_for_timeout(1000)
+        return {"peak_bytes": size.peak_bytes} | smoothness(page)
 
 
 def _until_stored(client: Client, count: int, page: Page) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from benchmarks.web_browser import drop
 from tests.builders import png_bytes, png_files
 from tests.web_house import PHONE, opened, photograph
 
@@ -38,11 +39,20 @@ def test_an_empty_house_says_what_to_do(web_page):
     expect(web_page.locator("#tour")).to_be_hidden()
 
 
+def choose(page, folder):
+    page.set_input_files("#pick-folder", folder)
+
+
+def let_go(page, folder):
+    drop(page, "#upload-drop", folder)
+
+
+@pytest.mark.parametrize("give", [choose, let_go])
 def test_a_folder_of_folders_becomes_categories_and_what_is_refused_is_listed(
-    web_page, front, tmp_path
+    web_page, front, tmp_path, give
 ):
     web_page.fill("[name=dataset]", "pets")
-    web_page.set_input_files("#pick-folder", folder_of_pets(tmp_path))
+    give(web_page, folder_of_pets(tmp_path))
     expect(web_page.locator(".drop-line")).to_contain_text("10 images stored in pets, 1 refused.")
     expect(web_page.locator("#upload-refused li")).to_have_count(1)
     expect(web_page.locator("#upload-refused li")).to_contain_text("<img src=x onerror=alert(1)>")
