@@ -84,14 +84,14 @@ def _drop_rows(found: Figures) -> list[Row]:
         what, seen = f"folder of {found['files']:,} files, {how}", found[how]
         rows += [
             Row(f"{what}: memory of the tab", "MB", seen["peak_bytes"] / 1e6, goal=at_most(300)),
-            Row(f"{what}: longest task of the page", "ms", seen["longest_task_ms"]),
+            Row(f"{what}: longest frame", "ms", seen["longest_frame_ms"]),
             Row(f"{what}: all stored after", "s", seen["seconds"]),
         ]
     bare = found["bare"]
     return [
         *rows,
         Row("the same choice on a bare page: memory", "MB", bare["peak_bytes"] / 1e6),
-        Row("the same choice on a bare page: longest task", "ms", bare["longest_task_ms"]),
+        Row("the same choice on a bare page: longest frame", "ms", bare["longest_frame_ms"]),
     ]
 
 
