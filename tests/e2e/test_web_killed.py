@@ -23,7 +23,7 @@ def test_services_killed_during_a_run_are_named_and_the_run_goes_on_where_it_was
     _, url = box.up()
     with Client(url) as client, opened(browser, url) as page:
         run = client.evolution.start(
-            RunRequest(dataset="photos", evaluations=EVALUATIONS, workers=1)
+            RunRequest(dataset="photos", seconds=None, evaluations=EVALUATIONS, workers=1)
         ).id
         page.goto(f"{url}/#evolve/{run}")
         until(lambda: client.evolution.run(run).progress.evaluated >= 2, 120)

@@ -174,6 +174,18 @@ def test_a_key_is_forgotten_at_logout_and_no_script_sees_the_cookie(browser, loc
         assert page.context.cookies() == []
 
 
+def test_while_nobody_answers_no_dot_says_that_all_is_well(web_page):
+    dots = web_page.locator("#strip .dot")
+    expect(web_page.get_by_role("img", name="ready")).to_have_count(3)
+    web_page.route("**/api/admin/v1/health", lambda route: route.abort())
+    web_page.evaluate("dispatchEvent(new Event('online'))")
+    expect(web_page.locator("#strip .dot.unknown")).to_have_count(3)
+    expect(dots.first).to_have_attribute("aria-label", "Images: not known")
+    web_page.unroute("**/api/admin/v1/health")
+    web_page.evaluate("dispatchEvent(new Event('online'))")
+    expect(dots.first).to_have_attribute("aria-label", "Images: ready")
+
+
 def test_a_service_that_is_away_is_named_and_its_return_noticed(web_page):
     web_page.route("**/api/sensory/v1/datasets", lambda route: route.abort())
     expect(web_page.locator("#outages")).to_contain_text("Images: ", timeout=10_000)

@@ -1,4 +1,5 @@
-// How the services are, in three dots: from the admin API where the key may ask it.
+// How the services are, in three dots: from the admin API where the key may ask it. While nobody
+// answers, what was known of them is not shown as if it were so still.
 
 import { health } from "../api/admin.js";
 import { el, show } from "../lib/dom.js";
@@ -11,7 +12,14 @@ const NAMES = new Map([["sensory", "Images"], ["evolution", "Runs"], ["classific
 export const serviceName = (path) => NAMES.get(path.split("/")[2]) ?? path;
 
 export function strip(place) {
-  const refresh = poll("Health", EVERY, async () => state.set({ health: await health() }));
+  const refresh = poll("Health", EVERY, async () => {
+    try {
+      state.set({ health: await health() });
+    } catch (problem) {
+      state.set({ health: state.get().health?.map(({ service }) => ({ service, ready: null, missing: {} })) ?? null });
+      throw problem;
+    }
+  });
   const draw = () => {
     const { health: services } = state.get();
     place.hidden = !services;
@@ -25,6 +33,6 @@ export function strip(place) {
 function dot({ service, ready, missing }) {
   const name = serviceName(service);
   const why = Object.entries(missing).map(([part, text]) => `${part}: ${text}`).join(", ");
-  const text = ready ? `${name}: ready` : `${name}: not ready. ${why}`;
-  return el("span", { class: ready ? "dot" : "dot off", title: text, role: "img", "aria-label": text });
+  const text = ready ? `${name}: ready` : ready === null ? `${name}: not known` : `${name}: not ready. ${why}`;
+  return el("span", { class: ready ? "dot" : ready === null ? "dot unknown" : "dot off", title: text, role: "img", "aria-label": text });
 }

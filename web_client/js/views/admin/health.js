@@ -20,7 +20,8 @@ function line({ service, ready, missing, figures = {} }) {
   return el("li", { class: "service" },
     el("div", { class: "title-line" },
       el("strong", {}, serviceName(service)),
-      el("span", { class: ready ? "badge on" : "badge bad" }, ready ? "ready" : "not ready")),
+      el("span", { class: ready ? "badge on" : ready === null ? "badge" : "badge bad" },
+        ready ? "ready" : ready === null ? "not known" : "not ready")),
     Object.entries(missing).map(([part, why]) => el("p", { class: "fault" }, `${part}: ${why}`)),
     el("p", { class: "hint" }, Object.entries(figures).map(([name, value]) => `${number(value)} ${name.replaceAll("_", " ")}`).join(" · "),
       Object.keys(figures).length > 0 && " · ", el("a", { href: `${service.slice(1)}/docs` }, "its API")));
