@@ -15,7 +15,7 @@ function house({ labels = {} } = {}) {
   const state = { fail: null, requests: [], waits: [], labels, rows, told: [], hold: null };
   const log = {
     read: async () => [...rows].map(([at, value]) => ({ key: at, value: { ...value } })),
-    add: async (values) => values.map((value) => { key += 1; rows.set(key, { ...value }); return key; }),
+    add: async (values) => (await state.slow, values).map((value) => { key += 1; rows.set(key, { ...value }); return key; }),
     change: async (pairs, gone) => { for (const [value, at] of pairs) rows.set(at, { ...value }); for (const at of gone) rows.delete(at); },
   };
   async function send(dataset, asked, source) {
@@ -47,15 +47,31 @@ function house({ labels = {} } = {}) {
 }
 const images = (...names) => Object.fromEntries(names.map((name) => [name, { category: null, changed: 1 }]));
 
-test("a decision is written down before it is sent and crossed out after the answer", async () => {
+test("a decision is written down while it is sent and crossed out after the answer", async () => {
   const { state, make } = house({ labels: images("a") });
-  await make().decide([decision("a", "cats", 1)]);
+  let release;
+  state.hold = new Promise((resolve) => { release = resolve; });
+  make().decide([decision("a", "cats", 1)]);
   await settled();
-  assert.equal(state.requests[0].written, 1);
+  assert.deepEqual([state.requests.length, state.rows.size], [1, 1]);
+  release();
+  await settled();
   assert.equal(state.rows.size, 0);
   assert.equal(state.labels.a.category, "cats");
   assert.deepEqual(state.told, [["saved", ["a"]]]);
   assert.equal(state.now.waiting, 0);
+});
+
+test("an answer that is there before the decision is written down leaves nothing behind", async () => {
+  const { state, make } = house({ labels: images("a") });
+  let write;
+  state.slow = new Promise((resolve) => { write = resolve; });
+  make().decide([decision("a", "cats", 1)]);
+  await settled();
+  assert.deepEqual([state.labels.a.category, state.rows.size, state.now.waiting], ["cats", 0, 1]);
+  write();
+  await settled();
+  assert.deepEqual([state.rows.size, state.now.waiting], [0, 0]);
 });
 
 test("what is decided while one request is under way goes together in the next", async () => {

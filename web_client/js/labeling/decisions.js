@@ -1,4 +1,4 @@
-// Decisions about labels on their way to the server: each is written down before it is sent, and
+// Decisions about labels on their way to the server: each is written down while it is sent, and
 // crossed out only when the server says that it is durable.
 
 const MOST = 500; // in a request
@@ -45,16 +45,20 @@ export function decisions({ send, log, who = Promise.resolve(null), onSaved = ()
     forget(timer);
     timer = null;
     const batch = take();
-    await Promise.all(batch.map((entry) => entry.written));
     const { dataset, source } = batch[0].value;
+    // What is not written down yet can not be crossed out either.
+    const written = Promise.all(batch.map((entry) => entry.written));
     let delay = 0;
     try {
       const labels = batch.map(({ value: { image, category, seen } }) => ({ image, category, seen }));
-      await settle(batch, dataset, await send(dataset, labels, source));
+      const reply = await send(dataset, labels, source);
+      await written;
+      await settle(batch, dataset, reply);
       failures = 0;
       problem = null;
     } catch (error) {
       if (isFinal(error)) {
+        await written;
         await drop(batch);
         onRefused(dataset, batch.map(({ value }) => value), error);
         problem = null;
