@@ -34,6 +34,7 @@ DATASET = "made-up"
 VIEWS = ("collect", "label", "browse", "evolve", "serve", "admin")
 _SERIOUS = ("serious", "critical")
 _PATIENCE_S = 900.0
+_ALL_SEEN = "[...document.querySelectorAll('[role=option] img')].every((one) => one.complete)"
 _POLL_S = 0.05
 Figures = dict[str, Any]
 
@@ -174,6 +175,8 @@ def _by_grid(page: Page, before: int, total: int) -> Figures:
     delays: list[float] = []
     while known < total:
         page.wait_for_selector("[role=option]:not([aria-disabled=true])")
+        # As a person, who sees the images first.
+        wait_for(page, _ALL_SEEN, _PATIENCE_S)
         page.keyboard.press("Control+a")
         page.keyboard.press("1")
         wait_for(page, f"seen.durable.length > {known}", _PATIENCE_S)

@@ -20,7 +20,8 @@ export const pictureAddress = (item, size = 128) =>
 // `badge`: a short text over the picture.
 export function imageCell(node, item, { label, state, badge = null, isDone = false }) {
   if (!node.firstChild) {
-    const picture = el("img", { alt: "", draggable: "false", decoding: "async" });
+    // A browser has few connections to one host: a decision must not wait behind a grid of pictures.
+    const picture = el("img", { alt: "", draggable: "false", decoding: "async", fetchpriority: "low" });
     picture.addEventListener("error", () => node.classList.add("broken"));
     picture.addEventListener("load", () => node.classList.remove("broken"));
     node.append(el("span", { class: "cell-picture" }, picture, el("span", { class: "cell-badge" })),
