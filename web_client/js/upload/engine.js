@@ -2,10 +2,10 @@
 
 import { whoami } from "../api/admin.js";
 import { store } from "../lib/store.js";
+import { weigh } from "./weight.js";
 
 const CHUNK = 200;
 const MOST_OUT = 2000;
-const BYTES_OF_A_FILE = 16 * 1024;
 const RATE_OVER = 10; // seconds
 
 let only = null;
@@ -84,10 +84,6 @@ function create() {
     },
   };
 }
-
-// A browser looks for garbage when its heap has grown, and what a File costs is elsewhere. An empty
-// buffer of that size, which is never touched, makes it count.
-const weigh = (files) => new ArrayBuffer(files * BYTES_OF_A_FILE);
 
 function speed(history, { id, counts, state }) {
   const now = performance.now() / 1000;

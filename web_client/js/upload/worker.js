@@ -6,6 +6,7 @@ import { open } from "../lib/idb.js";
 import { drops } from "./drops.js";
 import { ledger, room } from "./ledger.js";
 import { sha256 } from "./sha256.js";
+import { weigh } from "./weight.js";
 
 const TELL_EVERY = 100;
 const SAVE_EVERY = 500;
@@ -69,7 +70,7 @@ addEventListener("message", async ({ data }) => {
   const { all } = await started;
   const inOrder = {
     begin: async () => { await take(data.drop.id); await all.begin(data.drop); },
-    files: () => all.files(data.id, data.files, data.category),
+    files: async () => { await all.files(data.id, data.files, data.category); weigh(data.files.length); },
     end: () => all.end(data.id),
     forget: () => all.forget(data.id),
   };
